@@ -1,0 +1,27 @@
+//! The nouns of Gantry: identifiers, data sets, queries.
+//!
+//! Pure: bytes in, values out. Nothing here opens a socket or a file or reads a clock, so nothing here
+//! fails for environmental reasons. Read [`Scanner`](scan::Scanner) and [`Header`](header::Header) first: they turn hostile data set bytes
+//! into bounded, typed values. Deliberately absent: decoding of pixels, and re-encoding of data sets, because
+//! received bytes are kept as received.
+
+mod ae;
+pub mod fault;
+mod ident;
+mod level;
+pub mod limits;
+mod phi;
+pub mod sop;
+pub mod syntax;
+mod uid;
+
+pub use ae::{AeTitle, AeTitleError};
+pub use dicom_core::{Tag, VR as Vr};
+pub use fault::Fault;
+pub use ident::{InstanceIds, Scope};
+pub use level::QueryRetrieveLevel;
+pub use phi::Phi;
+pub use uid::{
+    ImplementationClass, InvalidUid, Kind, Series, SeriesInstanceUid, SopClass, SopClassUid, SopInstance,
+    SopInstanceUid, Study, StudyInstanceUid, TransferSyntaxKind, TransferSyntaxUid, Uid,
+};

@@ -1,0 +1,57 @@
+//! SOP classes (PS3.4, PS3.6 Annex A).
+
+use dicom_core::dictionary::{UidDictionary, UidDictionaryEntry};
+use dicom_dictionary_std::sop_class::StandardSopClassDictionary;
+
+/// Verification SOP Class (PS3.4 Annex A).
+pub const VERIFICATION: &str = "1.2.840.10008.1.1";
+/// Patient Root Query/Retrieve Information Model - FIND (PS3.4 §C.6.1).
+pub const PATIENT_ROOT_FIND: &str = "1.2.840.10008.5.1.4.1.2.1.1";
+/// Study Root Query/Retrieve Information Model - FIND (PS3.4 §C.6.2).
+pub const STUDY_ROOT_FIND: &str = "1.2.840.10008.5.1.4.1.2.2.1";
+
+/// Whether instances of this class are taken by C-STORE: a storage class of the dictionary, any other UID below the storage root
+/// (classes newer than our dictionary), or a private one (PS3.4 §B.5).
+pub fn is_storage(uid: &str) -> bool {
+    if is_below(uid, "1.2.840.10008.5.1.4.1.1") {
+        return true;
+    }
+    if uid == "1.2.840.10008" || is_below(uid, "1.2.840.10008") {
+        return StandardSopClassDictionary.by_uid(uid).is_some_and(|class| is_storage_name(class.name()));
+    }
+    true
+}
+
+fn is_below(uid: &str, root: &str) -> bool {
+    uid.strip_prefix(root).is_some_and(|rest| rest.starts_with('.'))
+}
+
+fn is_storage_name(name: &str) -> bool {
+    let name = ["(Retired)", "SOP Class", "- Trial"]
+        .iter()
+        .fold(name, |name, suffix| name.trim_end().trim_end_matches(suffix).trim_end());
+    name.ends_with("Storage") && name != "Media Storage Directory Storage"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_storage_of_the_dictionary_newer_and_private_classes() {
+        for uid in [
+            "1.2.840.10008.5.1.4.1.1.2",
+            "1.2.840.10008.5.1.4.1.1.999.1",
+            "1.2.840.10008.5.1.4.34.7",
+            "1.2.840.10008.5.1.1.27",
+            "1.3.12.2.1107.5.9.1",
+        ] {
+            assert!(is_storage(uid), "{uid}");
+        }
+        for uid in
+            [VERIFICATION, PATIENT_ROOT_FIND, "1.2.840.10008.1.20.1", "1.2.840.10008.1.3.10", "1.2.840.10008"]
+        {
+            assert!(!is_storage(uid), "{uid}");
+        }
+    }
+}
