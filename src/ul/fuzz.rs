@@ -1,0 +1,71 @@
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+
+use crate::negotiate::{Service, negotiate};
+use crate::pdu::{AssociateAc, Implementation};
+use crate::{Association, Event};
+
+/// Feeds any bytes to an acceptor as its peer, in chunks whose lengths are taken from the bytes, and does what the events ask for.
+///
+/// # Panics
+/// When the association breaks its contract: it buffers what it need not, or does not end.
+pub fn fuzz_pdu(data: &[u8]) {
+    let mut association = Association::acceptor(Duration::from_secs(10));
+    let mut input = BytesMut::new();
+    let mut fragment = 0_usize;
+    let mut rest = data;
+    while let Some((&length, after)) = rest.split_first() {
+        let (chunk, after) = after.split_at(after.len().min(usize::from(length)));
+        rest = after;
+        input.extend_from_slice(chunk);
+        loop {
+            let taken = fragment.min(input.len());
+            input.advance(taken);
+            fragment -= taken;
+            if fragment > 0 {
+                break;
+            }
+            let Some(event) = association.receive(&mut input, Duration::ZERO) else {
+                break;
+            };
+            fragment = respond(&mut association, event);
+        }
+        assert!(association.output().len() <= 4096 + 8 * data.len(), "answers grow with what was sent only");
+    }
+    association.transport_closed();
+    assert!(!association.wants_close());
+}
+
+/// Bytes of the fragment that the caller has to take.
+fn respond(association: &mut Association, event: Event) -> usize {
+    match event {
+        Event::AssociateRequested(rq) => {
+            let answer = negotiate(&rq, |uid| (!uid.is_empty()).then_some(Service::Keeps));
+            let ac =
+                AssociateAc::answer(&rq, answer.contexts, answer.roles, 16_384, Implementation::default());
+            // A request may name what no answer has room for.
+            if association.accept(&ac).is_err() {
+                association.abort(crate::pdu::Abort::user(), Duration::ZERO);
+            }
+            0
+        }
+        Event::Data(pdv) => {
+            assert!(pdv.bytes <= 16_384 && association.context(pdv.context_id).is_some());
+            pdv.bytes as usize // at most 16,384
+        }
+        Event::ReleaseRequested => {
+            let answered = association.release_response(Duration::ZERO);
+            assert_eq!(answered, Ok(()));
+            0
+        }
+        Event::Refused(_)
+        | Event::Associated(_)
+        | Event::Rejected(_)
+        | Event::Released
+        | Event::Aborted(_)
+        | Event::ProtocolError(_)
+        | Event::TimedOut
+        | Event::Closed => 0,
+    }
+}

@@ -1,0 +1,136 @@
+//! What an acceptor answers, as pure functions of the request.
+
+use model::syntax;
+
+use crate::pdu::{
+    APPLICATION_CONTEXT, AssociateRj, AssociateRq, ContextOutcome, ContextResult, ProposedContext,
+    RoleSelection,
+};
+
+/// What a service does with data sets, and so which transfer syntaxes it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// Keeps data sets as they come: any transfer syntax (storage).
+    Keeps,
+    /// Reads data sets itself: Implicit, Explicit, Deflated and Big Endian only (Verification, FIND).
+    Reads,
+}
+
+/// What the acceptor found about the requestor of an association.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admission {
+    /// The calling AE title may call (from where it calls).
+    pub is_calling_known: bool,
+    /// The called AE title is one we answer to.
+    pub is_called_ours: bool,
+    /// One more association is within the limit.
+    pub has_room: bool,
+}
+
+/// The answer to the presentation contexts and roles of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Negotiated {
+    /// One result for each proposed context id, in the request's order.
+    pub contexts: Vec<ContextResult>,
+    /// The roles granted.
+    pub roles: Vec<RoleSelection>,
+}
+
+/// Whether the association may be, or how it is to be rejected. What is permanent is said before what is transient.
+///
+/// # Errors
+/// The A-ASSOCIATE-RJ to be sent: 1/2/2, 1/1/2, 1/1/7, 1/1/3 or 2/3/2. PS3.8 §9.3.4.
+pub fn acceptable(rq: &AssociateRq, admission: Admission) -> Result<(), AssociateRj> {
+    if rq.protocol_version & 1 == 0 {
+        return Err(AssociateRj::PROTOCOL_VERSION);
+    }
+    if rq.application_context != APPLICATION_CONTEXT {
+        return Err(AssociateRj::APPLICATION_CONTEXT);
+    }
+    if !admission.is_called_ours {
+        return Err(AssociateRj::CALLED_AE_TITLE);
+    }
+    if !admission.is_calling_known {
+        return Err(AssociateRj::CALLING_AE_TITLE);
+    }
+    if !admission.has_room {
+        return Err(AssociateRj::LOCAL_LIMIT);
+    }
+    Ok(())
+}
+
+/// Answers each presentation context and role; `service` says what serves an abstract syntax, `None` for nothing.
+///
+/// A context id that is even or was proposed before is not one: the even one is rejected, the repeated one left unanswered.
+/// We are SCP of everything: the SCU role is granted, the SCP role is not, and who would not be SCU is rejected.
+///
+/// PS3.8 §9.3.3.2; PS3.7 §D.3.3.4.
+pub fn negotiate(rq: &AssociateRq, service: impl Fn(&str) -> Option<Service>) -> Negotiated {
+    let mut contexts: Vec<ContextResult> = Vec::with_capacity(rq.contexts.len());
+    let mut roles: Vec<RoleSelection> = Vec::new();
+    for context in &rq.contexts {
+        if contexts.iter().any(|answered| answered.id == context.id) {
+            continue;
+        }
+        let role = rq.roles.iter().find(|role| role.sop_class == context.abstract_syntax);
+        let outcome = answer(context, role, service(&context.abstract_syntax));
+        let is_accepted = matches!(outcome, ContextOutcome::Accepted { .. });
+        contexts.push(ContextResult { id: context.id, outcome });
+        if let Some(role) = role.filter(|_| is_accepted)
+            && !roles.iter().any(|granted| granted.sop_class == role.sop_class)
+        {
+            roles.push(RoleSelection { scp: false, ..role.clone() });
+        }
+    }
+    Negotiated { contexts, roles }
+}
+
+fn answer(
+    context: &ProposedContext,
+    role: Option<&RoleSelection>,
+    service: Option<Service>,
+) -> ContextOutcome {
+    if context.id.is_multiple_of(2) {
+        return ContextOutcome::NoReason;
+    }
+    let Some(service) = service else {
+        return ContextOutcome::AbstractSyntaxNotSupported;
+    };
+    let Some(transfer_syntax) = choose(service, &context.transfer_syntaxes) else {
+        return ContextOutcome::TransferSyntaxesNotSupported;
+    };
+    if role.is_some_and(|role| !role.scu) {
+        return ContextOutcome::UserRejection;
+    }
+    ContextOutcome::Accepted { transfer_syntax: transfer_syntax.to_owned() }
+}
+
+/// The requestor's first transfer syntax that the service knows, but Explicit VR Little Endian where that would be Implicit or
+/// Big Endian and it is offered: it keeps the VRs, and nobody has to swap bytes. What is only kept may be of an unknown one.
+fn choose(service: Service, offered: &[String]) -> Option<&str> {
+    let is_known = |uid: &str| match service {
+        Service::Keeps => syntax::name(uid).is_some(),
+        Service::Reads => READABLE.contains(&uid),
+    };
+    let mut offered = offered.iter().map(String::as_str).filter(|uid| !uid.is_empty());
+    let unknown = match service {
+        Service::Keeps => offered.clone().next(),
+        Service::Reads => None,
+    };
+    match offered.clone().find(|uid| is_known(uid)) {
+        Some(syntax::IMPLICIT_VR_LITTLE_ENDIAN | syntax::EXPLICIT_VR_BIG_ENDIAN)
+            if offered.any(|uid| uid == syntax::EXPLICIT_VR_LITTLE_ENDIAN) =>
+        {
+            Some(syntax::EXPLICIT_VR_LITTLE_ENDIAN)
+        }
+        Some(known) => Some(known),
+        None => unknown,
+    }
+}
+
+const READABLE: [&str; 4] = [
+    syntax::IMPLICIT_VR_LITTLE_ENDIAN,
+    syntax::EXPLICIT_VR_LITTLE_ENDIAN,
+    syntax::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    syntax::EXPLICIT_VR_BIG_ENDIAN,
+];

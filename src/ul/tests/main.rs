@@ -1,0 +1,10 @@
+//! Tests of the upper layer through its public interface.
+
+#![expect(clippy::unwrap_used, reason = "an unwrap that fails is a test that fails")]
+
+mod codec;
+mod limits;
+mod negotiate;
+mod pair;
+mod support;
+mod table;

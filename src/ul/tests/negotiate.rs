@@ -1,0 +1,158 @@
+//! Negotiation as tables: what is proposed, what is answered.
+
+use ul::negotiate::{Admission, Service, acceptable, negotiate};
+use ul::pdu::{AssociateAc, AssociateRj, ContextOutcome, Implementation, ProposedContext, RoleSelection};
+
+use crate::support::{CT, EXPLICIT, IMPLICIT, request};
+
+const BIG: &str = model::syntax::EXPLICIT_VR_BIG_ENDIAN;
+const DEFLATED: &str = model::syntax::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN;
+const JPEG: &str = "1.2.840.10008.1.2.4.50";
+const RLE: &str = "1.2.840.10008.1.2.5";
+const PRIVATE: &str = "1.2.840.113619.5.2";
+const NEWER: &str = "1.2.840.10008.1.2.4.999";
+const FIND: &str = model::sop::STUDY_ROOT_FIND;
+
+fn services(abstract_syntax: &str) -> Option<Service> {
+    match abstract_syntax {
+        model::sop::VERIFICATION | FIND => Some(Service::Reads),
+        uid => model::sop::is_storage(uid).then_some(Service::Keeps),
+    }
+}
+
+fn outcome(abstract_syntax: &str, transfer_syntaxes: &[&str]) -> ContextOutcome {
+    let mut rq = request(0);
+    let transfer_syntaxes = transfer_syntaxes.iter().map(|uid| (*uid).to_owned()).collect();
+    rq.contexts = ProposedContext::numbered([(abstract_syntax.to_owned(), transfer_syntaxes)]).unwrap();
+    let mut contexts = negotiate(&rq, services).contexts;
+    assert_eq!((contexts.len(), contexts[0].id), (1, 1));
+    contexts.remove(0).outcome
+}
+
+fn accepted(transfer_syntax: &str) -> ContextOutcome {
+    ContextOutcome::Accepted { transfer_syntax: transfer_syntax.to_owned() }
+}
+
+#[test]
+fn storage_takes_the_first_known_transfer_syntax_but_explicit_before_implicit_and_big_endian() {
+    for (offered, expected) in [
+        (&[IMPLICIT][..], IMPLICIT),
+        (&[BIG], BIG),
+        (&[IMPLICIT, EXPLICIT], EXPLICIT),
+        (&[BIG, IMPLICIT, EXPLICIT], EXPLICIT),
+        (&[IMPLICIT, BIG], IMPLICIT),
+        (&[BIG, IMPLICIT], BIG),
+        (&[JPEG, EXPLICIT], JPEG),
+        (&[RLE, JPEG], RLE),
+        (&[DEFLATED, EXPLICIT], DEFLATED),
+        (&[EXPLICIT, JPEG], EXPLICIT),
+        (&[IMPLICIT, JPEG], IMPLICIT),
+        (&[IMPLICIT, JPEG, EXPLICIT], EXPLICIT),
+        (&[PRIVATE, IMPLICIT], IMPLICIT),
+        (&[NEWER, IMPLICIT, EXPLICIT], EXPLICIT),
+        (&[PRIVATE, JPEG], JPEG),
+        (&[PRIVATE], PRIVATE),
+        (&[NEWER, PRIVATE], NEWER),
+        (&["", PRIVATE], PRIVATE),
+    ] {
+        assert_eq!(outcome(CT, offered), accepted(expected), "{offered:?}");
+    }
+}
+
+#[test]
+fn verification_and_find_take_what_can_be_read() {
+    for service in [model::sop::VERIFICATION, FIND] {
+        for (offered, expected) in [
+            (&[IMPLICIT][..], Some(IMPLICIT)),
+            (&[BIG], Some(BIG)),
+            (&[DEFLATED], Some(DEFLATED)),
+            (&[JPEG, IMPLICIT], Some(IMPLICIT)),
+            (&[IMPLICIT, EXPLICIT], Some(EXPLICIT)),
+            (&[JPEG, PRIVATE], None),
+            (&[PRIVATE], None),
+        ] {
+            let expected = expected.map_or(ContextOutcome::TransferSyntaxesNotSupported, accepted);
+            assert_eq!(outcome(service, offered), expected, "{offered:?}");
+        }
+    }
+}
+
+#[test]
+fn refuses_by_the_reason_that_comes_first() {
+    assert_eq!(outcome("1.2.840.10008.1.20.1", &[IMPLICIT]), ContextOutcome::AbstractSyntaxNotSupported);
+    assert_eq!(outcome("1.2.840.10008.1.20.1", &[JPEG]), ContextOutcome::AbstractSyntaxNotSupported);
+    assert_eq!(outcome(CT, &[]), ContextOutcome::TransferSyntaxesNotSupported);
+    assert_eq!(outcome(CT, &[""]), ContextOutcome::TransferSyntaxesNotSupported);
+}
+
+#[test]
+fn rejects_even_presentation_context_id_and_answers_a_repeated_one_once() {
+    let context = |id, uid: &str| ProposedContext {
+        id,
+        abstract_syntax: CT.into(),
+        transfer_syntaxes: vec![uid.to_owned()],
+    };
+    let mut rq = request(0);
+    rq.contexts = vec![context(2, IMPLICIT), context(3, JPEG), context(3, IMPLICIT), context(0, IMPLICIT)];
+    let answers = negotiate(&rq, services).contexts;
+    let answers: Vec<_> = answers.into_iter().map(|answer| (answer.id, answer.outcome)).collect();
+    assert_eq!(answers, [(2, ContextOutcome::NoReason), (3, accepted(JPEG)), (0, ContextOutcome::NoReason)]);
+}
+
+#[test]
+fn answers_128_contexts_of_64_transfer_syntaxes_within_the_limit() {
+    let syntaxes: Vec<String> = (0..63).map(|n| format!("{PRIVATE}.{n}.{}", "1".repeat(40))).collect();
+    let syntaxes = [syntaxes, vec![EXPLICIT.to_owned()]].concat();
+    let mut rq = request(0);
+    rq.contexts = ProposedContext::numbered((0..128).map(|_| (CT.to_owned(), syntaxes.clone()))).unwrap();
+    assert_eq!(rq.contexts[127].id, 255);
+    assert!(rq.to_pdu().unwrap().len() < model::limits::ASSOCIATE_PDU_BYTES as usize);
+    let answer = negotiate(&rq, services);
+    assert!(answer.contexts.iter().all(|context| context.outcome == accepted(EXPLICIT)));
+    let ac = AssociateAc::answer(&rq, answer.contexts, answer.roles, 0, Implementation::default());
+    assert_eq!(AssociateAc::from_body(&ac.to_pdu().unwrap()[6..]).unwrap().contexts.len(), 128);
+    assert!(ProposedContext::numbered((0..129).map(|_| (String::new(), Vec::new()))).is_err());
+}
+
+#[test]
+fn grants_the_scu_role_only() {
+    let role = |sop_class: &str, scu, scp| RoleSelection { sop_class: sop_class.to_owned(), scu, scp };
+    for (proposed, granted, is_accepted) in [
+        (vec![], vec![], true),
+        (vec![role(CT, true, false)], vec![role(CT, true, false)], true),
+        (vec![role(CT, true, true)], vec![role(CT, true, false)], true),
+        (vec![role(CT, false, true)], vec![], false),
+        (vec![role(CT, false, false)], vec![], false),
+        (vec![role(CT, true, true), role(CT, true, true)], vec![role(CT, true, false)], true),
+        (vec![role("1.2.3", true, true)], vec![], true),
+    ] {
+        let mut rq = request(0);
+        rq.roles = proposed.clone();
+        let answer = negotiate(&rq, services);
+        assert_eq!(answer.roles, granted, "{proposed:?}");
+        assert_eq!(answer.contexts[0].outcome, accepted(IMPLICIT), "Verification has no role item");
+        let expected = if is_accepted { accepted(EXPLICIT) } else { ContextOutcome::UserRejection };
+        assert_eq!(answer.contexts[1].outcome, expected, "{proposed:?}");
+    }
+}
+
+#[test]
+fn rejects_for_good_before_it_rejects_for_now() {
+    let rq = request(0);
+    let all = Admission { is_calling_known: true, is_called_ours: true, has_room: true };
+    let no_room = Admission { has_room: false, ..all };
+    let unknown = Admission { is_calling_known: false, ..no_room };
+    let wrong = Admission { is_called_ours: false, ..unknown };
+    let other = ul::pdu::AssociateRq { application_context: "1.2.3".into(), ..rq.clone() };
+    let old = ul::pdu::AssociateRq { protocol_version: 4, ..other.clone() };
+    for (rq, admission, answer) in [
+        (&rq, all, Ok(())),
+        (&rq, no_room, Err(AssociateRj { result: 2, source: 3, reason: 2 })),
+        (&rq, unknown, Err(AssociateRj { result: 1, source: 1, reason: 3 })),
+        (&rq, wrong, Err(AssociateRj { result: 1, source: 1, reason: 7 })),
+        (&other, wrong, Err(AssociateRj { result: 1, source: 1, reason: 2 })),
+        (&old, wrong, Err(AssociateRj { result: 1, source: 2, reason: 2 })),
+    ] {
+        assert_eq!(acceptable(rq, admission), answer);
+    }
+}
