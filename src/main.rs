@@ -1,1 +1,12 @@
-fn main() {}
+//! Gantry: DICOM imaging router and PACS bridge.
+
+mod cli;
+mod config;
+mod logging;
+mod serve;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

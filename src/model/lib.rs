@@ -6,14 +6,25 @@
 //! received bytes are kept as received.
 
 mod ae;
+pub mod attributes;
+pub mod charset;
+pub mod element;
 pub mod fault;
+pub mod fold;
+pub mod header;
 mod ident;
+pub mod json;
 mod level;
 pub mod limits;
+pub mod multipart;
+pub mod part10;
 mod phi;
+pub mod query;
+pub mod scan;
 pub mod sop;
 pub mod syntax;
 mod uid;
+pub mod vr;
 
 pub use ae::{AeTitle, AeTitleError};
 pub use dicom_core::{Tag, VR as Vr};
@@ -22,6 +33,6 @@ pub use ident::{InstanceIds, Scope};
 pub use level::QueryRetrieveLevel;
 pub use phi::Phi;
 pub use uid::{
-    ImplementationClass, InvalidUid, Kind, Series, SeriesInstanceUid, SopClass, SopClassUid, SopInstance,
-    SopInstanceUid, Study, StudyInstanceUid, TransferSyntaxKind, TransferSyntaxUid, Uid,
+    InvalidUid, Kind, Series, SeriesInstanceUid, SopClass, SopClassUid, SopInstance, SopInstanceUid, Study,
+    StudyInstanceUid, TransferSyntaxKind, TransferSyntaxUid, Uid,
 };

@@ -1,5 +1,7 @@
 //! Every numeric limit that is not a configuration key, each with its reason.
 
+use std::time::Duration;
+
 /// Nesting that the scanner enters; deeper sequences are walked past and left out of the JSON.
 pub const DEPTH: usize = 64;
 
@@ -13,6 +15,13 @@ pub const INLINE_BINARY_BYTES: u32 = 1024;
 /// Text values longer than this are referred to by BulkDataURI where the VR allows it, and left out where not.
 pub const INLINE_TEXT_BYTES: u32 = 64 << 10;
 
+/// The DICOM JSON of one header. Escapes and the paths of bulk data can make it several times as large as what it is written from;
+/// attributes behind this are left out.
+pub const JSON_BYTES: usize = 32 << 20;
+
+/// Header fields of one part of a multipart body; more makes the body malformed.
+pub const PART_HEADER_BYTES: usize = 16 << 10;
+
 /// What a deflated data set may inflate to before it is called unreadable.
 pub const INFLATED_BYTES: u64 = 1 << 30;
 
@@ -21,6 +30,9 @@ pub const FILE_META_BYTES: usize = 64 << 10;
 
 /// A command set (PS3.7 §6.3) larger than this aborts the association.
 pub const COMMAND_SET_BYTES: usize = 64 << 10;
+
+/// A pattern with wildcards longer than this is refused: matching takes the product of both lengths.
+pub const PATTERN_BYTES: usize = 1024;
 
 /// A C-FIND identifier larger than this is refused.
 pub const IDENTIFIER_BYTES: usize = 1 << 20;
@@ -51,3 +63,27 @@ pub const WRITER_QUEUE: usize = 256;
 
 /// Instances in one transaction.
 pub const COMMIT_BATCH: usize = 128;
+
+/// Files written at once; more threads make a disk slower, not faster.
+pub const FILE_WRITERS: usize = 16;
+
+/// Fragments of one Pixel Data element that a retrieve will look at.
+pub const FRAGMENTS: usize = 4 << 20;
+
+/// The head of an HTTP request.
+pub const HTTP_HEAD_BYTES: usize = 128 << 10;
+
+/// How long an HTTP connection may take for the head of its next request, the wait for its first byte included.
+pub const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long an HTTP body may make no progress in either direction before its connection is closed.
+pub const HTTP_STALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Bytes of a refused HTTP request that are read and thrown away, so that the peer comes to read the answer.
+pub const HTTP_DRAINED_BYTES: u64 = 64 << 20;
+
+/// Parts of one STOW-RS request: its response names each of them.
+pub const STOW_PARTS: usize = 1 << 18;
+
+/// How long the readiness check waits for a write transaction.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(5);

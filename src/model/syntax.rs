@@ -56,6 +56,27 @@ pub fn name(uid: &str) -> Option<&'static str> {
         .map(|(_, name)| name)
 }
 
+/// The media type in which one frame of this transfer syntax is sent (PS3.18 Table 8.7.3-5).
+pub fn frame_media_type(uid: &str) -> &'static str {
+    match uid.strip_prefix("1.2.840.10008.1.2.").unwrap_or_default() {
+        "4.50" | "4.51" | "4.57" | "4.70" => "image/jpeg",
+        "4.80" | "4.81" => "image/jls",
+        "4.90" | "4.91" => "image/jp2",
+        "4.92" | "4.93" => "image/jpx",
+        "4.110" | "4.111" | "4.112" => "image/jxl",
+        "4.201" | "4.202" | "4.203" => "image/jphc",
+        "5" => "image/dicom-rle",
+        "4.100" | "4.100.1" | "4.101" | "4.101.1" => "video/mpeg2",
+        "4.102" | "4.102.1" | "4.103" | "4.103.1" | "4.104" | "4.104.1" | "4.105" | "4.105.1" | "4.106"
+        | "4.106.1" => "video/mp4",
+        "4.107" | "4.108" => "video/H265",
+        _ => OCTET_STREAM,
+    }
+}
+
+/// Media type of bulk data without a media type of its own.
+pub const OCTET_STREAM: &str = "application/octet-stream";
+
 /// Data set transfer syntaxes of PS3.6 Table A-1, a line each: UID, tab, name.
 const REGISTRY: &str = include_str!("syntax.tsv");
 

@@ -30,7 +30,6 @@ kinds! {
     SopInstance SopInstanceUid "SOP Instance UID",
     SopClass SopClassUid "SOP Class UID",
     TransferSyntaxKind TransferSyntaxUid "Transfer Syntax UID",
-    ImplementationClass ImplementationClassUid "Implementation Class UID",
 }
 
 /// A unique identifier, kept as the text that was received.

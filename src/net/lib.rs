@@ -1,1 +1,33 @@
-//! x
+//! DIMSE over TCP: the listener with its SCPs, and the SCUs.
+//!
+//! Read [`Listener`] and [`scu::send_all`] first. One association is one task, which owns socket, state machine and buffers; bulk goes
+//! from the socket straight into the pipeline's buffer. Deliberately absent: protocol logic ([`ul`], [`dimse`]) and any knowledge of
+//! where instances are kept ([`pipeline`]).
+
+mod acceptor;
+mod access;
+mod config;
+mod drive;
+mod end;
+mod error;
+mod listener;
+mod lobby;
+mod scp;
+pub mod scu;
+mod socket;
+mod status;
+mod tally;
+#[cfg(test)]
+mod tests;
+mod timer;
+
+pub use config::{Accept, Config, Peer, PeerName};
+pub use end::{End, Wait};
+pub use error::Error;
+pub use listener::Listener;
+
+/// An error with its causes, for a log line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -1,1 +1,72 @@
-//! x
+//! What happens to an instance, a query, a retrieve: every door (`net`, `web`) calls the same functions.
+//!
+//! Read [`Pipeline`] and [`Received`] first. Each operation is one function: anything that one door can do to the archive the other
+//! can do too. Deliberately absent: sockets and wire formats (the doors own them) and SQL (the archive owns it).
+
+mod error;
+mod fragments;
+mod header;
+mod ingest;
+mod intake;
+mod query;
+mod received;
+mod rendition;
+mod retrieve;
+mod slice;
+
+use std::sync::Arc;
+
+pub use archive::{
+    Archive, Committed, ConflictSummary, Cursor, Overview, Page, Row, RowIds, StoredInstance, StudySummary,
+    Support,
+};
+pub use error::{BodyError, Error, IngestError};
+pub use received::{Body, Content, Received, Stored};
+pub use rendition::{Part, Rendition};
+pub use slice::PartReader;
+use telemetry::Telemetry;
+
+/// The operations on the archive, for all doors. Cheap to clone.
+#[derive(Clone)]
+pub struct Pipeline {
+    archive: Archive,
+    telemetry: Telemetry,
+    buffers: Arc<intake::Buffers>,
+    writers: Arc<tokio::sync::Semaphore>,
+}
+
+impl Pipeline {
+    /// Builds the pipeline over an open archive.
+    pub fn new(archive: Archive, telemetry: Telemetry) -> Self {
+        Self {
+            archive,
+            telemetry,
+            buffers: Arc::default(),
+            writers: Arc::new(tokio::sync::Semaphore::new(model::limits::FILE_WRITERS)),
+        }
+    }
+
+    /// Counts, conflicts, recent studies and disk, for the status page. Cancel safe.
+    ///
+    /// # Errors
+    /// [`Error::Archive`] when the index cannot be read.
+    pub async fn overview(&self) -> Result<Overview, Error> {
+        Ok(self.archive.overview().await?)
+    }
+
+    /// Proves that a write transaction works right now. Cancel safe.
+    ///
+    /// # Errors
+    /// [`Error::Archive`] when it does not.
+    pub async fn probe(&self) -> Result<(), Error> {
+        Ok(self.archive.probe().await?)
+    }
+}
+
+/// Runs blocking work off the runtime's threads; a panic there is ours and is passed on as one.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    }
+}

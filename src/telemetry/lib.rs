@@ -1,1 +1,63 @@
-//! x
+//! What Gantry counts: one [`Event`] becomes the metrics that `/metrics` serves.
+//!
+//! Read [`Event`] first, then [`Telemetry`]. Labels come from closed sets only (doors, levels, routes, outcomes), so neither the
+//! number of series nor their content depends on what a peer sends, and no patient data can get in. Deliberately absent: log
+//! lines, which are written with `tracing` where they arise.
+//!
+//! ```
+//! use std::time::Duration;
+//! use telemetry::{Door, Event, Telemetry};
+//!
+//! let telemetry = Telemetry::new();
+//! let elapsed = Duration::from_millis(3);
+//! telemetry.record(Event::InstanceReceived { door: Door::Dimse, status: "stored", bytes: 526_000, elapsed });
+//! let text = telemetry.render();
+//! assert!(text.contains(r#"gantry_instances_received_total{door="dimse",status="stored"} 1"#));
+//! ```
+
+mod event;
+mod metrics;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use event::{Door, Event};
+use metrics::Metrics;
+
+/// The media type of [`Telemetry::render`]: OpenMetrics text, which Prometheus reads.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The metrics of one server. Clones share them.
+#[derive(Clone)]
+pub struct Telemetry {
+    metrics: Arc<Metrics>,
+}
+
+impl Telemetry {
+    /// Starts with every counter at zero.
+    pub fn new() -> Self {
+        Self { metrics: Arc::new(Metrics::new()) }
+    }
+
+    /// Counts an event. Never blocks for longer than it takes to find a counter by its labels.
+    pub fn record(&self, event: Event) {
+        self.metrics.record(event);
+    }
+
+    /// All metrics as text in the format that [`CONTENT_TYPE`] names.
+    pub fn render(&self) -> String {
+        self.metrics.render()
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Telemetry")
+    }
+}

@@ -1,0 +1,45 @@
+.DEFAULT_GOAL := help
+.PHONY: help run test check fmt lint doc tidy peers bench fuzz
+
+NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
+FUZZ_SECONDS ?= 60
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: ## the server with its embedded default: SQLite and ./gantry-data, on loopback
+	cargo run --release --bin gantry -- serve
+
+test: peers check ## installs the test peers, then all checks and all tests
+ifeq ($(NEXTEST),)
+	GANTRY_PEERS=$(CURDIR)/.peers cargo test --workspace
+else
+	GANTRY_PEERS=$(CURDIR)/.peers cargo nextest run --workspace --no-fail-fast
+	cargo test --workspace --doc
+endif
+
+check: fmt lint doc tidy ## what a commit must pass before any test runs
+
+fmt:
+	cargo fmt --all --check
+
+lint:
+	cargo clippy --workspace --all-targets -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+tidy:
+	cargo test --test it -- tidy::
+
+peers: ## DCMTK, Orthanc, strace and the Python clients that tests talk to
+	@tests/peers.sh
+
+bench: ## side by side with Orthanc and DCMTK; the report is target/bench/report.md
+	cargo build --release --bin gantry
+	cargo bench --bench side_by_side
+	cargo bench --bench micro
+
+fuzz: ## each fuzz target for FUZZ_SECONDS (needs a nightly toolchain and cargo-fuzz)
+	@for target in $$(cargo +nightly fuzz list --fuzz-dir tests/fuzz); do \
+	  cargo +nightly fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; done

@@ -1,0 +1,212 @@
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use model::Scope;
+use model::query::Query;
+use telemetry::Telemetry;
+
+use crate::files::{self, Files};
+use crate::metadata::Dictionaries;
+use crate::reader::Readers;
+use crate::space::Gauge;
+use crate::writer::{Shared, Writer};
+use crate::{
+    Committed, Cursor, Error, NewInstance, Overview, Page, Prepared, Row, Spool, StoredInstance, find,
+    overview, recover, retrieve, schema,
+};
+
+/// Where the archive keeps its data.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The folder of the archive; made when missing.
+    pub data_dir: PathBuf,
+    /// With less than this free, [`Archive::has_space`] is false.
+    pub min_free_bytes: u64,
+}
+
+/// Files and index of one data folder. Clones share them.
+///
+/// Dropped without [`Archive::close`], it commits what is queued; the next start then compares the latest files with the index.
+#[derive(Clone)]
+pub struct Archive {
+    inner: Arc<Inner>,
+}
+
+/// In the order in which it is dropped: the lock goes last.
+struct Inner {
+    writer: Writer,
+    readers: Readers,
+    files: Arc<Files>,
+    dictionaries: Arc<Dictionaries>,
+    space: Arc<Gauge>,
+    min_free_bytes: u64,
+    _lock: File,
+}
+
+impl Archive {
+    /// Opens the archive: locks the folder, makes or migrates the index, and after an unclean end compares the files that came last
+    /// with it. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] when another process has the folder; [`Error::NewerSchema`] when a later version has written the index; else
+    /// what file system and index say.
+    pub fn open(config: Config, telemetry: Telemetry) -> Result<Self, Error> {
+        let Config { data_dir, min_free_bytes } = config;
+        files::make_folders(&data_dir)?;
+        let lock = lock(&data_dir)?;
+        let files = Arc::new(Files::open(&data_dir)?);
+        let index = data_dir.join("index.sqlite");
+        if !index.exists() && !files.is_empty() {
+            tracing::error!(
+                "the index is missing: a new one is made, and the files that are there are not served"
+            );
+        }
+        let connection = schema::open_writer(&index)?;
+        recover::recover(&connection, &files)?;
+        let dictionaries = Arc::new(Dictionaries::new());
+        let shared = Shared { files: files.clone(), dictionaries: dictionaries.clone(), telemetry };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                writer: Writer::start(connection, shared)?,
+                readers: Readers::new(&index),
+                files,
+                dictionaries,
+                space: Arc::new(Gauge::new(&data_dir)),
+                min_free_bytes,
+                _lock: lock,
+            }),
+        })
+    }
+
+    /// Whether there is room for another instance: at least `min_free_bytes` free, as of at most a second ago.
+    pub fn has_space(&self) -> bool {
+        self.free_bytes().is_ok_and(|free| free >= self.inner.min_free_bytes)
+    }
+
+    /// Bytes free for us on the file system of the archive, as of at most a second ago.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file system does not tell.
+    pub fn free_bytes(&self) -> Result<u64, Error> {
+        Ok(self.inner.space.read()?.free_bytes)
+    }
+
+    /// Begins the file of an instance, under the unique name that it will keep, in the folder of the present hour (UTC). Blocks.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`], [`Error::Io`]; with the first file of an hour also [`Error::Index`] and [`Error::Closed`].
+    pub fn spool(&self) -> Result<Spool, Error> {
+        self.inner.files.spool(|hour| self.inner.writer.open_hour(hour))
+    }
+
+    /// Makes index rows and stored JSON of an instance. Takes up to a few milliseconds of CPU for large headers.
+    pub fn prepare(&self, received: NewInstance) -> Prepared {
+        Prepared::new(received, &self.inner.dictionaries)
+    }
+
+    /// Makes an instance durable and served: its folder is synced and its rows are committed, in one transaction with what else is
+    /// queued, when this returns.
+    ///
+    /// Cancel safety: once the instance is queued it is committed, whether or not anybody waits.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`], [`Error::Io`], [`Error::Index`], [`Error::Closed`]: nothing is kept. [`Error::OutcomeUnknown`]: it may or may
+    /// not be there after the next start. In all cases nothing may be acknowledged, and sending again is safe.
+    pub async fn commit(&self, prepared: Prepared) -> Result<Committed, Error> {
+        self.inner.writer.commit(prepared).await
+    }
+
+    /// Answers a query page by page: call again with [`Page::next`] until there is none.
+    ///
+    /// Studies come by descending Study Date, those of a date with the newest arrival first; other levels in the order of arrival,
+    /// instances series by series. Keys that [`support`](crate::support) does not call a match are taken as universal; the caller
+    /// tells the peer. `limit` and `offset` hold for the answer as a whole. A study whose date becomes known between two pages may
+    /// show up twice or not at all; nothing else can.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// [`Error::Index`], [`Error::Damaged`], [`Error::Closed`].
+    ///
+    /// PS3.4 §C.2.2.2, PS3.18 §8.3.4.
+    pub async fn find(&self, query: &Query, after: Option<Cursor>) -> Result<Page<Row>, Error> {
+        let query = query.clone();
+        self.inner.readers.read(move |connection| find::find(connection, &query, after.as_ref())).await
+    }
+
+    /// The instances of a scope, series by series in the order of arrival; none when the scope is unknown. Paged as [`Archive::find`].
+    ///
+    /// A UID of the scope may also be the [`path_component`](model::Uid::path_component) of one that is not valid. Cancel safe.
+    ///
+    /// # Errors
+    /// [`Error::Index`], [`Error::Damaged`], [`Error::Closed`].
+    pub async fn instances(
+        &self,
+        scope: &Scope,
+        after: Option<Cursor>,
+    ) -> Result<Page<StoredInstance>, Error> {
+        let (scope, files) = (scope.clone(), self.inner.files.clone());
+        self.inner
+            .readers
+            .read(move |connection| retrieve::instances(connection, &files, &scope, after.as_ref()))
+            .await
+    }
+
+    /// The DICOM JSON of the instances of a scope, one object each, in the order of [`Archive::instances`]. Paged as [`Archive::find`].
+    ///
+    /// BulkDataURIs are relative to the server: they begin with `/dicom-web/`. Cancel safe.
+    ///
+    /// # Errors
+    /// [`Error::Index`], [`Error::Damaged`], [`Error::Closed`].
+    ///
+    /// PS3.18 §10.4.1.1.2.
+    pub async fn metadata(&self, scope: &Scope, after: Option<Cursor>) -> Result<Page<Vec<u8>>, Error> {
+        let scope = scope.clone();
+        self.inner
+            .readers
+            .read(move |connection| retrieve::metadata(connection, &scope, after.as_ref()))
+            .await
+    }
+
+    /// The archive at a glance. Cancel safe.
+    ///
+    /// # Errors
+    /// [`Error::Index`], [`Error::Io`], [`Error::Damaged`], [`Error::Closed`].
+    pub async fn overview(&self) -> Result<Overview, Error> {
+        let space = self.inner.space.clone();
+        self.inner.readers.read(move |connection| overview::overview(connection, space.read()?)).await
+    }
+
+    /// Shows that a transaction can be made durable now. Cancel safe.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub async fn probe(&self) -> Result<(), Error> {
+        self.inner.writer.probe().await
+    }
+
+    /// Commits what is queued and leaves the index in one file, so that the next start has nothing to look at. Afterwards every call
+    /// gives [`Error::Closed`].
+    ///
+    /// # Errors
+    /// Why the index could not be left so; nothing acknowledged is lost by that.
+    pub async fn close(&self) -> Result<(), Error> {
+        self.inner.readers.close().await;
+        self.inner.writer.close().await
+    }
+}
+
+fn lock(data_dir: &Path) -> Result<File, Error> {
+    let lock = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(data_dir.join("lock"))
+        .map_err(Error::io("open the lock file"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse),
+        Err(TryLockError::Error(error)) => Err(Error::io("lock the data folder")(error)),
+    }
+}

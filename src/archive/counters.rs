@@ -1,0 +1,134 @@
+//! Counters that a transaction adds up and writes once, however many instances it has.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, params};
+
+use crate::Error;
+use crate::store::Place;
+
+/// What the instances of one transaction add to the counters of the rows above them.
+#[derive(Default)]
+pub(crate) struct Counters {
+    patients: HashMap<i64, OfPatient>,
+    studies: HashMap<i64, OfStudy>,
+    series: HashMap<i64, i64>,
+    totals: Totals,
+}
+
+#[derive(Default)]
+struct OfPatient {
+    studies: i64,
+    series: i64,
+    instances: i64,
+}
+
+#[derive(Default)]
+struct OfStudy {
+    series: i64,
+    instances: i64,
+    disagreements: i64,
+    received: i64,
+}
+
+#[derive(Default)]
+struct Totals {
+    patients: i64,
+    studies: i64,
+    series: i64,
+    instances: i64,
+    bytes: i64,
+    conflicts: i64,
+    disagreements: i64,
+}
+
+impl Counters {
+    pub(crate) fn patients(&mut self, change: i64) {
+        self.totals.patients += change;
+    }
+
+    pub(crate) fn study(&mut self, patient_pk: i64) {
+        self.patients.entry(patient_pk).or_default().studies += 1;
+        self.totals.studies += 1;
+    }
+
+    pub(crate) fn series(&mut self, patient_pk: i64, study_pk: i64) {
+        self.patients.entry(patient_pk).or_default().series += 1;
+        self.studies.entry(study_pk).or_default().series += 1;
+        self.totals.series += 1;
+    }
+
+    pub(crate) fn instance(&mut self, place: &Place, bytes: u64, received: i64, disagrees: bool) {
+        let disagreements = i64::from(disagrees);
+        let study = self.studies.entry(place.study_pk).or_default();
+        study.instances += 1;
+        study.disagreements += disagreements;
+        study.received = received;
+        self.patients.entry(place.patient_pk).or_default().instances += 1;
+        *self.series.entry(place.series_pk).or_default() += 1;
+        self.totals.instances += 1;
+        self.totals.disagreements += disagreements;
+        self.bytes(bytes);
+    }
+
+    pub(crate) fn conflict(&mut self, bytes: u64) {
+        self.totals.conflicts += 1;
+        self.bytes(bytes);
+    }
+
+    /// Instances that said something else than the rows above them.
+    pub(crate) fn disagreements(&self) -> i64 {
+        self.totals.disagreements
+    }
+
+    /// Writes what has added up, and starts again at nothing.
+    pub(crate) fn write(&mut self, connection: &Connection) -> Result<(), Error> {
+        self.write_rows(connection)?;
+        let totals = std::mem::take(&mut self.totals);
+        connection
+            .prepare_cached(
+                "UPDATE total SET patients = patients + ?1, studies = studies + ?2, series = series + ?3,
+                 instances = instances + ?4, bytes = bytes + ?5, conflicts = conflicts + ?6,
+                 disagreements = disagreements + ?7",
+            )?
+            .execute(params![
+                totals.patients,
+                totals.studies,
+                totals.series,
+                totals.instances,
+                totals.bytes,
+                totals.conflicts,
+                totals.disagreements
+            ])?;
+        Ok(())
+    }
+
+    /// Writes the counters of patients, studies and series, so that their rows can be read.
+    pub(crate) fn write_rows(&mut self, connection: &Connection) -> Result<(), Error> {
+        let mut patient = connection.prepare_cached(
+            "UPDATE patient SET number_of_studies = number_of_studies + ?2, number_of_series = number_of_series + ?3,
+             number_of_instances = number_of_instances + ?4 WHERE patient_pk = ?1",
+        )?;
+        for (pk, add) in self.patients.drain() {
+            patient.execute(params![pk, add.studies, add.series, add.instances])?;
+        }
+        let mut study = connection.prepare_cached(
+            "UPDATE study SET number_of_series = number_of_series + ?2, number_of_instances = number_of_instances + ?3,
+             disagreements = disagreements + ?4, received = max(received, ?5) WHERE study_pk = ?1",
+        )?;
+        for (pk, add) in self.studies.drain() {
+            study.execute(params![pk, add.series, add.instances, add.disagreements, add.received])?;
+        }
+        let mut series = connection.prepare_cached(
+            "UPDATE series SET number_of_instances = number_of_instances + ?2 WHERE series_pk = ?1",
+        )?;
+        for (pk, instances) in self.series.drain() {
+            series.execute([pk, instances])?;
+        }
+        Ok(())
+    }
+
+    fn bytes(&mut self, bytes: u64) {
+        self.totals.bytes = self.totals.bytes.saturating_add_unsigned(bytes);
+    }
+}

@@ -1,0 +1,73 @@
+use std::io;
+use std::sync::Arc;
+
+use model::Fault;
+
+/// Why the archive could not do it. Nothing that failed with one of these was acknowledged or is served.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The file system is full, or a quota is used up.
+    #[error("no space left for the archive")]
+    NoSpace,
+    /// A file or folder could not be created, written, synced or read.
+    #[error("the archive could not {action}")]
+    Io {
+        /// What was tried, as a verb with its object.
+        action: &'static str,
+        /// What the system said.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// The index refused a statement; it was rolled back.
+    #[error("the index failed")]
+    Index(#[source] Arc<rusqlite::Error>),
+    /// The index could not tell whether the transaction is durable: the instance may be there after the next start, so its file is
+    /// kept until then. Sending again is safe.
+    #[error("the outcome of the index transaction is unknown")]
+    OutcomeUnknown(#[source] Arc<rusqlite::Error>),
+    /// Another process serves this data folder.
+    #[error("another process uses this data folder")]
+    InUse,
+    /// A later version of this program has written the index.
+    #[error("the index has schema version {found}, this program knows up to {known}")]
+    NewerSchema {
+        /// The version found.
+        found: i64,
+        /// The newest version that this program can read.
+        known: i64,
+    },
+    /// The archive has been closed, or its writer has ended.
+    #[error("the archive is closed")]
+    Closed,
+    /// Stored metadata cannot be read back.
+    #[error("stored metadata is damaged")]
+    Damaged,
+}
+
+impl Error {
+    /// Who must act, and whether trying again can help.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::NoSpace | Self::Closed => Fault::Transient { retry_after: None },
+            Self::Io { .. } | Self::Index(_) | Self::OutcomeUnknown(_) | Self::Damaged => Fault::Local,
+            Self::InUse | Self::NewerSchema { .. } => Fault::Policy,
+        }
+    }
+
+    /// Names what was tried; a full file system is [`Error::NoSpace`].
+    pub(crate) fn io(action: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
+            _ => Self::Io { action, source: Arc::new(source) },
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::NoSpace,
+            _ => Self::Index(Arc::new(error)),
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Where the bytes are: one file per instance, written once under its final name, in a folder of the hour in which it came.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use time::OffsetDateTime;
+
+use crate::Error;
+
+/// A file being written. Dropped before [`Spool::sync`], it removes the file.
+pub struct Spool {
+    file: File,
+    lease: Lease,
+}
+
+/// A file whose bytes are durable, but not yet its name. Dropped before it is committed, it removes the file.
+pub struct SpooledFile {
+    lease: Lease,
+}
+
+impl Spool {
+    /// Writes `bytes` at the end. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`] or [`Error::Io`]; the spool is then of no use but to be dropped.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.file.write_all(bytes).map_err(Error::io("write a file"))
+    }
+
+    /// Makes the bytes durable (fdatasync). The name becomes durable when the instance is committed. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`] or [`Error::Io`]; the file is removed, because pages that failed to sync may be lost and a second sync
+    /// would not tell.
+    pub fn sync(self) -> Result<SpooledFile, Error> {
+        self.file.sync_data().map_err(Error::io("sync a file"))?;
+        Ok(SpooledFile { lease: self.lease })
+    }
+}
+
+impl SpooledFile {
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.lease.path
+    }
+
+    pub(crate) fn number(&self) -> i64 {
+        self.lease.number
+    }
+
+    /// The file belongs to a committed row.
+    pub(crate) fn keep(mut self) {
+        self.lease.is_settled = true;
+    }
+
+    /// Nobody knows whether a row speaks of the file: it stays until the next start, which looks.
+    pub(crate) fn leave_unsettled(mut self) {
+        self.lease.is_settled = true;
+        self.lease.files.unsettle(hour_of(self.lease.number));
+    }
+}
+
+/// The folder tree of one archive.
+pub(crate) struct Files {
+    root: PathBuf,
+    latest_number: AtomicI64,
+    /// Hours for which the index knows that their folder may disagree with it.
+    open_hours: Mutex<BTreeMap<i64, OpenHour>>,
+    /// Held while an hour is opened, so that it is opened once; never while `open_hours` is.
+    opening: Mutex<()>,
+}
+
+#[derive(Default)]
+struct OpenHour {
+    /// Files that are written or wait for their commit.
+    leases: usize,
+    /// A file was left whose row is in doubt, or could not be removed.
+    is_unsettled: bool,
+}
+
+impl Files {
+    /// Makes `data_dir/instances` when it is missing; `data_dir` is there.
+    pub(crate) fn open(data_dir: &Path) -> Result<Self, Error> {
+        let root = data_dir.join("instances");
+        make_folder(&root)?;
+        Ok(Self {
+            root,
+            latest_number: AtomicI64::new(0),
+            open_hours: Mutex::default(),
+            opening: Mutex::default(),
+        })
+    }
+
+    /// Begins a file. `announce` must make it durable that the hour's folder may hold files without rows; it is called once per hour.
+    pub(crate) fn spool(
+        self: &Arc<Self>,
+        announce: impl Fn(i64) -> Result<(), Error>,
+    ) -> Result<Spool, Error> {
+        loop {
+            let number = self.next_number();
+            self.enter(hour_of(number), &announce)?;
+            let path = self.path(number);
+            // The name is taken only when the clock went back over a restart; the next number is tried then.
+            let created = File::options().write(true).create_new(true).open(&path);
+            let is_taken = created.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists);
+            let lease = Lease { files: self.clone(), path, number, is_settled: created.is_err() };
+            if !is_taken {
+                return Ok(Spool { file: created.map_err(Error::io("create a file"))?, lease });
+            }
+        }
+    }
+
+    /// The path of a file by its number.
+    pub(crate) fn path(&self, number: i64) -> PathBuf {
+        let mut path = self.folder(hour_of(number));
+        path.push(format!("{number:016x}.dcm"));
+        path
+    }
+
+    /// The folder of an hour: `2026/11/24/13` below the root.
+    pub(crate) fn folder(&self, hour: i64) -> PathBuf {
+        let begin = OffsetDateTime::from_unix_timestamp(hour.saturating_mul(3600))
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        self.root.join(format!(
+            "{:04}/{:02}/{:02}/{:02}",
+            begin.year(),
+            u8::from(begin.month()),
+            begin.day(),
+            begin.hour()
+        ))
+    }
+
+    /// Makes the names in an hour's folder durable.
+    pub(crate) fn sync_folder(&self, hour: i64) -> Result<(), Error> {
+        sync_folder(&self.folder(hour))
+    }
+
+    /// Whether no file was ever kept here.
+    pub(crate) fn is_empty(&self) -> bool {
+        fs::read_dir(&self.root).map(|mut entries| entries.next().is_none()).unwrap_or(true)
+    }
+
+    /// Takes the hours out of which nothing more can come: past, no file in flight, none in doubt. Whoever spools into one of them
+    /// again announces it again.
+    pub(crate) fn take_settled_hours(&self, is_past: impl Fn(i64) -> bool) -> Vec<i64> {
+        let mut settled = Vec::new();
+        self.open_hours().retain(|&hour, state| {
+            let stays = !is_past(hour) || state.leases > 0 || state.is_unsettled;
+            if !stays {
+                settled.push(hour);
+            }
+            stays
+        });
+        settled
+    }
+
+    fn enter(&self, hour: i64, announce: impl Fn(i64) -> Result<(), Error>) -> Result<(), Error> {
+        if self.enter_open(hour) {
+            return Ok(());
+        }
+        let _opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.enter_open(hour) {
+            return Ok(());
+        }
+        let folder = self.folder(hour);
+        let mut levels: Vec<&Path> = folder.ancestors().take_while(|level| *level != self.root).collect();
+        levels.reverse();
+        levels.into_iter().try_for_each(make_folder)?;
+        announce(hour)?;
+        self.open_hours().entry(hour).or_default().leases += 1;
+        Ok(())
+    }
+
+    fn enter_open(&self, hour: i64) -> bool {
+        self.open_hours().get_mut(&hour).map(|state| state.leases += 1).is_some()
+    }
+
+    fn leave(&self, hour: i64) {
+        if let Some(state) = self.open_hours().get_mut(&hour) {
+            state.leases = state.leases.saturating_sub(1);
+        }
+    }
+
+    fn unsettle(&self, hour: i64) {
+        self.open_hours().entry(hour).or_default().is_unsettled = true;
+    }
+
+    /// Nanoseconds since 1970 UTC, different for each call.
+    fn next_number(&self) -> i64 {
+        let now = i64::try_from(OffsetDateTime::now_utc().unix_timestamp_nanos()).unwrap_or(i64::MAX);
+        let next = |latest: i64| now.max(latest.saturating_add(1));
+        let latest = self
+            .latest_number
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |latest| Some(next(latest)));
+        latest.map_or(now, next)
+    }
+
+    fn open_hours(&self) -> MutexGuard<'_, BTreeMap<i64, OpenHour>> {
+        self.open_hours.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to a file that no row speaks of yet, and the duty to remove it.
+struct Lease {
+    files: Arc<Files>,
+    path: PathBuf,
+    number: i64,
+    is_settled: bool,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let hour = hour_of(self.number);
+        if !self.is_settled
+            && let Err(error) = fs::remove_file(&self.path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %self.path.display(), %error, "a file that was not acknowledged could not be removed");
+            self.files.unsettle(hour);
+        }
+        self.files.leave(hour);
+    }
+}
+
+/// The hour (since 1970 UTC) in whose folder a file is.
+pub(crate) fn hour_of(number: i64) -> i64 {
+    number.div_euclid(NANOSECONDS_PER_HOUR)
+}
+
+/// The numbers of the files of an hour.
+pub(crate) fn numbers_of(hour: i64) -> std::ops::RangeInclusive<i64> {
+    let first = hour.saturating_mul(NANOSECONDS_PER_HOUR);
+    first..=first.saturating_add(NANOSECONDS_PER_HOUR - 1)
+}
+
+/// The number of a file by its name; `None` for a name that this module does not give.
+pub(crate) fn number_of(name: &str) -> Option<i64> {
+    let digits = name.strip_suffix(".dcm").filter(|digits| digits.len() == 16)?;
+    let number = i64::from_str_radix(digits, 16).ok()?;
+    (format!("{number:016x}") == digits).then_some(number)
+}
+
+/// Makes a folder and those above it that are missing, durably.
+pub(crate) fn make_folders(path: &Path) -> Result<(), Error> {
+    let missing: Vec<&Path> =
+        path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()).collect();
+    missing.into_iter().rev().try_for_each(make_folder)
+}
+
+/// Makes a folder in an existing one, durably, also when an earlier process made it and died before it synced.
+fn make_folder(path: &Path) -> Result<(), Error> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(Error::io("make a folder")(error));
+        }
+        Ok(()) | Err(_) => {}
+    }
+    sync_folder(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+}
+
+fn sync_folder(path: &Path) -> Result<(), Error> {
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(Error::io("sync a folder"))
+}
+
+const NANOSECONDS_PER_HOUR: i64 = 3_600_000_000_000;

@@ -1,0 +1,249 @@
+//! Which key a query starts from. Fixed here, so that plans do not hang on statistics that a young index does not have.
+
+use model::QueryRetrieveLevel::{self, Image, Patient, Series, Study};
+use model::query::{Key, Matching};
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+
+use crate::Error;
+use crate::attribute::{Attribute, Kind, Terms, find};
+use crate::condition::{Condition, json, literal_prefix, on_column, on_terms};
+use crate::scope::actual_uid;
+
+/// The table that the outermost loop goes through, and by which index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    Patient(Hint),
+    Study(Hint),
+    Series(Hint),
+    Instance(Hint),
+}
+
+/// `INDEXED BY …`, or `NOT INDEXED` for the table's own key.
+pub(crate) type Hint = &'static str;
+
+/// The keys of a query as SQL, and where to start.
+pub(crate) struct Plan {
+    pub(crate) conditions: Vec<Condition>,
+    pub(crate) start: Start,
+}
+
+/// Chooses the start that leaves the fewest rows to look at. `has_cursor`: an upper bound of the date is given by the page.
+pub(crate) fn plan(
+    connection: &Connection,
+    level: QueryRetrieveLevel,
+    keys: &[Key],
+    has_cursor: bool,
+) -> Result<Plan, Error> {
+    let mut plan = Planning { connection, level, conditions: Vec::new(), best: (u8::MAX, walk(level)) };
+    for key in keys {
+        let Some(attribute) = find(level, key.tag) else { continue };
+        let key = resolved(connection, attribute, &key.matching)?;
+        match attribute.kind {
+            Kind::Count | Kind::Constant(_) => {}
+            Kind::Name(_) | Kind::Terms(_) => plan.terms(attribute, &key)?,
+            Kind::Date if has_cursor && level == Study && attribute.column == "study_date" => {
+                plan.column(attribute, &without_end(key))?;
+            }
+            Kind::Text
+            | Kind::Texts
+            | Kind::Number
+            | Kind::Decimal
+            | Kind::Date
+            | Kind::Time
+            | Kind::Uid
+            | Kind::Own => {
+                plan.column(attribute, &key)?;
+            }
+        }
+    }
+    Ok(Plan { conditions: plan.conditions, start: plan.best.1 })
+}
+
+/// Where the column of an attribute is in a query of a level: the table of studies has what is known of the patient, too.
+pub(crate) fn table(attribute: &Attribute, level: QueryRetrieveLevel) -> &'static str {
+    match (attribute.level, level) {
+        (Patient, Patient) => "patient",
+        (Patient | Study, _) => "study",
+        (Series, _) => "series",
+        (Image, _) => "instance",
+    }
+}
+
+/// Whose terms they are.
+pub(crate) fn owner(terms: Terms) -> &'static str {
+    match terms {
+        Terms::PatientName => "patient.patient_pk",
+        Terms::PatientNameOfStudy | Terms::ReferringPhysician | Terms::ReadingPhysician => "study.study_pk",
+        Terms::Modality | Terms::SopClass => "study.study_pk",
+        Terms::PerformingPhysician | Terms::Operator => "series.series_pk",
+    }
+}
+
+struct Planning<'a> {
+    connection: &'a Connection,
+    level: QueryRetrieveLevel,
+    conditions: Vec<Condition>,
+    /// Rank and start, the lowest rank found.
+    best: (u8, Start),
+}
+
+impl Planning<'_> {
+    fn column(&mut self, attribute: &Attribute, matching: &Matching) -> Result<(), Error> {
+        let table = table(attribute, self.level);
+        let condition = on_column(attribute, &format!("{table}.{}", attribute.column), matching);
+        if let Some((rank, start)) = self.by_index(attribute, matching, table, &condition)? {
+            self.offer(rank, start);
+            if start == Start::Patient(PATIENT_BY_ID) {
+                // The index has no patients without Patient ID, and must be told that none is asked for.
+                self.conditions.push(Condition::new("patient.patient_id <> ''", []));
+            }
+        }
+        self.conditions.push(condition);
+        Ok(())
+    }
+
+    fn by_index(
+        &self,
+        attribute: &Attribute,
+        matching: &Matching,
+        table: &str,
+        condition: &Condition,
+    ) -> Result<Option<(u8, Start)>, Error> {
+        let is_exact = matches!(matching, Matching::Single(_) | Matching::UidList(_));
+        let Some((rank, start)) = indexed(attribute.column, table) else { return Ok(None) };
+        let is_unique_key = attribute.kind == Kind::Own;
+        let is_usable = match matching {
+            Matching::Single(_) if attribute.column == "study_date" => {
+                self.level > Study && self.are_few(table, condition)?
+            }
+            Matching::Single(_) => true,
+            Matching::UidList(_) => is_unique_key,
+            Matching::Wildcard(pattern) => {
+                !literal_prefix(pattern).is_empty() && self.are_few(table, condition)?
+            }
+            // Studies come by date anyway.
+            Matching::Range { .. } => {
+                (self.level > Study || attribute.column != "study_date") && self.are_few(table, condition)?
+            }
+        };
+        Ok(is_usable.then_some((if is_exact { rank } else { rank.max(RANK_OF_FEW) }, start)))
+    }
+
+    /// Whether few rows of a table meet a condition on it. Looks at no more than those.
+    fn are_few(&self, table: &str, condition: &Condition) -> Result<bool, Error> {
+        let sql =
+            format!("SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {} LIMIT {})", condition.sql, FEW + 1);
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let count: usize = statement
+            .query_row(params_from_iter(&condition.values), |row| row.get::<_, i64>(0))?
+            .try_into()
+            .unwrap_or(usize::MAX);
+        Ok(count <= FEW)
+    }
+
+    fn terms(&mut self, attribute: &Attribute, matching: &Matching) -> Result<(), Error> {
+        let Some(terms) = attribute.terms(self.level) else { return Ok(()) };
+        let owner = owner(terms);
+        for condition in on_terms(attribute, matching) {
+            match self.few_owners(terms, &condition)? {
+                Some(owners) => {
+                    let sql = format!("{owner} IN (SELECT value FROM json_each(?))");
+                    self.conditions.push(Condition::new(sql, [json(owners.into_iter())]));
+                    self.offer(
+                        RANK_OF_FEW,
+                        match terms {
+                            Terms::PatientName => Start::Patient(OWN_KEY),
+                            Terms::PerformingPhysician | Terms::Operator => Start::Series(OWN_KEY),
+                            _ => Start::Study(OWN_KEY),
+                        },
+                    );
+                }
+                None => {
+                    let sql = format!(
+                        "EXISTS (SELECT 1 FROM term INDEXED BY term_by_owner WHERE kind = {} AND owner = {owner} AND {})",
+                        terms.code(),
+                        condition.sql
+                    );
+                    self.conditions.push(Condition::new(sql, condition.values));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The owners of the terms that meet a condition; `None` when there are many.
+    fn few_owners(&self, terms: Terms, condition: &Condition) -> Result<Option<Vec<i64>>, Error> {
+        let sql = format!("SELECT owner FROM term WHERE kind = ? AND {} LIMIT {}", condition.sql, FEW + 1);
+        let values = std::iter::once(Value::from(terms.code())).chain(condition.values.iter().cloned());
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let owners: Vec<i64> =
+            statement.query_map(params_from_iter(values), |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok((owners.len() <= FEW).then_some(owners))
+    }
+
+    fn offer(&mut self, rank: u8, start: Start) {
+        if rank < self.best.0 {
+            self.best = (rank, start);
+        }
+    }
+}
+
+/// The start that a key on a column offers, and how much it is worth: the lower, the fewer rows are left.
+fn indexed(column: &str, table: &str) -> Option<(u8, Start)> {
+    Some(match (column, table) {
+        ("sop_instance_uid", _) => (0, Start::Instance("INDEXED BY instance_by_uid")),
+        ("series_instance_uid", _) => (1, Start::Series("INDEXED BY series_by_uid")),
+        ("study_instance_uid", _) => (2, Start::Study("INDEXED BY study_by_uid")),
+        ("accession_number", _) => (3, Start::Study("INDEXED BY study_by_accession_number")),
+        ("patient_id", "patient") => (4, Start::Patient(PATIENT_BY_ID)),
+        ("patient_id", _) => (4, Start::Study("INDEXED BY study_by_patient_id")),
+        ("patient_birth_date", "patient") => (6, Start::Patient("INDEXED BY patient_by_birth_date")),
+        ("patient_birth_date", _) => (6, Start::Study("INDEXED BY study_by_birth_date")),
+        ("study_id", _) => (7, Start::Study("INDEXED BY study_by_study_id")),
+        ("study_date", _) => (8, Start::Study(STUDY_BY_DATE)),
+        ("modality", _) => (9, Start::Series("INDEXED BY series_by_modality")),
+        _ => return None,
+    })
+}
+
+/// The start of a query without any better: all rows, in the order of the answer.
+fn walk(level: QueryRetrieveLevel) -> Start {
+    match level {
+        Patient => Start::Patient(OWN_KEY),
+        Study => Start::Study(STUDY_BY_DATE),
+        Series => Start::Series(OWN_KEY),
+        Image => Start::Instance("INDEXED BY instance_by_series"),
+    }
+}
+
+/// UIDs may be given by the path component of an odd one.
+fn resolved(connection: &Connection, attribute: &Attribute, matching: &Matching) -> Result<Matching, Error> {
+    if attribute.kind != Kind::Own {
+        return Ok(matching.clone());
+    }
+    Ok(match matching {
+        Matching::Single(uid) => Matching::Single(actual_uid(connection, uid)?),
+        Matching::UidList(uids) => {
+            Matching::UidList(uids.iter().map(|uid| actual_uid(connection, uid)).collect::<Result<_, _>>()?)
+        }
+        Matching::Wildcard(_) | Matching::Range { .. } => matching.clone(),
+    })
+}
+
+/// What the last page ended with is an earlier end than that of the range, and two ends on one column would hide it from the index.
+fn without_end(matching: Matching) -> Matching {
+    match matching {
+        Matching::Range { from, to: _ } => Matching::Range { from, to: None },
+        Matching::Single(_) | Matching::UidList(_) | Matching::Wildcard(_) => matching,
+    }
+}
+
+const OWN_KEY: Hint = "NOT INDEXED";
+const STUDY_BY_DATE: Hint = "INDEXED BY study_by_date";
+const PATIENT_BY_ID: Hint = "INDEXED BY patient_by_id";
+
+const RANK_OF_FEW: u8 = 5;
+
+/// So many rows are sorted sooner than a long walk in order has found them.
+const FEW: usize = 2000;

@@ -1,0 +1,192 @@
+//! Query → the SQL of one page.
+
+use std::collections::BTreeSet;
+
+use model::QueryRetrieveLevel::{self, Image, Patient, Series, Study};
+use model::query::{Matching, Query};
+use model::{Tag, limits};
+use rusqlite::Connection;
+use rusqlite::types::Value;
+
+use crate::Error;
+use crate::attribute::{ATTRIBUTES, Attribute, Kind, find};
+use crate::condition::{Condition, text};
+use crate::page::Cursor;
+use crate::plan::{Start, owner, plan, table};
+
+/// One page of a query as a statement.
+#[derive(Debug)]
+pub(crate) struct Statement {
+    pub(crate) sql: String,
+    pub(crate) values: Vec<Value>,
+    /// The columns after the keys of [`keys`].
+    pub(crate) attributes: Vec<&'static Attribute>,
+    /// Rows that the page may have; the statement gives one more when there are more.
+    pub(crate) rows: usize,
+}
+
+/// Writes the statement for the page after a cursor.
+pub(crate) fn statement(
+    connection: &Connection,
+    query: &Query,
+    after: Option<&Cursor>,
+) -> Result<Statement, Error> {
+    let level = query.level;
+    let plan = plan(connection, level, &query.keys, after.is_some())?;
+    let attributes = returned(query);
+    let taken = after.map_or(0, |cursor| cursor.taken);
+    let rows =
+        query.limit.map_or(limits::PAGE_ROWS, |limit| limit.saturating_sub(taken).min(limits::PAGE_ROWS));
+    let offset = if after.is_some() { 0 } else { query.offset };
+
+    let mut columns: Vec<String> = keys(level).iter().map(|&key| key.to_owned()).collect();
+    columns.extend(attributes.iter().map(|attribute| expression(attribute, level)));
+    let mut conditions = plan.conditions;
+    conditions.extend(after.map(|cursor| beyond(level, plan.start, cursor)));
+    let mut sql = format!("SELECT {} FROM {}", columns.join(", "), tables(level, plan.start));
+    let mut values = Vec::new();
+    for (at, condition) in conditions.into_iter().enumerate() {
+        sql.push_str(if at == 0 { " WHERE " } else { " AND " });
+        sql.push_str(&condition.sql);
+        values.extend(condition.values);
+    }
+    sql.push_str(&format!(" ORDER BY {} LIMIT ? OFFSET ?", order(level, plan.start)));
+    // One more than wanted tells whether there is another page; past the limit nobody wants to know.
+    let is_last = query.limit.is_some_and(|limit| limit.saturating_sub(taken) <= rows);
+    values.extend([Value::from(i64::from(rows) + i64::from(!is_last)), i64::from(offset).into()]);
+    Ok(Statement { sql, values, attributes, rows: usize::try_from(rows).unwrap_or(usize::MAX) })
+}
+
+/// Whether the stored JSON must answer, because attributes are asked for that the index does not have.
+pub(crate) fn needs_json(query: &Query) -> bool {
+    let is_elsewhere = |tag: &Tag| find(Image, *tag).is_none() && !NOT_OF_INSTANCES.contains(tag);
+    query.level == Image && (query.include.all || query.include.tags.iter().any(is_elsewhere))
+}
+
+/// The key columns that every row of a level begins with.
+pub(crate) fn keys(level: QueryRetrieveLevel) -> &'static [&'static str] {
+    match level {
+        Patient => &["patient.patient_pk"],
+        Study => &["study.study_pk", "study.study_date", "study.study_instance_uid"],
+        Series => &["series.series_pk", "study.study_instance_uid", "series.series_instance_uid"],
+        Image => &[
+            "series.series_pk",
+            "instance.instance_pk",
+            "study.study_instance_uid",
+            "series.series_instance_uid",
+            "instance.sop_instance_uid",
+        ],
+    }
+}
+
+/// The attributes of the index that rows of the answer have.
+///
+/// What QIDO-RS returns unasked depends on whether the study and series are given: PS3.18 §10.6.3.3.
+fn returned(query: &Query) -> Vec<&'static Attribute> {
+    let level = query.level;
+    let is_given =
+        |tag: Tag| query.keys.iter().any(|key| key.tag == tag && matches!(key.matching, Matching::Single(_)));
+    let mut default_levels = vec![level];
+    if level > Study && !is_given(STUDY_INSTANCE_UID) {
+        default_levels.push(Study);
+    }
+    if level > Series && !is_given(SERIES_INSTANCE_UID) {
+        default_levels.push(Series);
+    }
+    let asked: BTreeSet<Tag> =
+        query.include.tags.iter().copied().chain(query.keys.iter().map(|key| key.tag)).collect();
+    let is_returned = |attribute: &&Attribute| {
+        let is_default = || default_levels.iter().any(|level| attribute.default_at.contains(level));
+        attribute.level <= level
+            && (query.include.all
+                || (query.include.defaults && is_default())
+                || asked.contains(&attribute.tag))
+    };
+    ATTRIBUTES.iter().filter(is_returned).collect()
+}
+
+fn expression(attribute: &Attribute, level: QueryRetrieveLevel) -> String {
+    let table = table(attribute, level);
+    match attribute.kind {
+        Kind::Constant(value) => format!("'{value}'"),
+        Kind::Terms(terms) => format!(
+            "(SELECT group_concat(value, '\\') FROM term INDEXED BY term_by_owner WHERE kind = {} AND owner = {})",
+            terms.code(),
+            owner(terms)
+        ),
+        Kind::Count if attribute.level == Patient && level > Patient => {
+            format!("(SELECT {} FROM patient WHERE patient.patient_pk = study.patient_pk)", attribute.column)
+        }
+        Kind::Text | Kind::Texts | Kind::Number | Kind::Decimal | Kind::Date | Kind::Time => {
+            format!("{table}.{}", attribute.column)
+        }
+        Kind::Uid | Kind::Own | Kind::Name(_) | Kind::Count => format!("{table}.{}", attribute.column),
+    }
+}
+
+/// The tables of a level in the order of the loops: CROSS JOIN keeps SQLite from another one.
+fn tables(level: QueryRetrieveLevel, start: Start) -> String {
+    const STUDY: &str = " CROSS JOIN study ON study.study_pk = series.study_pk";
+    const SERIES: &str = " CROSS JOIN series ON series.series_pk = instance.series_pk";
+    const SERIES_OF_STUDY: &str =
+        " CROSS JOIN series INDEXED BY series_by_study ON series.study_pk = study.study_pk";
+    const INSTANCES: &str =
+        " CROSS JOIN instance INDEXED BY instance_by_series ON instance.series_pk = series.series_pk";
+    let (table, hint, upper, lower) = match start {
+        Start::Patient(hint) => ("patient", hint, "", [""; 2]),
+        Start::Study(hint) => ("study", hint, "", [SERIES_OF_STUDY, INSTANCES]),
+        Start::Series(hint) => ("series", hint, STUDY, ["", INSTANCES]),
+        Start::Instance(hint) => return format!("instance {hint}{SERIES}{STUDY}"),
+    };
+    let lower = match level {
+        Patient | Study => String::new(),
+        Series => lower[0].to_owned(),
+        Image => lower.concat(),
+    };
+    format!("{table} {hint}{upper}{lower}")
+}
+
+fn order(level: QueryRetrieveLevel, start: Start) -> String {
+    match level {
+        Patient => "patient.patient_pk".to_owned(),
+        Study => "study.study_date DESC, study.study_pk DESC".to_owned(),
+        Series => "series.series_pk".to_owned(),
+        Image => format!("{}, instance.instance_pk", series_pk(start)),
+    }
+}
+
+/// The rows after those that were given already. The first term of each pair is for the index.
+fn beyond(level: QueryRetrieveLevel, start: Start, cursor: &Cursor) -> Condition {
+    let (outer, inner) = (Value::from(cursor.outer), Value::from(cursor.inner));
+    match level {
+        Patient => Condition::new("patient.patient_pk > ?", [outer]),
+        Study => Condition::new(
+            "study.study_date <= ? AND (study.study_date, study.study_pk) < (?, ?)",
+            [text(&cursor.date), text(&cursor.date), outer],
+        ),
+        Series => Condition::new("series.series_pk > ?", [outer]),
+        Image => {
+            let series_pk = series_pk(start);
+            Condition::new(
+                format!("{series_pk} >= ? AND ({series_pk}, instance.instance_pk) > (?, ?)"),
+                [outer.clone(), outer, inner],
+            )
+        }
+    }
+}
+
+/// The column by which instances are ordered, in the table whose index has the order.
+fn series_pk(start: Start) -> &'static str {
+    match start {
+        Start::Instance(_) => "instance.series_pk",
+        Start::Patient(_) | Start::Study(_) | Start::Series(_) => "series.series_pk",
+    }
+}
+
+const STUDY_INSTANCE_UID: Tag = Tag(0x0020, 0x000D);
+const SERIES_INSTANCE_UID: Tag = Tag(0x0020, 0x000E);
+
+/// Attributes of queries and retrieves that no instance has: Specific Character Set of the answer, Query/Retrieve Level and View,
+/// Retrieve AE Title, Retrieve URL.
+const NOT_OF_INSTANCES: [Tag; 5] =
+    [Tag(0x0008, 0x0005), Tag(0x0008, 0x0052), Tag(0x0008, 0x0053), Tag(0x0008, 0x0054), Tag(0x0008, 0x1190)];

@@ -1,0 +1,268 @@
+//! One instance → rows, inside the writer's transaction.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::num::NonZeroUsize;
+use std::sync::LazyLock;
+
+use lru::LruCache;
+use model::{Kind as UidKind, QueryRetrieveLevel, Uid};
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use time::OffsetDateTime;
+
+use crate::attribute::{Terms, from_header};
+use crate::counters::Counters;
+use crate::merge;
+use crate::metadata::{Dictionaries, SeriesKey, pack_plain, unpack_dictionary};
+use crate::{Committed, Error, Prepared};
+
+/// The rows that an instance hangs on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) patient_pk: i64,
+    pub(crate) study_pk: i64,
+    pub(crate) series_pk: i64,
+    /// Of the [`Values`](crate::rows::Values) that were last merged into these rows.
+    fingerprint: u64,
+    /// Whether those disagreed with the rows.
+    disagrees: bool,
+}
+
+/// The places of the series that came last. Whoever rolls back clears it, so that it holds nothing that is not there.
+pub(crate) struct Places(LruCache<SeriesKey, Place>);
+
+impl Places {
+    pub(crate) fn new() -> Self {
+        Self(LruCache::new(CACHED_PLACES))
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// The writer's transaction.
+pub(crate) struct Store<'a> {
+    pub(crate) connection: &'a Connection,
+    pub(crate) places: &'a mut Places,
+    pub(crate) counters: Counters,
+    dictionaries: &'a Dictionaries,
+    new_dictionaries: HashMap<SeriesKey, Vec<u8>>,
+}
+
+impl<'a> Store<'a> {
+    pub(crate) fn new(
+        connection: &'a Connection,
+        places: &'a mut Places,
+        dictionaries: &'a Dictionaries,
+    ) -> Self {
+        let (counters, new_dictionaries) = Default::default();
+        Self { connection, places, counters, dictionaries, new_dictionaries }
+    }
+
+    /// Adds one instance, unless it is there.
+    pub(crate) fn add(&mut self, instance: &Prepared) -> Result<Committed, Error> {
+        let same_uid = self
+            .connection
+            .prepare_cached(
+                "SELECT instance_pk, sha256, transfer_syntax_uid FROM instance WHERE sop_instance_uid = ?1",
+            )?
+            .query_row([instance.ids.sop_instance.as_str()], |row| {
+                Ok((row.get(0)?, is_content_of(instance, row.get_ref(1)?, row.get_ref(2)?)))
+            })
+            .optional()?;
+        match same_uid {
+            None => self.add_new(instance).map(|()| Committed::New),
+            Some((_, true)) => Ok(Committed::Duplicate),
+            Some((instance_pk, false)) => self.add_version(instance, instance_pk),
+        }
+    }
+
+    /// Writes the counters, as the last thing in a transaction. Gives the dictionaries to cache once it is committed.
+    pub(crate) fn finish(mut self) -> Result<HashMap<SeriesKey, Vec<u8>>, Error> {
+        self.counters.write(self.connection)?;
+        Ok(self.new_dictionaries)
+    }
+
+    pub(crate) fn add_term(&self, terms: Terms, value: &str, owner: i64) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("INSERT OR IGNORE INTO term (kind, value, owner) VALUES (?1, ?2, ?3)")?
+            .execute(params![terms.code(), value, owner])?;
+        Ok(())
+    }
+
+    fn add_new(&mut self, instance: &Prepared) -> Result<(), Error> {
+        let received = now_microseconds();
+        let place = self.place(instance)?;
+        let mut values = vec![place.series_pk.into(), text(instance.ids.sop_instance.as_str())];
+        values.extend(kept(instance, received));
+        values.extend(from_header(QueryRetrieveLevel::Image).map(|(at, _)| text(instance.values.at(at))));
+        self.connection.prepare_cached(&INSERT_INSTANCE)?.execute(params_from_iter(values))?;
+        self.add_metadata(instance, place.series_pk, self.connection.last_insert_rowid())?;
+        self.remember_odd_uids(instance)?;
+        self.counters.instance(&place, instance.length, received, place.disagrees);
+        Ok(())
+    }
+
+    /// The rows that the instance hangs on, made or filled in where needed.
+    fn place(&mut self, instance: &Prepared) -> Result<Place, Error> {
+        let key = SeriesKey::of(&instance.ids);
+        let fingerprint = instance.values.fingerprint;
+        if let Some(place) = self.places.0.get(&key)
+            && place.fingerprint == fingerprint
+        {
+            return Ok(*place);
+        }
+        let study = merge::study(self, instance)?;
+        let series = merge::series(self, instance, &study)?;
+        self.add_term(Terms::SopClass, instance.ids.sop_class.as_str(), study.pk)?;
+        let place = Place {
+            patient_pk: study.patient_pk,
+            study_pk: study.pk,
+            series_pk: series.pk,
+            fingerprint,
+            disagrees: study.disagrees || series.disagrees,
+        };
+        self.places.0.put(key, place);
+        Ok(place)
+    }
+
+    fn add_metadata(&mut self, instance: &Prepared, series_pk: i64, instance_pk: i64) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("INSERT INTO metadata (instance_pk, dictionary, json) VALUES (?1, ?2, ?3)")?
+            .execute(params![instance_pk, instance.json.needs_dictionary, instance.json.bytes])?;
+        match &instance.json.dictionary {
+            Some(offered) => self.settle_dictionary(SeriesKey::of(&instance.ids), series_pk, offered),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes `offered` the dictionary of a series that has none, and sees to it that the one it has gets cached.
+    fn settle_dictionary(&mut self, key: SeriesKey, series_pk: i64, offered: &[u8]) -> Result<(), Error> {
+        if self.dictionaries.has(&key) {
+            return Ok(());
+        }
+        let Entry::Vacant(entry) = self.new_dictionaries.entry(key) else { return Ok(()) };
+        let stored: Option<Vec<u8>> = self
+            .connection
+            .prepare_cached("SELECT json FROM dictionary WHERE series_pk = ?1")?
+            .query_row([series_pk], |row| row.get(0))
+            .optional()?;
+        if let Some(packed) = stored {
+            entry.insert(unpack_dictionary(&packed)?);
+            return Ok(());
+        }
+        self.connection
+            .prepare_cached("INSERT INTO dictionary (series_pk, json) VALUES (?1, ?2)")?
+            .execute(params![series_pk, pack_plain(offered)])?;
+        entry.insert(offered.to_vec());
+        Ok(())
+    }
+
+    fn add_version(&mut self, instance: &Prepared, instance_pk: i64) -> Result<Committed, Error> {
+        let mut version = 1;
+        let mut statement = self.connection.prepare_cached(
+            "SELECT version, sha256, transfer_syntax_uid FROM conflict WHERE instance_pk = ?1 ORDER BY version",
+        )?;
+        let mut rows = statement.query([instance_pk])?;
+        while let Some(row) = rows.next()? {
+            version = row.get(0)?;
+            if is_content_of(instance, row.get_ref(1)?, row.get_ref(2)?) {
+                return Ok(Committed::Duplicate);
+            }
+        }
+        version += 1;
+        self.insert_version(instance, instance_pk, version)?;
+        self.remember_odd_uids(instance)?;
+        self.counters.conflict(instance.length);
+        Ok(Committed::Conflict { version })
+    }
+
+    fn insert_version(&self, instance: &Prepared, instance_pk: i64, version: u32) -> Result<(), Error> {
+        let ids = &instance.ids;
+        let dictionary: Option<i64> = match instance.json.needs_dictionary {
+            true => Some(
+                self.connection
+                    .prepare_cached(
+                        "SELECT series_pk FROM series JOIN study USING (study_pk)
+                         WHERE series_instance_uid = ?1 AND study_instance_uid = ?2",
+                    )?
+                    .query_row([ids.series.as_str(), ids.study.as_str()], |row| row.get(0))?,
+            ),
+            false => None,
+        };
+        let mut values: Vec<Value> =
+            vec![instance_pk.into(), version.into(), text(ids.study.as_str()), text(ids.series.as_str())];
+        values.extend(kept(instance, now_microseconds()));
+        values.extend([dictionary.into(), instance.json.bytes.clone().into()]);
+        self.connection.prepare_cached(&INSERT_VERSION)?.execute(params_from_iter(values))?;
+        Ok(())
+    }
+
+    fn remember_odd_uids(&self, instance: &Prepared) -> Result<(), Error> {
+        self.remember_if_odd(&instance.ids.study)?;
+        self.remember_if_odd(&instance.ids.series)?;
+        self.remember_if_odd(&instance.ids.sop_instance)
+    }
+
+    fn remember_if_odd<K: UidKind>(&self, uid: &Uid<K>) -> Result<(), Error> {
+        if !uid.is_valid() {
+            self.connection
+                .prepare_cached("INSERT OR IGNORE INTO odd_uid (component, uid) VALUES (?1, ?2)")?
+                .execute([&uid.path_component(), uid.as_str()])?;
+        }
+        Ok(())
+    }
+}
+
+/// Microseconds since 1970 UTC.
+pub(crate) fn now_microseconds() -> i64 {
+    i64::try_from(OffsetDateTime::now_utc().unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)
+}
+
+/// The values of the columns [`KEPT`].
+fn kept(instance: &Prepared, received: i64) -> [Value; 10] {
+    let source = &instance.source;
+    [
+        text(instance.ids.sop_class.as_str()),
+        text(instance.transfer_syntax.as_str()),
+        instance.file.number().into(),
+        as_i64(instance.data_offset).into(),
+        as_i64(instance.length).into(),
+        instance.sha256.to_vec().into(),
+        received.into(),
+        text(source.door.label()),
+        text(source.calling_aet.as_ref().map_or("", |title| title.as_str())),
+        source.address.map(|address| address.to_string()).unwrap_or_default().into(),
+    ]
+}
+
+fn is_content_of(instance: &Prepared, sha256: ValueRef<'_>, transfer_syntax: ValueRef<'_>) -> bool {
+    sha256 == ValueRef::Blob(&instance.sha256)
+        && transfer_syntax == ValueRef::Text(instance.transfer_syntax.as_str().as_bytes())
+}
+
+fn text(value: &str) -> Value {
+    Value::Text(value.to_owned())
+}
+
+/// File offsets and lengths fit; nothing else comes here.
+fn as_i64(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+/// The columns that version 1 and later versions have in common.
+const KEPT: &str = "sop_class_uid, transfer_syntax_uid, file, data_offset, length, sha256, received, door, calling_aet, address";
+
+static INSERT_INSTANCE: LazyLock<String> = LazyLock::new(|| {
+    let columns = merge::column_list(from_header(QueryRetrieveLevel::Image));
+    merge::insert("instance", &format!("series_pk, sop_instance_uid, {KEPT}, {columns}"))
+});
+
+static INSERT_VERSION: LazyLock<String> = LazyLock::new(|| {
+    let ids = "instance_pk, version, study_instance_uid, series_instance_uid";
+    merge::insert("conflict", &format!("{ids}, {KEPT}, dictionary, json"))
+});
+
+const CACHED_PLACES: NonZeroUsize = NonZeroUsize::new(4096).expect("4096 is not zero");

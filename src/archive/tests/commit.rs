@@ -1,0 +1,207 @@
+//! New, duplicate, conflict; alone and in one transaction.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+
+use super::*;
+
+/// Commits all in one transaction: the writer is held up until they are queued.
+async fn store_together(home: &Home, samples: &[Sample]) -> Vec<Result<Committed, Error>> {
+    let hold_up = home.index();
+    hold_up.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let first = [Sample::new(99, 1, 1)];
+    let prepared: Vec<_> = first.iter().chain(samples).map(|sample| sample.prepared(&home.archive)).collect();
+    let mut commits: Vec<_> =
+        prepared.into_iter().map(|prepared| Box::pin(home.archive.commit(prepared))).collect();
+    let mut outcomes: Vec<Option<_>> = commits.iter().map(|_| None).collect();
+    let mut poll_all = |context: &mut Context<'_>| {
+        for (outcome, commit) in outcomes.iter_mut().zip(&mut commits) {
+            if outcome.is_none()
+                && let Poll::Ready(result) = commit.as_mut().poll(context)
+            {
+                *outcome = Some(result);
+            }
+        }
+        if outcomes.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+    };
+    poll_fn(|context| {
+        assert!(poll_all(context).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    hold_up.execute_batch("COMMIT").unwrap();
+    poll_fn(&mut poll_all).await;
+    outcomes.into_iter().skip(1).map(Option::unwrap).collect()
+}
+
+fn other(sample: &Sample, comment: &str) -> Sample {
+    sample.clone().with(Tag(0x0020, 0x4000), comment)
+}
+
+#[test]
+fn the_same_content_is_kept_once() {
+    let home = Home::new();
+    let sample = Sample::new(1, 1, 1);
+    run(async {
+        home.store_new(&sample).await;
+        let files = home.files();
+        assert_eq!(home.store(&sample).await, Committed::Duplicate);
+        assert_eq!(home.files(), files);
+        assert_eq!(home.uids(&query(QueryRetrieveLevel::Image)).await, ["2.25.1.1.1"]);
+    });
+}
+
+#[test]
+fn the_same_bytes_in_another_transfer_syntax_are_other_content() {
+    let home = Home::new();
+    let sample = Sample::new(1, 1, 1);
+    run(async {
+        home.store_new(&sample).await;
+        let reencoded = sample.clone().in_syntax("1.2.840.10008.1.2.4.50");
+        assert_eq!(home.store(&reencoded).await, Committed::Conflict { version: 2 });
+    });
+}
+
+#[test]
+fn other_content_is_kept_as_a_version_that_is_not_served() {
+    let home = Home::new();
+    let first = Sample::new(1, 1, 1);
+    let (second, third) = (other(&first, "second"), other(&first, "third").with(SERIES, "2.25.9"));
+    run(async {
+        home.store_new(&first).await;
+        assert_eq!(home.store(&second).await, Committed::Conflict { version: 2 });
+        assert_eq!(home.store(&third).await, Committed::Conflict { version: 3 });
+        for known in [&first, &second, &third] {
+            assert_eq!(home.store(known).await, Committed::Duplicate);
+        }
+        assert_eq!(home.files().len(), 3);
+        assert_eq!(home.uids(&query(QueryRetrieveLevel::Series)).await, ["2.25.1.1"]);
+        let served = home.archive.instances(&first.scope(), None).await.unwrap();
+        assert_eq!(std::fs::read(&served.rows[0].path).unwrap(), first.data_set());
+        assert_eq!(served.rows.len(), 1);
+        assert!(home.archive.instances(&third.scope(), None).await.unwrap().rows.is_empty());
+
+        let overview = home.archive.overview().await.unwrap();
+        assert_eq!((overview.instances, overview.conflicts), (1, 2));
+        let versions: Vec<u32> = overview.latest_conflicts.iter().map(|conflict| conflict.version).collect();
+        assert_eq!(versions, [3, 2]);
+        assert_eq!(overview.recent_studies[0].instances, 1);
+    });
+    assert!(home.telemetry.render().contains("gantry_conflicts_total 2"));
+}
+
+#[test]
+fn a_version_can_be_unpacked_whatever_it_was_packed_with() {
+    let home = Home::new();
+    let first = Sample::new(1, 1, 1);
+    run(async {
+        home.store_new(&first).await;
+        home.store(&other(&first, "with the dictionary of its series")).await;
+        home.store(&other(&first, "without one").with(SERIES, "2.25.9")).await;
+    });
+    let index = home.index();
+    let mut statement = index.prepare("SELECT dictionary, json FROM conflict ORDER BY version").unwrap();
+    let rows: Vec<(Option<i64>, Vec<u8>)> = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(rows.iter().map(|row| row.0.is_some()).collect::<Vec<_>>(), [true, false]);
+    for (series_pk, packed) in rows {
+        let mut unpacker = crate::retrieve::unpacker_of(&index, series_pk.unwrap_or(0)).unwrap();
+        let json = unpacker.unpack(&packed, series_pk.is_some()).unwrap();
+        assert!(String::from_utf8(json).unwrap().contains("2.25.1.1.1"));
+    }
+}
+
+#[test]
+fn one_transaction_may_hold_an_instance_its_duplicate_and_its_conflict() {
+    let home = Home::new();
+    let sample = Sample::new(1, 1, 1);
+    let second = other(&sample, "second");
+    run(async {
+        let together = [sample.clone(), sample.clone(), second.clone(), second, Sample::new(1, 1, 2)];
+        let outcomes = store_together(&home, &together).await;
+        assert_eq!(
+            outcomes.into_iter().map(Result::unwrap).collect::<Vec<_>>(),
+            [
+                Committed::New,
+                Committed::Duplicate,
+                Committed::Conflict { version: 2 },
+                Committed::Duplicate,
+                Committed::New
+            ]
+        );
+    });
+    assert_eq!(home.files().len(), 4);
+    assert_eq!(home.count("SELECT number_of_instances FROM study WHERE study_instance_uid = '2.25.1'"), 2);
+    assert!(home.telemetry.render().contains("gantry_commit_batch_instances_count 2\n"));
+}
+
+#[test]
+fn an_instance_that_cannot_be_stored_does_not_keep_others_from_it() {
+    let home = Home::new();
+    // Stands for whatever SQLite may refuse in one row.
+    home.index()
+        .execute_batch("CREATE TRIGGER refuse BEFORE INSERT ON instance WHEN NEW.sop_instance_uid = '2.25.1.1.2' BEGIN SELECT RAISE(ABORT, 'no'); END")
+        .unwrap();
+    run(async {
+        let samples: Vec<_> = (1..=4).map(|n| Sample::new(1, 1, n)).collect();
+        let outcomes = store_together(&home, &samples).await;
+        assert!(matches!(outcomes.as_slice(), [Ok(Committed::New), Err(Error::Index(_)), Ok(_), Ok(_)]));
+        let kept = home.uids(&query_for(QueryRetrieveLevel::Image, &[(STUDY, "2.25.1")])).await;
+        assert_eq!(kept, ["2.25.1.1.1", "2.25.1.1.3", "2.25.1.1.4"]);
+    });
+    assert_eq!(home.files().len(), 4);
+    assert_eq!(
+        home.count("SELECT number_of_instances FROM series WHERE series_instance_uid = '2.25.1.1'"),
+        3
+    );
+}
+
+#[test]
+fn a_refused_first_instance_leaves_nothing_of_its_series() {
+    let home = Home::new();
+    home.index()
+        .execute_batch("CREATE TRIGGER refuse BEFORE INSERT ON metadata BEGIN SELECT RAISE(ABORT, 'no'); END")
+        .unwrap();
+    run(async {
+        let refused = home.archive.commit(Sample::new(1, 1, 1).prepared(&home.archive)).await;
+        assert!(matches!(refused, Err(Error::Index(_))));
+        home.index().execute_batch("DROP TRIGGER refuse").unwrap();
+        assert!(home.uids(&query(QueryRetrieveLevel::Study)).await.is_empty());
+        home.store_new(&Sample::new(1, 1, 1)).await;
+        assert_eq!(home.uids(&query(QueryRetrieveLevel::Study)).await, ["2.25.1"]);
+    });
+    assert_eq!(home.count("SELECT number_of_series FROM study"), 1);
+}
+
+#[test]
+fn files_that_are_not_committed_go_away() {
+    let home = Home::new();
+    let mut spool = home.archive.spool().unwrap();
+    spool.append(b"half").unwrap();
+    assert_eq!(home.files().len(), 1);
+    drop(spool);
+    assert!(home.files().is_empty());
+    drop(Sample::new(1, 1, 1).prepared(&home.archive));
+    assert!(home.files().is_empty());
+}
+
+#[test]
+fn files_lie_in_the_folder_of_their_hour_under_names_of_their_own() {
+    let home = Home::new();
+    run(async {
+        for n in 1..=3 {
+            home.store_new(&Sample::new(1, 1, n)).await;
+        }
+    });
+    let files = home.files();
+    assert_eq!(files.len(), 3);
+    for file in files {
+        let relative = file.strip_prefix(home.folder.path().join("instances")).unwrap();
+        let parts: Vec<&str> = relative.iter().map(|part| part.to_str().unwrap()).collect();
+        assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [4, 2, 2, 2, 20]);
+        assert!(parts[4].ends_with(".dcm"));
+    }
+}

@@ -1,0 +1,134 @@
+//! SQLite goes through the index that a query is meant to go through, with statistics and without.
+
+use model::QueryRetrieveLevel::{Image, Patient, Series, Study};
+
+use super::*;
+use crate::query::statement;
+
+const BIRTH_DATE: Tag = Tag(0x0010, 0x0030);
+
+fn plan(index: &Connection, query: &Query, after: Option<&Cursor>) -> String {
+    let statement = statement(index, query, after).unwrap();
+    let mut explained = index.prepare(&format!("EXPLAIN QUERY PLAN {}", statement.sql)).unwrap();
+    let lines = explained
+        .query_map(rusqlite::params_from_iter(statement.values), |row| row.get::<_, String>(3))
+        .unwrap()
+        .collect::<Result<Vec<_>, _>>()
+        .unwrap();
+    lines.join("; ")
+}
+
+/// Checks the plans of the first and of a later page, before and after statistics are there.
+fn check(level: QueryRetrieveLevel, keys: &[(Tag, &str)], expected: &[&str], is_sorted: bool) {
+    let home = Home::new();
+    run(async {
+        for n in 1..=30 {
+            home.store_new(&Sample::new(n, 1, 1).with(ACCESSION, &format!("A{n}"))).await;
+        }
+    });
+    let index = home.index();
+    let cursor = Cursor { date: "20200101".into(), outer: 7, inner: 7, taken: 0 };
+    for _ in 0..2 {
+        for after in [None, Some(&cursor)] {
+            let plan = plan(&index, &query_for(level, keys), after);
+            for part in expected {
+                assert!(plan.contains(part), "{level:?} {keys:?}: {plan}");
+            }
+            assert_eq!(plan.contains("TEMP B-TREE FOR ORDER BY"), is_sorted, "{level:?} {keys:?}: {plan}");
+            let whole = ["SCAN study", "SCAN series", "SCAN instance", "SCAN patient"];
+            if !keys.is_empty() {
+                assert!(
+                    !whole
+                        .iter()
+                        .any(|scan| plan.contains(scan) && !plan.contains("USING INDEX study_by_date")),
+                    "{plan}"
+                );
+            }
+        }
+        index.execute_batch("ANALYZE").unwrap();
+    }
+}
+
+#[test]
+fn studies_come_from_their_indexes() {
+    check(Study, &[], &["study_by_date"], false);
+    check(Study, &[(STUDY, "2.25.1")], &["study_by_uid (study_instance_uid=?)"], false);
+    check(Study, &[(STUDY, "2.25.1\\2.25.2")], &["study_by_uid (study_instance_uid=?)"], true);
+    check(Study, &[(PATIENT_ID, "P1")], &["study_by_patient_id (patient_id=?"], false);
+    check(Study, &[(ACCESSION, "A1")], &["study_by_accession_number (accession_number=?"], false);
+    check(Study, &[(BIRTH_DATE, "19700101")], &["study_by_birth_date (patient_birth_date=?"], false);
+    check(Study, &[(DATE, "20200101-20200131")], &["study_by_date (study_date>?"], false);
+    check(Study, &[(NAME, "doe*")], &["USING INTEGER PRIMARY KEY"], true);
+    check(Study, &[(NAME, "doe*"), (PATIENT_ID, "P1")], &["study_by_patient_id (patient_id=?"], false);
+    check(Study, &[(ACCESSION, "A1*")], &["study_by_accession_number (accession_number>?"], true);
+    check(Study, &[(MODALITIES, "CT"), (DATE, "20200101-20200131")], &["USING INTEGER PRIMARY KEY"], true);
+}
+
+#[test]
+fn patients_come_from_their_indexes() {
+    check(Patient, &[(PATIENT_ID, "P1")], &["patient_by_id (patient_id=?"], true);
+    check(Patient, &[(NAME, "doe*")], &["patient USING INTEGER PRIMARY KEY"], false);
+}
+
+#[test]
+fn series_come_from_their_indexes() {
+    check(Series, &[(STUDY, "2.25.1")], &["study_by_uid", "series_by_study (study_pk=?"], false);
+    check(Series, &[(SERIES, "2.25.1.1")], &["series_by_uid", "study USING INTEGER PRIMARY KEY"], true);
+    check(Series, &[(MODALITY, "CT")], &["series_by_modality (modality=?"], false);
+    check(Series, &[(NAME, "doe*")], &["study USING INTEGER PRIMARY KEY", "series_by_study"], true);
+}
+
+#[test]
+fn instances_come_from_their_indexes() {
+    check(Image, &[(INSTANCE, "2.25.1.1.1")], &["instance_by_uid (sop_instance_uid=?)"], false);
+    check(
+        Image,
+        &[(STUDY, "2.25.1")],
+        &["study_by_uid", "series_by_study", "instance_by_series (series_pk=?"],
+        false,
+    );
+    check(Image, &[(STUDY, "2.25.1"), (SERIES, "2.25.1.1")], &["series_by_uid", "instance_by_series"], true);
+    check(Image, &[(MODALITY, "CT")], &["series_by_modality", "instance_by_series"], false);
+}
+
+#[test]
+fn later_pages_begin_where_the_last_one_ended() {
+    let home = Home::new();
+    let index = home.index();
+    let cursor = Cursor { date: "20200101".into(), outer: 7, inner: 7, taken: 0 };
+    let check = |level, keys: &[(Tag, &str)], part: &str| {
+        let plan = plan(&index, &query_for(level, keys), Some(&cursor));
+        assert!(plan.contains(part), "{plan}");
+    };
+    check(Patient, &[], "SEARCH patient USING INTEGER PRIMARY KEY (rowid>?)");
+    check(Study, &[], "SEARCH study USING INDEX study_by_date (study_date<?");
+    check(Study, &[(DATE, "20190101-20210101")], "study_by_date (study_date>? AND study_date<?");
+    check(Study, &[(PATIENT_ID, "P1")], "study_by_patient_id (patient_id=? AND study_date<?");
+    check(Series, &[], "SEARCH series USING INTEGER PRIMARY KEY (rowid>?)");
+    check(Image, &[], "SEARCH instance USING INDEX instance_by_series (series_pk>?");
+}
+
+#[test]
+fn the_writer_looks_up_by_index() {
+    let home = Home::new();
+    let index = home.index();
+    for (sql, expected) in [
+        ("SELECT instance_pk FROM instance WHERE sop_instance_uid = ?1", "instance_by_uid"),
+        ("SELECT version FROM conflict WHERE instance_pk = ?1 ORDER BY version", "conflict_by_version"),
+        ("SELECT file FROM instance WHERE file BETWEEN ?1 AND ?2 ORDER BY file DESC", "instance_by_file"),
+        (
+            "SELECT patient_pk FROM patient WHERE patient_id = ?1 AND patient_id <> '' AND issuer_of_patient_id = ?2",
+            "patient_by_id",
+        ),
+        ("DELETE FROM term WHERE kind = ?1 AND owner = ?2", "term_by_owner"),
+    ] {
+        let plan: String = index
+            .query_row(
+                &format!("EXPLAIN QUERY PLAN {sql}"),
+                rusqlite::params_from_iter(vec![1; sql.matches('?').count()]),
+                |row| row.get(3),
+            )
+            .unwrap();
+        assert!(plan.contains(expected), "{plan}");
+    }
+}

@@ -1,0 +1,130 @@
+//! What a start finds after an end without [`Archive::close`].
+
+use std::fs;
+
+use super::*;
+
+#[test]
+fn what_was_committed_is_there_after_a_crash() {
+    let home = Home::new();
+    let sample = Sample::new(1, 1, 1);
+    run(home.store_new(&sample));
+    let home = home.reopen();
+    run(async {
+        let found = home.archive.instances(&sample.scope(), None).await.unwrap();
+        assert_eq!(fs::read(&found.rows[0].path).unwrap(), sample.data_set());
+        assert_eq!(home.archive.overview().await.unwrap().damaged_files, 0);
+        assert_eq!(home.store(&sample).await, Committed::Duplicate);
+    });
+}
+
+#[test]
+fn files_without_a_row_are_removed_and_nothing_else_is() {
+    let home = Home::new();
+    run(home.store_new(&Sample::new(1, 1, 1)));
+    let kept = home.files();
+    let folder = kept[0].parent().unwrap().to_owned();
+    let half = home.archive.spool().unwrap();
+    let prepared = Sample::new(1, 1, 2).prepared(&home.archive);
+    assert_eq!(home.files().len(), 3);
+    // A crash runs no destructors.
+    std::mem::forget((half, prepared));
+    fs::write(folder.join("note.txt"), "of an operator").unwrap();
+    let home = home.reopen();
+    assert_eq!(home.files(), [kept[0].clone(), folder.join("note.txt")]);
+}
+
+#[test]
+fn a_row_without_its_file_is_reported_until_the_file_is_back() {
+    let home = Home::new();
+    let sample = Sample::new(1, 1, 1);
+    run(home.store_new(&sample));
+    let file = home.files()[0].clone();
+    let bytes = fs::read(&file).unwrap();
+    let damaged = |home: &Home| run(home.archive.overview()).unwrap().damaged_files;
+
+    let home = home.reopen_after(|_| fs::remove_file(&file).unwrap());
+    assert_eq!(damaged(&home), 1);
+    assert_eq!(run(home.uids(&query(QueryRetrieveLevel::Image))).len(), 1);
+    // Also when the hour is looked at no more.
+    run(home.archive.close()).unwrap();
+    let home = home.reopen();
+    assert_eq!(damaged(&home), 1);
+    let home = home.reopen_after(|_| fs::write(&file, &bytes[1..]).unwrap());
+    assert_eq!(damaged(&home), 1);
+    let home = home.reopen_after(|_| fs::write(&file, &bytes).unwrap());
+    assert_eq!(damaged(&home), 0);
+}
+
+#[test]
+fn a_file_cut_short_behind_our_back_is_reported() {
+    let home = Home::new();
+    let (first, second) = (Sample::new(1, 1, 1), Sample::new(1, 1, 1).with(ACCESSION, "other"));
+    run(async {
+        home.store_new(&first).await;
+        assert_eq!(home.store(&second).await, Committed::Conflict { version: 2 });
+    });
+    let files = home.files();
+    let home = home.reopen_after(|_| {
+        for file in &files {
+            fs::write(file, "short").unwrap();
+        }
+    });
+    assert_eq!(run(home.archive.overview()).unwrap().damaged_files, 2);
+}
+
+#[test]
+fn after_a_clean_end_no_folder_is_looked_at() {
+    let home = Home::new();
+    run(home.store_new(&Sample::new(1, 1, 1)));
+    let file = home.files()[0].clone();
+    run(home.archive.close()).unwrap();
+    let home = home.reopen_after(|_| {
+        fs::remove_file(&file).unwrap();
+        fs::write(file.with_file_name("0000000000000001.dcm"), "of another hour").unwrap();
+    });
+    assert_eq!(run(home.archive.overview()).unwrap().damaged_files, 0);
+    assert_eq!(home.files().len(), 1);
+}
+
+#[test]
+fn an_hour_stays_open_while_a_file_of_it_is_in_flight() {
+    let home = Home::new();
+    let spool = home.archive.spool().unwrap();
+    run(home.archive.close()).unwrap();
+    assert_eq!(home.count("SELECT count(*) FROM open_hour"), 1);
+    std::mem::forget(spool);
+    let home = home.reopen();
+    assert!(home.files().is_empty());
+    assert_eq!(home.count("SELECT count(*) FROM open_hour"), 0);
+}
+
+#[test]
+fn a_commit_in_doubt_keeps_its_file_and_its_hour_open() {
+    let home = Home::new();
+    let sample = Sample::new(1, 1, 1);
+    let prepared = sample.prepared(&home.archive);
+    prepared.file.leave_unsettled();
+    run(home.archive.close()).unwrap();
+    assert_eq!(home.files().len(), 1);
+    assert_eq!(home.count("SELECT count(*) FROM open_hour"), 1);
+    let home = home.reopen();
+    assert!(home.files().is_empty());
+    run(home.store_new(&sample));
+}
+
+#[test]
+fn a_lost_index_removes_no_file() {
+    let home = Home::new();
+    run(home.store_new(&Sample::new(1, 1, 1)));
+    let files = home.files();
+    let home = home.reopen_after(|folder| {
+        for name in ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"] {
+            fs::remove_file(folder.join(name)).ok();
+        }
+    });
+    run(home.store_new(&Sample::new(2, 1, 1)));
+    let home = home.reopen();
+    assert!(files.iter().all(|file| file.exists()));
+    assert_eq!(home.files().len(), 2);
+}

@@ -1,0 +1,179 @@
+//! The one writer: a thread that owns the writing connection and commits what has queued up in one transaction.
+//!
+//! While a commit waits for the disk the next batch queues up, so batches grow with load and nobody waits for company.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use model::limits;
+use rusqlite::Connection;
+use telemetry::Telemetry;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::batch::{Batcher, Job};
+use crate::files::Files;
+use crate::metadata::Dictionaries;
+use crate::{Committed, Error, Prepared, SpooledFile, maintenance};
+
+/// The sending side of the writer. Dropped, it waits until the writer has committed what is queued.
+pub(crate) struct Writer {
+    queue: Option<SyncSender<Command>>,
+    /// One for each place in the queue, so that sending never blocks.
+    places: Arc<Semaphore>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the writer needs besides its connection.
+pub(crate) struct Shared {
+    pub(crate) files: Arc<Files>,
+    pub(crate) dictionaries: Arc<Dictionaries>,
+    pub(crate) telemetry: Telemetry,
+}
+
+/// The answer to a commit.
+pub(crate) struct Reply {
+    pub(crate) outcome: Result<Committed, Error>,
+    /// A file that no row speaks of. Removing it takes time, which the sender has and the writer has not.
+    pub(crate) unwanted: Option<SpooledFile>,
+}
+
+enum Command {
+    Commit(Job, OwnedSemaphorePermit),
+    OpenHour(i64, SyncSender<Result<(), Error>>),
+    Probe(oneshot::Sender<Result<(), Error>>, OwnedSemaphorePermit),
+    Close(oneshot::Sender<Result<(), Error>>, OwnedSemaphorePermit),
+}
+
+impl Writer {
+    pub(crate) fn start(connection: Connection, shared: Shared) -> Result<Self, Error> {
+        // Hours are opened one at a time and need no permit.
+        let (queue, commands) = sync_channel(limits::WRITER_QUEUE + 1);
+        let thread = thread::Builder::new()
+            .name("index-writer".into())
+            .spawn(move || run(&connection, &shared, &commands))
+            .map_err(Error::io("start the writer"))?;
+        Ok(Self {
+            queue: Some(queue),
+            places: Arc::new(Semaphore::new(limits::WRITER_QUEUE)),
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Cancel safety: dropped before the instance is queued, nothing has happened; after that it is committed.
+    pub(crate) async fn commit(&self, instance: Prepared) -> Result<Committed, Error> {
+        let (reply, answer) = oneshot::channel();
+        let permit = self.permit().await?;
+        self.send(Command::Commit(Job { instance, reply }, permit))?;
+        let Reply { outcome, unwanted } = answer.await.map_err(|_| Error::Closed)?;
+        if let Some(file) = unwanted {
+            // It fails only when the runtime shuts down; the file is removed then, too.
+            tokio::task::spawn_blocking(move || drop(file)).await.ok();
+        }
+        outcome
+    }
+
+    /// Makes it durable that files of this hour may be without rows. Blocks.
+    pub(crate) fn open_hour(&self, hour: i64) -> Result<(), Error> {
+        let (reply, answer) = sync_channel(1);
+        self.send(Command::OpenHour(hour, reply))?;
+        answer.recv().map_err(|_| Error::Closed)?
+    }
+
+    pub(crate) async fn probe(&self) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        let permit = self.permit().await?;
+        self.send(Command::Probe(reply, permit))?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Commits what is queued, leaves the index in one file, and ends the writer.
+    pub(crate) async fn close(&self) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        let permit = self.permit().await?;
+        self.send(Command::Close(reply, permit))?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, Error> {
+        self.places.clone().acquire_owned().await.map_err(|_| Error::Closed)
+    }
+
+    fn send(&self, command: Command) -> Result<(), Error> {
+        let queue = self.queue.as_ref().ok_or(Error::Closed)?;
+        queue.try_send(command).map_err(|_| Error::Closed)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the index writer panicked");
+        }
+    }
+}
+
+fn run(connection: &Connection, shared: &Shared, commands: &Receiver<Command>) {
+    let mut batcher = Batcher::new(connection, shared);
+    let mut upkeep = maintenance::Upkeep::new(connection, &shared.files);
+    loop {
+        let mut next = match commands.recv_timeout(IDLE) {
+            Ok(command) => Some(command),
+            Err(RecvTimeoutError::Timeout) => {
+                upkeep.idle();
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        while let Some(command) = next.take() {
+            match command {
+                Command::Commit(job, permit) => {
+                    upkeep.has_written();
+                    let jobs;
+                    (jobs, next) = drain(job, permit, commands);
+                    batcher.commit(jobs);
+                }
+                Command::OpenHour(hour, reply) => {
+                    answer(|result| reply.send(result).is_ok(), upkeep.open_hour(hour))
+                }
+                Command::Probe(reply, _permit) => answer(|result| reply.send(result).is_ok(), upkeep.probe()),
+                Command::Close(reply, _permit) => {
+                    answer(|result| reply.send(result).is_ok(), upkeep.close());
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Takes the commits that are queued behind the first one, and the other command that comes after them.
+fn drain(
+    first: Job,
+    permit: OwnedSemaphorePermit,
+    commands: &Receiver<Command>,
+) -> (Vec<Job>, Option<Command>) {
+    drop(permit);
+    let mut jobs = vec![first];
+    while jobs.len() < limits::COMMIT_BATCH {
+        match commands.try_recv() {
+            // Its place in the queue is free again.
+            Ok(Command::Commit(job, _permit)) => jobs.push(job),
+            Ok(other) => return (jobs, Some(other)),
+            Err(_) => break,
+        }
+    }
+    (jobs, None)
+}
+
+/// Sends a result to somebody who may have left.
+fn answer(send: impl FnOnce(Result<(), Error>) -> bool, result: Result<(), Error>) {
+    if !send(result) {
+        tracing::debug!("nobody waits for this answer of the index writer");
+    }
+}
+
+/// So long without work, and the writer tidies up.
+const IDLE: Duration = Duration::from_secs(1);

@@ -1,0 +1,55 @@
+//! What the commands that call a peer have in common.
+
+use anyhow::Context;
+use clap::Args;
+use model::AeTitle;
+use net::scu::{Settings, Target};
+
+use crate::{config, logging};
+
+/// Whom to call, and as whom.
+#[derive(Debug, Args)]
+pub(super) struct Peer {
+    /// The peer: its AE title, host and port
+    #[arg(value_name = "AET@HOST:PORT", value_parser = target)]
+    pub(super) target: Target,
+    /// Our AE title
+    #[arg(long, value_name = "AET", default_value = "GANTRY", value_parser = ae_title)]
+    calling: AeTitle,
+}
+
+impl Peer {
+    /// The timeouts are those of a server without configuration.
+    pub(super) fn settings(&self) -> anyhow::Result<Settings> {
+        let config = config::load(None)?;
+        Ok(Settings::new(&config.net, self.calling.clone()))
+    }
+
+    /// The peer as the user wrote it.
+    pub(super) fn name(&self) -> String {
+        format!("{}@{}", self.target.ae_title, self.target.address)
+    }
+}
+
+/// Runs what calls a peer; only what is wrong is logged.
+pub(super) fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    logging::start("warn");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    Ok(runtime.block_on(work))
+}
+
+fn target(given: &str) -> Result<Target, String> {
+    let (title, address) = given.rsplit_once('@').ok_or("an `@` parts AE title and address")?;
+    Ok(Target { ae_title: ae_title(title)?, address: config::peer_address(address)? })
+}
+
+fn ae_title(given: &str) -> Result<AeTitle, String> {
+    AeTitle::parse(given).map_err(|refusal| refusal.to_string())
+}
+
+/// An error with its causes.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,24 @@
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::ConfigFile;
+use crate::{logging, serve};
+
+/// Receive, keep and serve images until SIGTERM or Ctrl-C
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let config = match arguments.config.load() {
+        Ok(config) => config,
+        Err(code) => return Ok(code),
+    };
+    logging::start("info");
+    logging::log_panics();
+    serve::run(config)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,143 @@
+//! From checked values to the crates' own configurations: defaults that depend on other keys, and faults between keys.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+use std::path::Path;
+
+use super::Config;
+use super::fault::Finder;
+use super::keys::Section;
+use super::value::is_loopback;
+use super::walk::{Document, Peer, Values};
+
+/// Builds the configuration; `None` when a fault stands in the way, which is then noted.
+pub(super) fn config(document: &Document, folder: &Path, finder: &mut Finder<'_>) -> Option<Config> {
+    refuse_open_web(document.table(Section::Web), finder);
+    refuse_one_port_for_both(document, finder);
+    refuse_shared_ae_titles(&document.peers, finder);
+    let root = document.table(Section::Root);
+    let data_dir = folder.join(root.get::<std::path::PathBuf>("data_dir")?);
+    let archive = archive::Config {
+        data_dir: std::path::absolute(&data_dir).unwrap_or(data_dir),
+        min_free_bytes: document.table(Section::Storage).get("min_free_bytes")?,
+    };
+    let net = net(document)?;
+    Some(Config {
+        web: web(document.table(Section::Web), &archive, &net)?,
+        archive,
+        net,
+        web_open: document.table(Section::Web).get("open")?,
+    })
+}
+
+fn net(document: &Document) -> Option<net::Config> {
+    let dimse = document.table(Section::Dimse);
+    let listen: SocketAddr = dimse.get("listen")?;
+    let given: net::Accept = dimse.get("accept")?;
+    let accept = match dimse.place("accept") {
+        Some(_) => given,
+        None if is_loopback(listen.ip()) => net::Accept::Any,
+        None => net::Accept::Known,
+    };
+    Some(net::Config {
+        ae_title: document.table(Section::Root).get("ae_title")?,
+        listen,
+        accept,
+        check_called_ae: dimse.get("check_called_ae")?,
+        max_pdu_bytes: u32::try_from(dimse.get::<u64>("max_pdu_bytes")?).expect("the table's range fits"),
+        max_associations: usize::try_from(dimse.get::<u64>("max_associations")?)
+            .expect("the table's range fits"),
+        artim_timeout: dimse.get("artim_timeout")?,
+        idle_timeout: dimse.get("idle_timeout")?,
+        message_timeout: dimse.get("message_timeout")?,
+        connect_timeout: dimse.get("connect_timeout")?,
+        peers: document.peers.iter().map(peer).collect::<Option<_>>()?,
+    })
+}
+
+fn peer(peer: &Peer) -> Option<net::Peer> {
+    Some(net::Peer {
+        name: net::PeerName::new(&peer.name),
+        ae_title: peer.values.get("ae_title")?,
+        address: peer.values.get("address")?,
+        from: peer.values.get("from")?,
+    })
+}
+
+fn web(values: &Values, archive: &archive::Config, net: &net::Config) -> Option<web::Config> {
+    Some(web::Config {
+        listen: values.get("listen")?,
+        cors_origins: values.get("cors_origins")?,
+        public_url: values.get("public_url")?,
+        product: web::Product {
+            version: env!("CARGO_PKG_VERSION"),
+            ae_title: net.ae_title.clone(),
+            dimse: net.listen,
+            min_free_bytes: archive.min_free_bytes,
+        },
+    })
+}
+
+fn refuse_open_web(web: &Values, finder: &mut Finder<'_>) {
+    let (Some(listen), Some(false)) = (web.get::<SocketAddr>("listen"), web.get::<bool>("open")) else {
+        return;
+    };
+    if !is_loopback(listen.ip()) {
+        let message =
+            format!("`listen` is {listen}, which other machines reach, and HTTP has no access control yet");
+        let help =
+            "listen at 127.0.0.1, or write open = true in [web] to let everyone read and write every image";
+        finder.add(&place(web, "listen"), message, help.to_owned());
+    }
+}
+
+fn refuse_one_port_for_both(document: &Document, finder: &mut Finder<'_>) {
+    let (dimse, web) = (document.table(Section::Dimse), document.table(Section::Web));
+    let (Some(first), Some(second)) = (dimse.get::<SocketAddr>("listen"), web.get::<SocketAddr>("listen"))
+    else {
+        return;
+    };
+    if first.port() != 0 && first.port() == second.port() && overlap(first.ip(), second.ip()) {
+        let at = web.place("listen").unwrap_or_else(|| place(dimse, "listen"));
+        let message = format!("[dimse] and [web] cannot both listen at port {}", first.port());
+        finder.add(&at, message, "give each its own port".to_owned());
+    }
+}
+
+/// Whether listening at both addresses would clash at the same port.
+fn overlap(a: IpAddr, b: IpAddr) -> bool {
+    let (a, b) = (a.to_canonical(), b.to_canonical());
+    // Where [::] is listened at, IPv4 is usually taken too.
+    let is_all = |ip: IpAddr, other: IpAddr| ip.is_unspecified() && (ip.is_ipv6() || other.is_ipv4());
+    a == b || is_all(a, b) || is_all(b, a)
+}
+
+fn refuse_shared_ae_titles(peers: &[Peer], finder: &mut Finder<'_>) {
+    let mut known: Vec<(model::AeTitle, &Peer)> = Vec::new();
+    for peer in in_order(peers) {
+        let Some(ae_title) = peer.values.get::<model::AeTitle>("ae_title") else { continue };
+        match known.iter().find(|(other, _)| *other == ae_title) {
+            Some((_, first)) => {
+                let at = place(&peer.values, "ae_title");
+                let line = finder.line(&place(&first.values, "ae_title"));
+                let message =
+                    format!("[peer.{}] has the AE title of [peer.{}] (line {line})", peer.name, first.name);
+                let help = "a calling AE title says which peer it is; further networks of one peer go into its `from`";
+                finder.add(&at, message, help.to_owned());
+            }
+            None => known.push((ae_title, peer)),
+        }
+    }
+}
+
+/// In the order of the file; the document has them by name.
+fn in_order(peers: &[Peer]) -> Vec<&Peer> {
+    let mut peers: Vec<_> = peers.iter().collect();
+    peers.sort_by_key(|peer| peer.values.place("ae_title").map(|at| at.start));
+    peers
+}
+
+/// Where a value stands, or the start of the file when it is a default.
+fn place(values: &Values, name: &str) -> Range<usize> {
+    values.place(name).unwrap_or(0..0)
+}

@@ -1,0 +1,188 @@
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use model::AeTitle;
+use toml::Spanned;
+use toml::de::{DeArray, DeValue};
+
+use super::fault::Finder;
+use super::keys::{Key, Kind};
+use super::text;
+
+/// A value that is what its key asks for.
+#[derive(Debug, Clone)]
+pub(super) enum Value {
+    AeTitle(AeTitle),
+    Folder(PathBuf),
+    Listen(SocketAddr),
+    Accept(net::Accept),
+    Flag(bool),
+    Number(u64),
+    Span(Duration),
+    Origins(Vec<web::Origin>),
+    Url(Option<web::PublicUrl>),
+    Address(String),
+    Networks(Vec<IpNet>),
+}
+
+/// Why a text is not what it should be, and perhaps what it should be.
+pub(super) struct Refusal {
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+}
+
+impl Refusal {
+    pub(super) fn new(message: impl Into<String>, help: impl Into<Option<String>>) -> Self {
+        Self { message: message.into(), help: help.into() }
+    }
+}
+
+/// Reads the value of a key; what is wrong with it is noted, each element of a list on its own.
+pub(super) fn read(key: &Key, given: &Spanned<DeValue<'_>>, finder: &mut Finder<'_>) -> Option<Value> {
+    let at = given.span();
+    let read = match (key.kind, given.get_ref()) {
+        (Kind::Flag, DeValue::Boolean(flag)) => Ok(Value::Flag(*flag)),
+        (Kind::Number { least, most }, DeValue::Integer(number)) => {
+            let number = i128::from_str_radix(number.as_str(), number.radix()).ok();
+            within(number, least, most).map(Value::Number)
+        }
+        (Kind::Origins, DeValue::Array(list)) => {
+            return elements(key, list, finder, text::origin).map(Value::Origins);
+        }
+        (Kind::Networks, DeValue::Array(list)) => {
+            return elements(key, list, finder, text::network).map(Value::Networks);
+        }
+        (Kind::AeTitle, DeValue::String(given)) => text::ae_title(given).map(Value::AeTitle),
+        (Kind::Folder, DeValue::String(given)) => text::folder(given).map(Value::Folder),
+        (Kind::Listen, DeValue::String(given)) => text::listen(given).map(Value::Listen),
+        (Kind::Accept, DeValue::String(given)) => text::accept(given).map(Value::Accept),
+        (Kind::Span { least, most }, DeValue::String(given)) => {
+            text::span(given, least, most).map(Value::Span)
+        }
+        (Kind::Url, DeValue::String(given)) => text::url(given).map(Value::Url),
+        (Kind::Address, DeValue::String(given)) => text::address(given).map(Value::Address),
+        (kind, other) => Err(wrong_type(kind, key, other)),
+    };
+    read.map_err(|refusal| note(key, &at, refusal, finder)).ok()
+}
+
+fn within(number: Option<i128>, least: u64, most: u64) -> Result<u64, Refusal> {
+    match number.and_then(|number| u64::try_from(number).ok()) {
+        Some(number) if (least..=most).contains(&number) => Ok(number),
+        Some(number) if number > most => Err(Refusal::new(format!("is more than {most}"), None)),
+        Some(_) | None => Err(Refusal::new(format!("is not a number from {least} to {most}"), None)),
+    }
+}
+
+fn elements<T>(
+    key: &Key,
+    list: &DeArray<'_>,
+    finder: &mut Finder<'_>,
+    read: fn(&str) -> Result<T, Refusal>,
+) -> Option<Vec<T>> {
+    let mut whole = Some(Vec::new());
+    for element in list {
+        let read = match element.get_ref() {
+            DeValue::String(given) => read(given),
+            other => Err(Refusal::new(format!("is a list of texts in quotes, not of {}", noun(other)), None)),
+        };
+        match read {
+            Ok(value) => {
+                if let Some(whole) = &mut whole {
+                    whole.push(value);
+                }
+            }
+            Err(refusal) => {
+                note(key, &element.span(), refusal, finder);
+                whole = None;
+            }
+        }
+    }
+    whole
+}
+
+fn note(key: &Key, at: &Range<usize>, refusal: Refusal, finder: &mut Finder<'_>) {
+    finder.add(at, format!("`{}` {}", key.name, refusal.message), refusal.help);
+}
+
+/// Says what was meant where that can be guessed: a number in quotes, a duration or an address without, one text for a list.
+fn wrong_type(kind: Kind, key: &Key, other: &DeValue<'_>) -> Refusal {
+    let meant = match (kind, other) {
+        (Kind::Span { .. }, DeValue::Integer(number)) => Some(format!("\"{number}s\"")),
+        (Kind::Number { .. }, DeValue::String(text)) if is_number(text) => Some(text.replace('_', "")),
+        (Kind::Flag, DeValue::String(text)) if matches!(text.as_ref(), "true" | "false") => {
+            Some(text.to_string())
+        }
+        (Kind::Flag, DeValue::String(text)) if matches!(text.as_ref(), "yes" | "on") => {
+            Some("true".to_owned())
+        }
+        (Kind::Flag, DeValue::String(text)) if matches!(text.as_ref(), "no" | "off") => {
+            Some("false".to_owned())
+        }
+        (Kind::Origins | Kind::Networks, DeValue::String(text)) => Some(format!("[{text:?}]")),
+        (Kind::AeTitle, DeValue::Integer(number)) => Some(format!("\"{number}\"")),
+        _ => None,
+    };
+    let help = match meant {
+        Some(meant) => format!("write {} = {meant}", key.name),
+        None => format!("for example {} = {}", key.name, key.example),
+    };
+    Refusal::new(format!("needs {}, not {}", kind.noun(), noun(other)), help)
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'_')
+}
+
+/// What a message calls a TOML value.
+pub(super) fn noun(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date or time",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+/// Takes one kind of value out of a [`Value`], so that a key's use and its kind in the table cannot part unnoticed.
+pub(super) trait Of: Sized {
+    fn of(value: &Value) -> Option<Self>;
+}
+
+macro_rules! of {
+    ($($variant:ident $type:ty),* $(,)?) => {$(
+        impl Of for $type {
+            fn of(value: &Value) -> Option<Self> {
+                match value {
+                    Value::$variant(value) => Some(value.clone()),
+                    _ => None,
+                }
+            }
+        }
+    )*};
+}
+
+of! {
+    AeTitle AeTitle,
+    Folder PathBuf,
+    Listen SocketAddr,
+    Accept net::Accept,
+    Flag bool,
+    Number u64,
+    Span Duration,
+    Origins Vec<web::Origin>,
+    Url Option<web::PublicUrl>,
+    Address String,
+    Networks Vec<IpNet>,
+}
+
+/// Whether nobody but this machine can connect to an address.
+pub(crate) fn is_loopback(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}

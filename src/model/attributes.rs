@@ -1,0 +1,242 @@
+//! Decoded attributes: the rows of query answers.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map;
+
+use crate::charset::{self, Charset};
+use crate::element;
+use crate::syntax::Encoding;
+use crate::vr::is_multi_valued_text;
+use crate::{Tag, Vr};
+
+/// The values of one attribute, decoded and without padding: numbers in decimal, tags as eight hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attribute {
+    /// Its value representation: any but SQ and those of bytes and words (OB … OW, UN).
+    pub vr: Vr,
+    /// One text a value; an empty text is an empty value among others. None at all: present with zero length.
+    pub values: Vec<String>,
+}
+
+/// Attributes of one answer, by tag.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Attributes(BTreeMap<Tag, Attribute>);
+
+impl Attributes {
+    /// No attributes.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets an attribute, in place of what had its tag.
+    pub fn insert(&mut self, tag: Tag, vr: Vr, values: Vec<String>) {
+        self.0.insert(tag, Attribute { vr, values });
+    }
+
+    /// Sets an attribute of one value; an empty one is present with zero length.
+    pub fn insert_text(&mut self, tag: Tag, vr: Vr, value: &str) {
+        let values = if value.is_empty() { Vec::new() } else { vec![value.to_owned()] };
+        self.insert(tag, vr, values);
+    }
+
+    /// The attribute with this tag.
+    pub fn get(&self, tag: Tag) -> Option<&Attribute> {
+        self.0.get(&tag)
+    }
+
+    /// The first value of the attribute with this tag.
+    pub fn first(&self, tag: Tag) -> Option<&str> {
+        self.get(tag)?.values.first().map(String::as_str)
+    }
+
+    /// The attributes by ascending tag.
+    pub fn iter(&self) -> btree_map::Iter<'_, Tag, Attribute> {
+        self.0.iter()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'a> IntoIterator for &'a Attributes {
+    type Item = (&'a Tag, &'a Attribute);
+    type IntoIter = btree_map::Iter<'a, Tag, Attribute>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// Writes attributes as a data set, such as the identifier of a C-FIND response.
+///
+/// Specific Character Set (0008,0005) is added by what the values need: nothing for ASCII; the requestor's own set
+/// where it takes no code extensions and every value fits; else ISO_IR 192. One among `attributes` is replaced.
+/// Numbers that do not parse are left out.
+///
+/// PS3.4 §C.4.1.1.3.2, §C.2.2.2.
+pub fn to_data_set(attributes: &Attributes, encoding: Encoding, requested: &Charset) -> Vec<u8> {
+    let charset = charset_for(attributes, requested);
+    let mut out = Vec::new();
+    let mut term = charset.term();
+    for (&tag, attribute) in attributes {
+        if tag >= SPECIFIC_CHARACTER_SET
+            && let Some(term) = term.take()
+        {
+            element::put(&mut out, encoding, SPECIFIC_CHARACTER_SET, Vr::CS, term.as_bytes());
+        }
+        if tag != SPECIFIC_CHARACTER_SET {
+            element::put(&mut out, encoding, tag, attribute.vr, &value_of(attribute, encoding, &charset));
+        }
+    }
+    out
+}
+
+pub(crate) const SPECIFIC_CHARACTER_SET: Tag = Tag(0x0008, 0x0005);
+
+fn charset_for(attributes: &Attributes, requested: &Charset) -> Charset {
+    let texts = || {
+        let affected = attributes.iter().filter(|(_, attribute)| charset::is_affected(attribute.vr));
+        affected.flat_map(|(_, attribute)| &attribute.values)
+    };
+    if texts().all(|text| text.is_ascii()) {
+        return Charset::default();
+    }
+    let fits = requested.term().is_some() && texts().all(|text| requested.encode(text).is_some());
+    if fits { requested.clone() } else { Charset::utf8() }
+}
+
+fn value_of(attribute: &Attribute, encoding: Encoding, charset: &Charset) -> Vec<u8> {
+    let vr = attribute.vr;
+    let numbers = || attribute.values.iter().filter_map(|text| number(vr, encoding, text)).flatten();
+    match vr {
+        Vr::AT | Vr::FD | Vr::FL | Vr::SL | Vr::SS | Vr::SV | Vr::UL | Vr::US | Vr::UV => numbers().collect(),
+        Vr::SQ | Vr::OB | Vr::OD | Vr::OF | Vr::OL | Vr::OV | Vr::OW | Vr::UN => Vec::new(),
+        _ => {
+            // A value of such a VR without delimiters of its own has at most one.
+            let delimiter: &[u8] = if is_multi_valued_text(vr) { b"\\" } else { b"" };
+            let encode = |text: &String| text_bytes(vr, text, charset);
+            attribute.values.iter().map(encode).collect::<Vec<_>>().join(delimiter)
+        }
+    }
+}
+
+fn text_bytes(vr: Vr, text: &str, charset: &Charset) -> Vec<u8> {
+    let charset = if charset::is_affected(vr) { charset } else { &Charset::default() };
+    // What does not fit here is in a VR without character sets, where the standard has no way to say it.
+    charset
+        .encode(text)
+        .unwrap_or_else(|| text.chars().map(|c| if c.is_ascii() { c as u8 } else { b'?' }).collect())
+}
+
+/// The bytes of one number in the order of the encoding; `None` when the text is none of that VR.
+fn number(vr: Vr, encoding: Encoding, text: &str) -> Option<Vec<u8>> {
+    macro_rules! bytes {
+        ($number:ty) => {{
+            let number: $number = text.trim().parse().ok()?;
+            ordered(&number.to_le_bytes(), encoding)
+        }};
+    }
+    Some(match vr {
+        Vr::AT => {
+            let (group, element) = text.split_at_checked(4)?;
+            let half =
+                |text| u16::from_str_radix(text, 16).ok().map(|half| ordered(&half.to_le_bytes(), encoding));
+            [half(group)?, half(element)?].concat()
+        }
+        Vr::FD => bytes!(f64),
+        Vr::FL => bytes!(f32),
+        Vr::SL => bytes!(i32),
+        Vr::SS => bytes!(i16),
+        Vr::SV => bytes!(i64),
+        Vr::UL => bytes!(u32),
+        Vr::US => bytes!(u16),
+        Vr::UV => bytes!(u64),
+        _ => return None,
+    })
+}
+
+fn ordered(little: &[u8], encoding: Encoding) -> Vec<u8> {
+    match encoding {
+        Encoding::ImplicitLittle | Encoding::ExplicitLittle => little.to_vec(),
+        Encoding::ExplicitBig => little.iter().rev().copied().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAME: Tag = Tag(0x0010, 0x0010);
+
+    fn data_set(values: &[(Tag, Vr, &[&str])], encoding: Encoding, requested: &[u8]) -> Vec<u8> {
+        let mut attributes = Attributes::new();
+        for (tag, vr, values) in values {
+            attributes.insert(*tag, *vr, values.iter().map(|&value| value.to_owned()).collect());
+        }
+        to_data_set(&attributes, encoding, &Charset::parse(requested))
+    }
+
+    fn name(text: &str, requested: &[u8]) -> Vec<u8> {
+        data_set(&[(NAME, Vr::PN, &[text])], Encoding::ExplicitLittle, requested)
+    }
+
+    #[test]
+    fn says_the_character_set_that_the_values_need() {
+        let with = |term: &[u8], name: &[u8]| {
+            let mut out = Vec::new();
+            if !term.is_empty() {
+                element::put(&mut out, Encoding::ExplicitLittle, SPECIFIC_CHARACTER_SET, Vr::CS, term);
+            }
+            element::put(&mut out, Encoding::ExplicitLittle, NAME, Vr::PN, name);
+            out
+        };
+        assert_eq!(name("Doe^Jane", b"ISO_IR 100"), with(b"", b"Doe^Jane"));
+        assert_eq!(name("Bu\u{e9}", b"ISO_IR 100"), with(b"ISO_IR 100", b"Bu\xe9"));
+        assert_eq!(name("Bu\u{e9}", b""), with(b"ISO_IR 192", "Bu\u{e9}".as_bytes()));
+        assert_eq!(name("Люк", b"ISO_IR 100"), with(b"ISO_IR 192", "Люк".as_bytes()));
+        assert_eq!(name("Люк", b"ISO 2022 IR 144\\ISO 2022 IR 87"), with(b"ISO_IR 144", b"\xbb\xee\xda"));
+        assert_eq!(name("山", b"\\ISO 2022 IR 87"), with(b"ISO_IR 192", "山".as_bytes()));
+        assert_eq!(name("王", b"GB18030"), with(b"GB18030", b"\xcd\xf5"));
+    }
+
+    #[test]
+    fn replaces_a_character_set_among_the_attributes() {
+        let out = data_set(
+            &[(SPECIFIC_CHARACTER_SET, Vr::CS, &["ISO_IR 101"]), (NAME, Vr::PN, &["é"])],
+            Encoding::ImplicitLittle,
+            b"",
+        );
+        assert_eq!(out, b"\x08\0\x05\0\x0a\0\0\0ISO_IR 192\x10\0\x10\0\x02\0\0\0\xc3\xa9");
+    }
+
+    #[test]
+    fn writes_numbers_in_the_order_of_the_encoding() {
+        let values: &[(Tag, Vr, &[&str])] =
+            &[(Tag(0x0028, 0x0010), Vr::US, &["512", "x"]), (Tag(0x0028, 0x0009), Vr::AT, &["00181063"])];
+        assert_eq!(
+            data_set(values, Encoding::ExplicitBig, b""),
+            b"\0\x28\0\x09AT\0\x04\0\x18\x10\x63\0\x28\0\x10US\0\x02\x02\0"
+        );
+        assert_eq!(
+            data_set(values, Encoding::ImplicitLittle, b""),
+            b"\x28\0\x09\0\x04\0\0\0\x18\0\x63\x10\x28\0\x10\0\x02\0\0\0\0\x02"
+        );
+    }
+
+    #[test]
+    fn joins_values_and_pads_them() {
+        let values: &[(Tag, Vr, &[&str])] =
+            &[(Tag(0x0008, 0x0061), Vr::CS, &["CT", "SEG"]), (Tag(0x0010, 0x0020), Vr::LO, &[])];
+        assert_eq!(
+            data_set(values, Encoding::ExplicitLittle, b""),
+            b"\x08\0\x61\0CS\x06\0CT\\SEG\x10\0\x20\0LO\0\0"
+        );
+    }
+}

@@ -1,0 +1,214 @@
+//! One connection from a peer, from its first byte to its close.
+
+use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use model::{AeTitle, part10};
+use pipeline::Pipeline;
+use telemetry::{Event, Telemetry};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use ul::Association;
+use ul::negotiate::{self, Admission};
+use ul::pdu::{AssociateAc, AssociateRj, AssociateRq, Implementation};
+
+use crate::access::Access;
+use crate::config::Config;
+use crate::drive::Drive;
+use crate::end::End;
+use crate::lobby::Place;
+use crate::scp::{self, Scp};
+use crate::tally::Tally;
+
+/// What all associations share.
+pub(crate) struct Acceptor {
+    config: Arc<Config>,
+    access: Access,
+    pipeline: Pipeline,
+    telemetry: Telemetry,
+    associations: Arc<Semaphore>,
+}
+
+/// An association that was accepted.
+struct Accepted {
+    calling: Option<AeTitle>,
+    /// Counts it among `max_associations`.
+    permit: OwnedSemaphorePermit,
+}
+
+impl Acceptor {
+    pub(crate) fn new(config: Config, pipeline: Pipeline, telemetry: Telemetry) -> Self {
+        let config = Arc::new(config);
+        Self {
+            access: Access::new(Arc::clone(&config)),
+            associations: Arc::new(Semaphore::new(config.max_associations)),
+            config,
+            pipeline,
+            telemetry,
+        }
+    }
+
+    /// Serves a connection to its end.
+    pub(crate) async fn serve(
+        &self,
+        stream: TcpStream,
+        from: SocketAddr,
+        place: Place,
+        shutdown: CancellationToken,
+    ) {
+        let association = Association::acceptor(self.config.artim_timeout);
+        let mut drive = Drive::new(stream, association, self.config.message_timeout);
+        let from = from.ip().to_canonical();
+        let accepted = tokio::select! {
+            biased;
+            () = place.leave.cancelled() => Err(End::Displaced),
+            accepted = self.guard(self.accept(&mut drive, from)) => accepted,
+        };
+        match accepted {
+            Ok(accepted) => {
+                drop(place);
+                let end = self.associated(&mut drive, from, accepted, &shutdown).await;
+                drive.close(&end, &shutdown).await;
+            }
+            Err(end) => {
+                if let End::Rejected(rejection) = end {
+                    self.telemetry.record(Event::AssociationRejected { reason: reason(rejection) });
+                    tracing::info!(%rejection, "association refused");
+                } else {
+                    tracing::debug!(end = crate::chain(&end), "no association");
+                }
+                drive.close(&end, &place.leave).await;
+            }
+        }
+    }
+
+    /// Waits for A-ASSOCIATE-RQ and answers it.
+    async fn accept(&self, drive: &mut Drive, from: IpAddr) -> Result<Accepted, End> {
+        let rq = drive.requested().await?;
+        tracing::debug!(titles = ?rq.titles, "association requested");
+        let calling = rq.titles.calling();
+        tracing::Span::current().record("calling", calling.as_ref().map(AeTitle::as_str));
+        let permit = Arc::clone(&self.associations).try_acquire_owned().ok();
+        let admission = Admission {
+            is_calling_known: self.access.admits(calling.as_ref(), from).await,
+            is_called_ours: !self.config.check_called_ae
+                || rq.titles.called().as_ref() == Some(&self.config.ae_title),
+            has_room: permit.is_some(),
+        };
+        if let Err(rejection) = negotiate::acceptable(&rq, admission) {
+            return Err(drive.reject(rejection));
+        }
+        let Some(permit) = permit else { return Err(drive.reject(AssociateRj::LOCAL_LIMIT)) };
+        drive.accept(&self.answer(&rq)).await?;
+        tracing::debug!(
+            contexts = drive.association().contexts().len(),
+            proposed = rq.contexts.len(),
+            implementation = rq.implementation.version_name,
+            max_pdu_bytes = rq.max_pdu_bytes,
+            "association accepted",
+        );
+        Ok(Accepted { calling, permit })
+    }
+
+    fn answer(&self, rq: &AssociateRq) -> AssociateAc {
+        let negotiated = negotiate::negotiate(rq, |abstract_syntax| {
+            scp::service(abstract_syntax).map(scp::Service::negotiated_as)
+        });
+        let implementation = Implementation {
+            class_uid: Some(part10::IMPLEMENTATION_CLASS_UID.to_owned()),
+            version_name: Some(part10::IMPLEMENTATION_VERSION_NAME.to_owned()),
+        };
+        AssociateAc::answer(
+            rq,
+            negotiated.contexts,
+            negotiated.roles,
+            self.config.max_pdu_bytes,
+            implementation,
+        )
+    }
+
+    /// Serves an association and sums it up.
+    async fn associated(
+        &self,
+        drive: &mut Drive,
+        from: IpAddr,
+        accepted: Accepted,
+        shutdown: &CancellationToken,
+    ) -> End {
+        let Accepted { calling, permit } = accepted;
+        let started = Instant::now();
+        self.telemetry.record(Event::AssociationOpened { requestor: false });
+        let mut scp = Scp {
+            pipeline: &self.pipeline,
+            telemetry: &self.telemetry,
+            ae_title: &self.config.ae_title,
+            calling,
+            from,
+            tally: Tally::default(),
+        };
+        let end = match self.guard(self.messages(drive, &mut scp, shutdown)).await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        };
+        drop(permit);
+        self.telemetry.record(Event::AssociationClosed { requestor: false, end: end.label() });
+        tracing::info!(
+            messages = %scp.tally,
+            received_bytes = drive.bytes_received(),
+            seconds = started.elapsed().as_secs_f64(),
+            end = crate::chain(&end),
+            "association over",
+        );
+        end
+    }
+
+    /// Answers message after message. After `shutdown`, the one that has begun to come is the last.
+    async fn messages(
+        &self,
+        drive: &mut Drive,
+        scp: &mut Scp<'_>,
+        shutdown: &CancellationToken,
+    ) -> Result<std::convert::Infallible, End> {
+        loop {
+            let message = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => {
+                    if drive.is_between_messages() {
+                        return Err(End::Shutdown);
+                    }
+                    let message = drive.next_message(self.config.idle_timeout).await?;
+                    scp.answer(drive, message).await?;
+                    return Err(End::Shutdown);
+                }
+                message = drive.next_message(self.config.idle_timeout) => message?,
+            };
+            scp.answer(drive, message).await?;
+        }
+    }
+
+    /// Turns a panic of the code that serves one association into its end.
+    async fn guard<T>(&self, work: impl Future<Output = Result<T, End>>) -> Result<T, End> {
+        // What a panic may leave half done is the association's own, which is aborted.
+        AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+            self.telemetry.record(Event::Panicked);
+            tracing::error!("the code that served this association panicked");
+            Err(End::Panicked)
+        })
+    }
+}
+
+/// The metric label of a rejection: one of a closed set.
+fn reason(rejection: AssociateRj) -> &'static str {
+    match rejection {
+        AssociateRj::CALLING_AE_TITLE => "calling_ae_title",
+        AssociateRj::CALLED_AE_TITLE => "called_ae_title",
+        AssociateRj::APPLICATION_CONTEXT => "application_context",
+        AssociateRj::PROTOCOL_VERSION => "protocol_version",
+        AssociateRj::LOCAL_LIMIT => "local_limit",
+        _ => "other",
+    }
+}

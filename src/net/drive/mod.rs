@@ -1,0 +1,339 @@
+//! Bytes of a socket ⇄ [`ul::Association`]: one association, its one owner.
+
+mod data;
+mod write;
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::{BufMut, BytesMut};
+pub(crate) use data::Incoming;
+use data::Rest;
+use dimse::{Assembler, Command, Fragment, Message};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_util::io::poll_read_buf;
+use tokio_util::sync::CancellationToken;
+use ul::pdu::{AssociateAc, AssociateRj, AssociateRq};
+use ul::{Association, Event, State};
+
+use crate::end::{End, Wait};
+use crate::socket;
+use crate::timer::{Progress, Timer};
+
+/// One end of an association on its socket: reads messages, hands out their data, writes, and keeps the time.
+///
+/// Memory is bounded: what is read ahead is at most one read and a command set or A-ASSOCIATE PDU; data sets are never held.
+pub(crate) struct Drive {
+    stream: TcpStream,
+    association: Association,
+    assembler: Assembler,
+    input: BytesMut,
+    /// What is left of the data set of the last message.
+    rest: Option<Rest>,
+    started: Instant,
+    /// When the next message must have begun; `None` while it is our turn.
+    message_due: Option<Instant>,
+    /// A message that came before its turn.
+    kept: Option<Message>,
+    progress: Progress,
+    timer: Timer,
+    bytes_received: u64,
+}
+
+impl Drive {
+    /// Takes over a connection. `message_timeout` is how long a message may make no progress.
+    pub(crate) fn new(stream: TcpStream, association: Association, message_timeout: Duration) -> Self {
+        socket::send_at_once(&stream);
+        let started = Instant::now();
+        Self {
+            stream,
+            association,
+            assembler: Assembler::default(),
+            input: BytesMut::new(),
+            rest: None,
+            started,
+            message_due: None,
+            kept: None,
+            progress: Progress::new(message_timeout),
+            timer: Timer::new(),
+            bytes_received: 0,
+        }
+    }
+
+    /// Waits for A-ASSOCIATE-RQ until ARTIM runs out. Cancel safe.
+    pub(crate) async fn requested(&mut self) -> Result<Box<AssociateRq>, End> {
+        match self.event(FIRST_READ_BYTES).await? {
+            Event::AssociateRequested(rq) => Ok(rq),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Sends A-ASSOCIATE-RQ and waits for its answer, for as long as a message may make no progress.
+    pub(crate) async fn associate(&mut self) -> Result<Box<AssociateAc>, End> {
+        self.association.connected()?;
+        self.flush().await?;
+        self.message_due = Some(Instant::now() + self.progress.timeout());
+        match self.event(FIRST_READ_BYTES).await? {
+            Event::Associated(ac) => Ok(ac),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Waits for the next message, whose first byte must come within `patience`. The data set of the one before has been read.
+    ///
+    /// A release is answered here. Cancel safe: what has come of a message is kept.
+    pub(crate) async fn next_message(&mut self, patience: Duration) -> Result<Message, End> {
+        if let Some(message) = self.kept.take() {
+            return Ok(message);
+        }
+        self.message_due = Some(Instant::now() + patience);
+        let message = self.read_message().await?;
+        self.message_due = None;
+        Ok(message)
+    }
+
+    async fn read_message(&mut self) -> Result<Message, End> {
+        debug_assert!(self.rest.is_none(), "the data set before has been read to its end");
+        loop {
+            if self.assembler.needs_command_bytes() {
+                if self.input.is_empty() {
+                    self.read_ahead(READ_BYTES).await?;
+                }
+            } else {
+                self.begin_fragment().await?;
+            }
+            if let Some(message) = self.assembler.take_command(&mut self.input)? {
+                self.rest = message.has_data_set.then(Rest::default);
+                return Ok(message);
+            }
+        }
+    }
+
+    /// Waits until the peer cancels the operation of `message_id`. A message of any other kind is kept for
+    /// [`Drive::next_message`], and then this never returns. Cancel safe.
+    ///
+    /// PS3.7 §9.3.2.3.
+    pub(crate) async fn cancelled(&mut self, message_id: u16) -> Result<(), End> {
+        while self.kept.is_none() {
+            let message = self.read_message().await?;
+            match message.command {
+                Command::CCancelRq(cancel) if !message.has_data_set => {
+                    if cancel.message_id_being_responded_to == message_id {
+                        return Ok(());
+                    }
+                }
+                _ => self.kept = Some(message),
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Asks for release and waits for the answer; what the peer still sends is skipped.
+    pub(crate) async fn release(&mut self) -> Result<(), End> {
+        self.association.release()?;
+        self.flush().await?;
+        self.message_due = Some(Instant::now() + self.progress.timeout());
+        loop {
+            match self.event(FIRST_READ_BYTES).await {
+                Err(End::Released) => return Ok(()),
+                Err(end) => return Err(end),
+                Ok(Event::ReleaseRequested) => {
+                    self.association.release_response(self.started.elapsed())?;
+                    self.flush().await?;
+                }
+                Ok(Event::Data(pdv)) => self.skip(pdv.bytes).await?,
+                Ok(other) => return Err(unexpected(&other)),
+            }
+        }
+    }
+
+    /// Says what the peer has yet to hear, and waits for it to close the connection, at most until ARTIM runs out; after
+    /// `shutdown` only for a moment. Never fails: the association is over.
+    ///
+    /// Closing with bytes unread would reset the connection, and the peer might never see our last PDU.
+    pub(crate) async fn close(mut self, end: &End, shutdown: &CancellationToken) {
+        if let Some(abort) = end.abort() {
+            self.association.abort(abort, self.started.elapsed());
+        }
+        let farewell = async {
+            if self.flush().await.is_ok() && self.association.state() == State::Sta13 {
+                while self.read_ahead(READ_BYTES).await.is_ok() {
+                    self.input.clear();
+                }
+            }
+        };
+        let hurry = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(LAST_WORDS).await;
+        };
+        tokio::select! {
+            () = farewell => {}
+            () = hurry => {}
+        }
+    }
+
+    /// Whether nothing of a further message has come.
+    pub(crate) fn is_between_messages(&self) -> bool {
+        self.input.is_empty()
+            && self.rest.is_none()
+            && self.kept.is_none()
+            && !self.assembler.is_inside_message()
+    }
+
+    pub(crate) fn association(&self) -> &Association {
+        &self.association
+    }
+
+    /// Answers A-ASSOCIATE-RQ with A-ASSOCIATE-AC.
+    pub(crate) async fn accept(&mut self, ac: &AssociateAc) -> Result<(), End> {
+        self.association.accept(ac)?;
+        self.flush().await
+    }
+
+    /// Answers A-ASSOCIATE-RQ with A-ASSOCIATE-RJ, which [`Drive::close`] writes.
+    pub(crate) fn reject(&mut self, rejection: AssociateRj) -> End {
+        match self.association.reject(rejection, self.started.elapsed()) {
+            Ok(()) => End::Rejected(rejection),
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Bytes that the connection has brought.
+    pub(crate) fn bytes_received(&self) -> u64 {
+        self.bytes_received
+    }
+
+    /// Waits for the head of the next fragment, which belongs to a command.
+    async fn begin_fragment(&mut self) -> Result<(), End> {
+        match self.event(READ_BYTES).await? {
+            Event::Data(pdv) => match self.assembler.begin(&pdv)? {
+                Fragment::Command => Ok(()),
+                Fragment::Data { .. } => Err(End::OutOfTurn("data")),
+            },
+            Event::ReleaseRequested => Err(self.released()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Answers the peer's A-RELEASE-RQ; the answer is written when the connection is closed.
+    fn released(&mut self) -> End {
+        match self.association.release_response(self.started.elapsed()) {
+            Ok(()) => End::Released,
+            Err(error) => error.into(),
+        }
+    }
+
+    /// The next event that does not end the association. Cancel safe.
+    async fn event(&mut self, read_bytes: usize) -> Result<Event, End> {
+        loop {
+            match self.association.receive(&mut self.input, self.started.elapsed()) {
+                None => self.read_ahead(read_bytes).await?,
+                Some(Event::Released) => return Err(End::Released),
+                Some(Event::Refused(rejection) | Event::Rejected(rejection)) => {
+                    return Err(End::Rejected(rejection));
+                }
+                Some(Event::Aborted(abort)) => return Err(End::Aborted(abort)),
+                Some(Event::ProtocolError(violation)) => return Err(End::Violation(violation)),
+                Some(Event::TimedOut) => return Err(End::TimedOut(Wait::Request)),
+                Some(Event::Closed) => return Err(End::Closed),
+                Some(
+                    event @ (Event::AssociateRequested(_)
+                    | Event::Associated(_)
+                    | Event::Data(_)
+                    | Event::ReleaseRequested),
+                ) => return Ok(event),
+            }
+        }
+    }
+
+    /// Reads at least one byte into the input. Cancel safe.
+    async fn read_ahead(&mut self, bytes: usize) -> Result<(), End> {
+        let is_new = self.is_between_messages();
+        let wait = self.arm();
+        // The whole buffer, not so much again beside the few bytes that may be left in it: its size stays.
+        let bytes = bytes.saturating_sub(self.input.len()).max(FIRST_READ_BYTES);
+        self.input.reserve(bytes);
+        let mut room = (&mut self.input).limit(bytes);
+        let read = read(&mut self.stream, &mut self.timer, &mut room).await;
+        self.account(read, wait)?;
+        if is_new {
+            self.progress.restart();
+        }
+        Ok(())
+    }
+
+    /// Sets the timer for the next read; says what it guards.
+    fn arm(&mut self) -> Wait {
+        let (wait, deadline) = if let Some(artim) = self.association.timeout() {
+            (Wait::Request, self.started + artim)
+        } else if self.is_between_messages() {
+            (Wait::Message, self.message_due.unwrap_or_else(|| Instant::now() + OUR_TURN))
+        } else {
+            (Wait::Progress, self.progress.deadline())
+        };
+        self.timer.set(deadline);
+        wait
+    }
+
+    /// Takes note of what a read brought.
+    fn account(&mut self, read: io::Result<Option<usize>>, wait: Wait) -> Result<usize, End> {
+        match read {
+            Ok(Some(0)) => {
+                self.association.transport_closed();
+                Err(End::Closed)
+            }
+            Ok(Some(bytes)) => {
+                self.bytes_received += bytes as u64;
+                self.progress.add(bytes);
+                Ok(bytes)
+            }
+            Ok(None) => {
+                self.association.handle_timeout(self.started.elapsed());
+                Err(End::TimedOut(wait))
+            }
+            Err(error) => {
+                self.association.transport_closed();
+                Err(End::Lost(error))
+            }
+        }
+    }
+}
+
+/// Reads once; `None` when the timer ran out first. Cancel safe.
+async fn read<B: BufMut>(
+    stream: &mut TcpStream,
+    timer: &mut Timer,
+    buf: &mut B,
+) -> io::Result<Option<usize>> {
+    poll_fn(|cx| match poll_read_buf(Pin::new(&mut *stream), cx, buf) {
+        Poll::Ready(read) => Poll::Ready(read.map(Some)),
+        Poll::Pending => {
+            socket::acknowledge_at_once(stream);
+            timer.poll(cx).map(|()| Ok(None))
+        }
+    })
+    .await
+}
+
+fn unexpected(event: &Event) -> End {
+    End::OutOfTurn(match event {
+        Event::AssociateRequested(_) => "A-ASSOCIATE-RQ",
+        Event::Associated(_) | Event::Refused(_) | Event::Rejected(_) => "answer to A-ASSOCIATE-RQ",
+        Event::Data(_) => "data",
+        Event::ReleaseRequested | Event::Released => "release",
+        Event::Aborted(_) | Event::ProtocolError(_) | Event::TimedOut | Event::Closed => "end",
+    })
+}
+
+/// Read at once while a message may begin: a small instance comes whole, with its command, in one read.
+const READ_BYTES: usize = 64 << 10;
+/// Read at once before there is an association, and to see a release.
+const FIRST_READ_BYTES: usize = 4 << 10;
+/// While we work on a request its sender need not say anything, however long that takes.
+const OUR_TURN: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long the last PDU may take to reach a peer when the process is stopping.
+const LAST_WORDS: Duration = Duration::from_millis(500);

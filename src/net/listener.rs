@@ -1,0 +1,82 @@
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pipeline::Pipeline;
+use telemetry::Telemetry;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+use tracing::field::Empty;
+
+use crate::acceptor::Acceptor;
+use crate::config::Config;
+use crate::error::Error;
+use crate::lobby::Lobby;
+
+/// The DIMSE door: accepts connections and serves each in a task of its own.
+pub struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    acceptor: Arc<Acceptor>,
+}
+
+impl Listener {
+    /// Listens. Connections queue up until [`Listener::serve`].
+    ///
+    /// # Errors
+    /// [`Error::Listen`] when the address is taken or not ours.
+    pub async fn bind(config: Config, pipeline: Pipeline, telemetry: Telemetry) -> Result<Self, Error> {
+        let address = config.listen;
+        let refused = |source| Error::Listen { address, source };
+        let socket = TcpListener::bind(address).await.map_err(refused)?;
+        let address = socket.local_addr().map_err(refused)?;
+        Ok(Self { socket, address, acceptor: Arc::new(Acceptor::new(config, pipeline, telemetry)) })
+    }
+
+    /// The address, with the port that the system chose where 0 was asked for.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown`, each connection in a task on `tracker`.
+    ///
+    /// After `shutdown` nobody new is let in; idle associations are aborted at once; where a message is under way it is finished and
+    /// answered first. The caller bounds the wait for `tracker`. Whatever a task meets, a panic included, ends its own association
+    /// only.
+    pub async fn serve(self, shutdown: CancellationToken, tracker: TaskTracker) {
+        let lobby = Arc::new(Lobby::default());
+        for number in 1_u64.. {
+            let accepted = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return,
+                accepted = self.socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, from)) => {
+                    let acceptor = Arc::clone(&self.acceptor);
+                    let place = lobby.enter(number, &shutdown);
+                    let span = tracing::info_span!("association", assoc = number, from = %from.ip(), calling = Empty);
+                    let shutdown = shutdown.clone();
+                    let serve = async move { acceptor.serve(stream, from, place, shutdown).await };
+                    tracker.spawn(serve.instrument(span));
+                }
+                Err(error) => pause_after(&error).await,
+            }
+        }
+    }
+}
+
+/// A connection that vanished before it was accepted is no news. Anything else, such as no file descriptors left, is not mended by
+/// asking again at once.
+async fn pause_after(error: &io::Error) {
+    match error.kind() {
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset => {}
+        _ => {
+            tracing::warn!(%error, "cannot accept connections");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}

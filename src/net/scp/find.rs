@@ -1,0 +1,237 @@
+use std::io::Write;
+use std::time::Instant;
+
+use dimse::service::find::{self, CFindRq};
+use dimse::{Outcome, Status};
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+use model::attributes::{Attributes, to_data_set};
+use model::header::Header;
+use model::query::{Query, QueryError, Root};
+use model::syntax::{self, Form};
+use model::{Fault, Tag, Vr, limits, scan};
+use pipeline::{Cursor, Page, Row, Support};
+use telemetry::{Door, Event};
+use ul::PresentationContext;
+
+use super::Scp;
+use crate::drive::Drive;
+use crate::end::End;
+use crate::status;
+
+/// A C-FIND that is being answered.
+struct Search<'a> {
+    context_id: u8,
+    request: &'a CFindRq,
+    query: Query,
+    identifier: Header,
+    form: Form,
+    /// The status that goes with each match.
+    pending: Status,
+    rows: u64,
+}
+
+impl Scp<'_> {
+    /// Answers C-FIND: matches in pages, each written as it is found; ended early by C-CANCEL.
+    ///
+    /// PS3.4 §C.4.1, PS3.7 §9.1.2.
+    pub(super) async fn find(
+        &mut self,
+        drive: &mut Drive,
+        context: &PresentationContext,
+        root: Root,
+        request: CFindRq,
+    ) -> Result<(), End> {
+        let outcome = match self.search(drive, context, root, &request).await? {
+            Ok(mut search) => {
+                let started = Instant::now();
+                let outcome = self.send_matches(drive, &mut search).await;
+                let (level, rows, elapsed) = (search.query.level, search.rows, started.elapsed());
+                self.telemetry.record(Event::Query { door: Door::Dimse, level, rows, elapsed });
+                tracing::debug!(level = level.keyword(), rows, ?elapsed, "query answered");
+                outcome?
+            }
+            Err(refusal) => refusal,
+        };
+        self.respond(drive, context.id, &request.answer(outcome).into()).await
+    }
+
+    /// Reads the identifier. The inner error is the refusal.
+    async fn search<'a>(
+        &self,
+        drive: &mut Drive,
+        context: &PresentationContext,
+        root: Root,
+        request: &'a CFindRq,
+    ) -> Result<Result<Search<'a>, Outcome>, End> {
+        let Some(bytes) = read_identifier(drive).await? else {
+            return Ok(Err(Outcome::because(find::UNABLE_TO_PROCESS, "identifier is too large")));
+        };
+        if request
+            .affected_sop_class_uid
+            .as_ref()
+            .is_none_or(|class| class.as_str() != context.abstract_syntax)
+        {
+            let reason = "SOP class is not that of the presentation context";
+            return Ok(Err(Outcome::because(Status::SOP_CLASS_NOT_SUPPORTED, reason)));
+        }
+        let form = syntax::form(&context.transfer_syntax);
+        let identifier = match scan_identifier(form, bytes).await {
+            Ok(identifier) => identifier,
+            Err(error) => {
+                return Ok(Err(Outcome::because(find::UNABLE_TO_PROCESS, status::unreadable(error))));
+            }
+        };
+        let mut query = match Query::from_identifier(&identifier, root) {
+            Ok(query) => query,
+            Err(error) => return Ok(Err(refusal(&error))),
+        };
+        let pending = if self.drop_unsupported(&mut query) {
+            Status::PENDING_UNSUPPORTED_KEYS
+        } else {
+            Status::PENDING
+        };
+        Ok(Ok(Search { context_id: context.id, request, query, identifier, form, pending, rows: 0 }))
+    }
+
+    /// Leaves keys out of the query that cannot be matched or returned; whether there were any.
+    ///
+    /// PS3.4 §C.2.2.1.3: unsupported optional keys are ignored.
+    fn drop_unsupported(&self, query: &mut Query) -> bool {
+        let level = query.level;
+        let asked = query.keys.len() + query.include.tags.len();
+        // Ours, not the archive's.
+        let had_retrieve_ae_title = usize::from(query.include.tags.remove(&RETRIEVE_AE_TITLE));
+        query.keys.retain(|key| match self.pipeline.support(level, key.tag) {
+            Support::Match => true,
+            Support::Return | Support::No => false,
+        });
+        query.include.tags.retain(|tag| match self.pipeline.support(level, *tag) {
+            Support::Match | Support::Return => true,
+            Support::No => false,
+        });
+        query.keys.len() + query.include.tags.len() + had_retrieve_ae_title < asked
+    }
+
+    /// Sends every match; the final response is left to the caller.
+    async fn send_matches(&self, drive: &mut Drive, search: &mut Search<'_>) -> Result<Outcome, End> {
+        let mut after = None;
+        loop {
+            let page = match self.next_page(drive, search, after).await? {
+                Some(Ok(page)) => page,
+                Some(Err(error)) => {
+                    match error.fault() {
+                        Fault::Local | Fault::Bug => {
+                            tracing::error!(error = crate::chain(&error), "query failed")
+                        }
+                        Fault::Peer | Fault::Policy | Fault::Transient { .. } => {
+                            tracing::warn!(error = crate::chain(&error), "query failed");
+                        }
+                    }
+                    return Ok(status::of_find(&error));
+                }
+                None => return Ok(Status::CANCEL.into()),
+            };
+            for row in page.rows {
+                self.queue_match(drive, search, row)?;
+                if drive.queued_bytes() >= WRITE_BYTES {
+                    drive.flush().await?;
+                    if self.is_cancelled(drive, search).await? {
+                        return Ok(Status::CANCEL.into());
+                    }
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(Status::SUCCESS.into());
+            }
+            drive.flush().await?;
+        }
+    }
+
+    /// The next page; `None` when the peer cancelled before it was there.
+    async fn next_page(
+        &self,
+        drive: &mut Drive,
+        search: &Search<'_>,
+        after: Option<Cursor>,
+    ) -> Result<Option<Result<Page<Row>, pipeline::Error>>, End> {
+        tokio::select! {
+            page = self.pipeline.find(&search.query, after) => Ok(Some(page)),
+            cancelled = drive.cancelled(search.request.message_id) => cancelled.map(|()| None),
+        }
+    }
+
+    /// Whether the peer has cancelled by now.
+    async fn is_cancelled(&self, drive: &mut Drive, search: &Search<'_>) -> Result<bool, End> {
+        tokio::select! {
+            biased;
+            cancelled = drive.cancelled(search.request.message_id) => cancelled.map(|()| true),
+            () = std::future::ready(()) => Ok(false),
+        }
+    }
+
+    fn queue_match(&self, drive: &mut Drive, search: &mut Search<'_>, row: Row) -> Result<(), End> {
+        let mut attributes: Attributes = row.attributes;
+        attributes.insert_text(QUERY_RETRIEVE_LEVEL, Vr::CS, search.query.level.keyword());
+        attributes.insert_text(RETRIEVE_AE_TITLE, Vr::AE, self.ae_title.as_str());
+        let mut data_set = to_data_set(&attributes, search.form.encoding, search.identifier.charset());
+        if search.form.deflated {
+            data_set = deflate(&data_set);
+        }
+        search.rows += 1;
+        let response = search.request.answer(search.pending.into());
+        drive.queue(search.context_id, &response.into(), Some(&data_set))
+    }
+}
+
+/// Reads the data set of the message; `None` when it is too large, and then it is dropped.
+async fn read_identifier(drive: &mut Drive) -> Result<Option<Vec<u8>>, End> {
+    let mut bytes = Vec::with_capacity(4 << 10);
+    while !drive.read_data(&mut bytes).await? {
+        if bytes.len() > limits::IDENTIFIER_BYTES {
+            drive.drain().await?;
+            return Ok(None);
+        }
+        bytes.reserve(bytes.len());
+    }
+    Ok((bytes.len() <= limits::IDENTIFIER_BYTES).then_some(bytes))
+}
+
+/// A large or deflated identifier may keep a thread busy for longer than others should wait for it.
+async fn scan_identifier(form: Form, bytes: Vec<u8>) -> Result<Header, scan::ScanError> {
+    if !form.deflated && bytes.len() <= SMALL_IDENTIFIER_BYTES {
+        return scan::scan(form, &bytes);
+    }
+    match tokio::task::spawn_blocking(move || scan::scan(form, &bytes)).await {
+        Ok(scanned) => scanned,
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    }
+}
+
+/// A raw deflate stream, padded to even length (PS3.5 §A.5).
+fn deflate(data_set: &[u8]) -> Vec<u8> {
+    let mut encoder = DeflateEncoder::new(Vec::with_capacity(data_set.len()), Compression::fast());
+    encoder.write_all(data_set).expect("writing to memory does not fail");
+    let mut bytes = encoder.finish().expect("writing to memory does not fail");
+    if bytes.len() % 2 == 1 {
+        bytes.push(0);
+    }
+    bytes
+}
+
+fn refusal(error: &QueryError) -> Outcome {
+    let offending_elements = match error {
+        QueryError::Level => vec![QUERY_RETRIEVE_LEVEL],
+        QueryError::Value { tag, .. } => tag.iter().copied().collect(),
+    };
+    let outcome = Outcome::because(find::IDENTIFIER_DOES_NOT_MATCH, error.to_string());
+    Outcome { offending_elements, ..outcome }
+}
+
+const QUERY_RETRIEVE_LEVEL: Tag = Tag(0x0008, 0x0052);
+const RETRIEVE_AE_TITLE: Tag = Tag(0x0008, 0x0054);
+
+/// Matches are written in pieces of about this size.
+const WRITE_BYTES: usize = 64 << 10;
+const SMALL_IDENTIFIER_BYTES: usize = 16 << 10;

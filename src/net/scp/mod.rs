@@ -1,0 +1,132 @@
+//! What we serve as SCP: one table, one file for each service.
+
+mod echo;
+mod find;
+mod store;
+
+use std::net::IpAddr;
+
+use dimse::{Command, Message, Outcome, Status};
+use model::query::Root;
+use model::{AeTitle, sop};
+use pipeline::Pipeline;
+use telemetry::Telemetry;
+use ul::negotiate;
+
+use crate::drive::Drive;
+use crate::end::End;
+use crate::tally::Tally;
+
+/// A service that we provide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// PS3.4 Annex A.
+    Verification,
+    /// PS3.4 Annex B.
+    Storage,
+    /// PS3.4 §C.4.1, with its information model.
+    Find(Root),
+}
+
+/// Which abstract syntaxes make which service. Negotiation and dispatch read it.
+const SERVICES: &[Provided] = &[
+    Provided { by: |uid| uid == sop::VERIFICATION, service: Service::Verification },
+    Provided { by: |uid| uid == sop::PATIENT_ROOT_FIND, service: Service::Find(Root::Patient) },
+    Provided { by: |uid| uid == sop::STUDY_ROOT_FIND, service: Service::Find(Root::Study) },
+    Provided { by: sop::is_storage, service: Service::Storage },
+];
+
+struct Provided {
+    /// Tells the abstract syntaxes.
+    by: fn(&str) -> bool,
+    service: Service,
+}
+
+/// The service behind an abstract syntax; `None` where we have none.
+pub(crate) fn service(abstract_syntax: &str) -> Option<Service> {
+    SERVICES.iter().find(|provided| (provided.by)(abstract_syntax)).map(|provided| provided.service)
+}
+
+impl Service {
+    /// Which transfer syntaxes it takes.
+    pub(crate) fn negotiated_as(self) -> negotiate::Service {
+        match self {
+            Self::Storage => negotiate::Service::Keeps,
+            Self::Verification | Self::Find(_) => negotiate::Service::Reads,
+        }
+    }
+}
+
+/// The serving end of one association.
+pub(crate) struct Scp<'a> {
+    pub(crate) pipeline: &'a Pipeline,
+    pub(crate) telemetry: &'a Telemetry,
+    pub(crate) ae_title: &'a AeTitle,
+    pub(crate) calling: Option<AeTitle>,
+    pub(crate) from: IpAddr,
+    pub(crate) tally: Tally,
+}
+
+impl Scp<'_> {
+    /// Serves one message, data set included. Whatever can be answered is; the association goes on.
+    ///
+    /// # Errors
+    /// [`End`] when the association is over.
+    pub(crate) async fn answer(&mut self, drive: &mut Drive, message: Message) -> Result<(), End> {
+        let Message { context_id, command, has_data_set } = message;
+        tracing::debug!(context_id, message = command.name(), has_data_set, "received");
+        let Some(context) = drive.association().context(context_id).cloned() else {
+            return Err(End::OutOfTurn("presentation context"));
+        };
+        let service = service(&context.abstract_syntax);
+        match (service, command) {
+            (Some(Service::Verification), Command::CEchoRq(request)) => {
+                self.echo(drive, context_id, request).await
+            }
+            (Some(Service::Storage), Command::CStoreRq(request)) => {
+                self.store(drive, &context, request, has_data_set).await
+            }
+            (Some(Service::Find(root)), Command::CFindRq(request)) => {
+                self.find(drive, &context, root, request).await
+            }
+            // The operation it means is over; a C-CANCEL that is late is not answered (PS3.7 §9.3.2.3).
+            (_, Command::CCancelRq(_)) => drive.drain().await,
+            (
+                _,
+                Command::CStoreRsp(_) | Command::CFindRsp(_) | Command::CEchoRsp(_) | Command::OtherRsp(_),
+            ) => Err(End::OutOfTurn("response")),
+            (
+                _,
+                command @ (Command::CEchoRq(_)
+                | Command::CStoreRq(_)
+                | Command::CFindRq(_)
+                | Command::OtherRq(_)),
+            ) => self.refuse(drive, context_id, command).await,
+        }
+    }
+
+    /// Refuses a request that its presentation context has no service for.
+    async fn refuse(&mut self, drive: &mut Drive, context_id: u8, command: Command) -> Result<(), End> {
+        drive.drain().await?;
+        let outcome = match &command {
+            Command::OtherRq(_) => Status::UNRECOGNIZED_OPERATION.into(),
+            _ => Outcome::because(
+                Status::SOP_CLASS_NOT_SUPPORTED,
+                "not a service of this presentation context",
+            ),
+        };
+        match command.answer(outcome) {
+            Some(response) => self.respond(drive, context_id, &response).await,
+            None => Err(End::OutOfTurn("response")),
+        }
+    }
+
+    /// Counts a final response and writes it, with all that is queued, as one piece.
+    async fn respond(&mut self, drive: &mut Drive, context_id: u8, response: &Command) -> Result<(), End> {
+        if let Some(outcome) = response.outcome() {
+            self.tally.add(response.name(), outcome.status);
+        }
+        drive.queue(context_id, response, None)?;
+        drive.flush().await
+    }
+}

@@ -1,0 +1,107 @@
+use std::time::{Duration, Instant};
+
+use dimse::service::store::{self, CStoreRq};
+use dimse::{Outcome, Status};
+use model::{Fault, SopClassUid, SopInstanceUid, TransferSyntaxUid};
+use pipeline::{Content, IngestError, Received, Stored};
+use telemetry::{Door, Event};
+use ul::PresentationContext;
+
+use super::Scp;
+use crate::drive::{Drive, Incoming};
+use crate::end::End;
+use crate::status;
+
+impl Scp<'_> {
+    /// Takes one instance. A refused one is read to its end, so that the association goes on.
+    ///
+    /// PS3.7 §9.1.1, PS3.4 §B.2.
+    pub(super) async fn store(
+        &mut self,
+        drive: &mut Drive,
+        context: &PresentationContext,
+        request: CStoreRq,
+        has_data_set: bool,
+    ) -> Result<(), End> {
+        let started = Instant::now();
+        let outcome = match instance(context, &request, has_data_set) {
+            Ok(content) => {
+                let mut body = Incoming::new(drive);
+                let result = self.pipeline.ingest(self.received(content), &mut body).await;
+                body.finish().await?;
+                log(&result, started.elapsed());
+                status::of_ingest(&result)
+            }
+            Err(refusal) => {
+                drive.drain().await?;
+                let status =
+                    if refusal.status == Status::SOP_CLASS_NOT_SUPPORTED { "mismatch" } else { "unreadable" };
+                let elapsed = started.elapsed();
+                self.telemetry.record(Event::InstanceReceived {
+                    door: Door::Dimse,
+                    status,
+                    bytes: 0,
+                    elapsed,
+                });
+                refusal
+            }
+        };
+        self.respond(drive, context.id, &request.answer(outcome).into()).await
+    }
+
+    fn received(&self, content: Content) -> Received {
+        Received { door: Door::Dimse, calling_aet: self.calling.clone(), address: Some(self.from), content }
+    }
+}
+
+/// What the command says that comes, or why it cannot be taken.
+fn instance(
+    context: &PresentationContext,
+    request: &CStoreRq,
+    has_data_set: bool,
+) -> Result<Content, Outcome> {
+    let understood = |uid: Option<SopInstanceUid>| match uid {
+        Some(uid) if has_data_set => Ok(uid),
+        Some(_) => Err(Outcome::because(store::CANNOT_UNDERSTAND, "no data set")),
+        None => Err(Outcome::because(store::CANNOT_UNDERSTAND, "Affected SOP Instance UID is missing")),
+    };
+    let sop_class = request.affected_sop_class_uid.clone();
+    let Some(sop_class) = sop_class.filter(|class| class.as_str() == context.abstract_syntax) else {
+        return Err(Outcome::because(
+            Status::SOP_CLASS_NOT_SUPPORTED,
+            "SOP class is not that of the presentation context",
+        ));
+    };
+    let sop_instance = understood(request.affected_sop_instance_uid.clone())?;
+    let Some(transfer_syntax) = TransferSyntaxUid::lenient(&context.transfer_syntax) else {
+        return Err(Outcome::because(
+            store::CANNOT_UNDERSTAND,
+            "presentation context without transfer syntax",
+        ));
+    };
+    Ok(Content::DataSet { transfer_syntax, sop_class, sop_instance })
+}
+
+fn log(result: &Result<Stored, IngestError>, elapsed: Duration) {
+    match result {
+        Ok(stored) => {
+            tracing::debug!(sop_instance = %stored.ids.sop_instance, outcome = ?stored.outcome, ?elapsed, "stored");
+        }
+        Err(refused) => {
+            let sop_instance = refused.sop_instance.as_ref().map(SopInstanceUid::as_str);
+            let sop_class = refused.sop_class.as_ref().map(SopClassUid::as_str);
+            let error = crate::chain(&refused.error);
+            match refused.error.fault() {
+                Fault::Local | Fault::Bug => {
+                    tracing::error!(sop_instance, sop_class, error, "instance not stored");
+                }
+                Fault::Transient { .. } => {
+                    tracing::warn!(sop_instance, sop_class, error, "instance not stored")
+                }
+                Fault::Peer | Fault::Policy => {
+                    tracing::info!(sop_instance, sop_class, error, "instance not stored");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+use std::io;
+
+use model::part10;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use ul::Association;
+use ul::pdu::{AssociateRq, ContextOutcome, ContextResult, Implementation, ProposedContext, Titles};
+
+use super::{Settings, Target};
+use crate::drive::Drive;
+use crate::end::End;
+use crate::error::Error;
+
+/// An association that we requested.
+pub(super) struct Requested {
+    pub(super) drive: Drive,
+    /// The peer's answers to the proposed contexts.
+    pub(super) results: Vec<ContextResult>,
+}
+
+/// Connects and associates, proposing one context for each pair of abstract syntax and transfer syntaxes; their ids are 1, 3, 5 …
+///
+/// # Errors
+/// [`Error::Connect`], or [`Error::Association`] with how it ended.
+pub(super) async fn associate(
+    target: &Target,
+    settings: &Settings,
+    contexts: impl IntoIterator<Item = (String, Vec<String>)>,
+) -> Result<Requested, Error> {
+    let implementation = Implementation {
+        class_uid: Some(part10::IMPLEMENTATION_CLASS_UID.to_owned()),
+        version_name: Some(part10::IMPLEMENTATION_VERSION_NAME.to_owned()),
+    };
+    let contexts = ProposedContext::numbered(contexts).map_err(End::from)?;
+    let titles = Titles::new(&target.ae_title, &settings.calling);
+    let rq = AssociateRq::new(titles, contexts, settings.max_pdu_bytes, implementation);
+    let association = Association::requestor(rq, settings.artim_timeout).map_err(End::from)?;
+    let stream = connect(target, settings).await?;
+    let mut drive = Drive::new(stream, association, settings.message_timeout);
+    match drive.associate().await {
+        Ok(ac) => Ok(Requested { drive, results: ac.contexts }),
+        Err(end) => {
+            close(drive, &end).await;
+            Err(end.into())
+        }
+    }
+}
+
+/// Ends an association in good order.
+///
+/// # Errors
+/// [`Error::Association`] when the peer does not let it.
+pub(super) async fn release(mut drive: Drive) -> Result<(), Error> {
+    match drive.release().await {
+        Ok(()) => {
+            close(drive, &End::Released).await;
+            Ok(())
+        }
+        Err(end) => {
+            close(drive, &end).await;
+            Err(end.into())
+        }
+    }
+}
+
+/// Ends an association that failed so.
+pub(super) async fn close(drive: Drive, end: &End) {
+    drive.close(end, &CancellationToken::new()).await;
+}
+
+/// Why a context was not accepted, in words; `None` when it was.
+///
+/// PS3.8 Table 9-18.
+pub(super) fn refusal(result: &ContextResult, proposed: &str) -> Option<&'static str> {
+    match &result.outcome {
+        ContextOutcome::Accepted { transfer_syntax } if transfer_syntax == proposed => None,
+        ContextOutcome::Accepted { .. } => Some("it answered with another transfer syntax"),
+        ContextOutcome::UserRejection => Some("rejected by its user"),
+        ContextOutcome::NoReason => Some("rejected without reason"),
+        ContextOutcome::AbstractSyntaxNotSupported => Some("SOP class not supported"),
+        ContextOutcome::TransferSyntaxesNotSupported => Some("transfer syntax not supported"),
+    }
+}
+
+async fn connect(target: &Target, settings: &Settings) -> Result<TcpStream, Error> {
+    let connecting = TcpStream::connect(&target.address);
+    let connected = match tokio::time::timeout(settings.connect_timeout, connecting).await {
+        Ok(connected) => connected,
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    };
+    connected.map_err(|source| Error::Connect { address: target.address.clone(), source })
+}

@@ -1,0 +1,50 @@
+use dimse::service::echo::CEchoRq;
+use dimse::{Command, Outcome};
+use model::{sop, syntax};
+
+use super::associate::{self, Requested};
+use super::{Settings, Target};
+use crate::drive::Drive;
+use crate::end::End;
+use crate::error::Error;
+
+/// Asks a peer whether it is there: associates, sends C-ECHO, releases.
+///
+/// PS3.4 Annex A, PS3.7 §9.1.5.
+///
+/// # Errors
+/// [`Error`] when there was no answer. An answer may still be a refusal: see its status.
+pub async fn echo(target: &Target, settings: &Settings) -> Result<Outcome, Error> {
+    let transfer_syntax = syntax::IMPLICIT_VR_LITTLE_ENDIAN.to_owned();
+    let contexts = [(sop::VERIFICATION.to_owned(), vec![transfer_syntax.clone()])];
+    let Requested { mut drive, results } = associate::associate(target, settings, contexts).await?;
+    let reason = match results.first() {
+        Some(result) => associate::refusal(result, &transfer_syntax),
+        None => Some("not answered"),
+    };
+    if let Some(reason) = reason {
+        associate::release(drive).await?;
+        return Err(Error::NotAccepted { sop_class: sop::VERIFICATION.to_owned(), transfer_syntax, reason });
+    }
+    match ask(&mut drive, settings).await {
+        Ok(outcome) => {
+            associate::release(drive).await?;
+            Ok(outcome)
+        }
+        Err(end) => {
+            associate::close(drive, &end).await;
+            Err(end.into())
+        }
+    }
+}
+
+async fn ask(drive: &mut Drive, settings: &Settings) -> Result<Outcome, End> {
+    drive.queue(FIRST_CONTEXT, &CEchoRq { message_id: 1 }.into(), None)?;
+    drive.flush().await?;
+    match drive.next_message(settings.message_timeout).await?.command {
+        Command::CEchoRsp(response) if response.message_id_being_responded_to == 1 => Ok(response.outcome),
+        other => Err(End::OutOfTurn(other.name())),
+    }
+}
+
+const FIRST_CONTEXT: u8 = 1;

@@ -1,0 +1,57 @@
+//! Operations at other application entities: C-ECHO and C-STORE as SCU.
+
+mod associate;
+mod echo;
+mod lane;
+mod reader;
+mod store;
+
+use std::time::Duration;
+
+use model::AeTitle;
+
+use crate::Config;
+
+pub use dimse::{Class, Outcome, Status};
+pub use echo::echo;
+pub use lane::{Instance, send_all};
+
+/// What a status means in a C-STORE response.
+pub use dimse::service::store::meaning as store_meaning;
+
+/// The application entity that is called.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Its AE title.
+    pub ae_title: AeTitle,
+    /// Host and port; looked up for each association.
+    pub address: String,
+}
+
+/// How this end calls. The meaning of each is [`Config`]'s.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Our AE title.
+    pub calling: AeTitle,
+    /// See [`Config::max_pdu_bytes`].
+    pub max_pdu_bytes: u32,
+    /// See [`Config::connect_timeout`].
+    pub connect_timeout: Duration,
+    /// See [`Config::message_timeout`]; the answer to A-ASSOCIATE-RQ is waited for as long.
+    pub message_timeout: Duration,
+    /// See [`Config::artim_timeout`].
+    pub artim_timeout: Duration,
+}
+
+impl Settings {
+    /// The configured timeouts, under this AE title.
+    pub fn new(config: &Config, calling: AeTitle) -> Self {
+        Self {
+            calling,
+            max_pdu_bytes: config.max_pdu_bytes,
+            connect_timeout: config.connect_timeout,
+            message_timeout: config.message_timeout,
+            artim_timeout: config.artim_timeout,
+        }
+    }
+}

@@ -1,0 +1,243 @@
+use std::collections::HashMap;
+use std::io::{self, IoSlice};
+
+use bytes::BytesMut;
+use dimse::service::store::CStoreRq;
+use dimse::{Command, Outcome};
+use model::{SopClassUid, TransferSyntaxUid};
+use ul::pdata::{self, Fragments};
+
+use super::associate::{self, Requested};
+use super::lane::Instance;
+use super::reader::{Piece, Reader};
+use super::{Settings, Target};
+use crate::drive::Drive;
+use crate::end::End;
+use crate::error::Error;
+
+/// What a presentation context is proposed for: one SOP class in one transfer syntax, so that the peer's choice of one syntax never
+/// costs another.
+pub(super) type Kind = (SopClassUid, TransferSyntaxUid);
+
+/// An association on which instances are sent, one after the other.
+pub(super) struct StoreScu {
+    drive: Drive,
+    /// The context of each kind, or why there is none.
+    contexts: HashMap<Kind, Result<u8, &'static str>>,
+    settings: Settings,
+    message_id: u16,
+}
+
+/// Why an instance was not sent.
+pub(super) enum NotSent {
+    /// Nothing of it was sent; the association goes on.
+    File(io::Error),
+    /// Its file failed in the middle; the association is lost with it.
+    Torn(io::Error),
+    /// The association is over.
+    Lost(End),
+}
+
+impl From<End> for NotSent {
+    fn from(end: End) -> Self {
+        Self::Lost(end)
+    }
+}
+
+impl StoreScu {
+    /// Associates with a context for each kind, of which there are at most [`MAX_KINDS`].
+    ///
+    /// PS3.8 §9.3.2.2.
+    pub(super) async fn associate(
+        target: &Target,
+        settings: &Settings,
+        kinds: &[Kind],
+    ) -> Result<Self, Error> {
+        let (proposed, others): (Vec<Kind>, Vec<Kind>) = kinds.iter().cloned().partition(is_proposable);
+        let pairs = proposed.iter().map(|(class, syntax)| (class.to_string(), vec![syntax.to_string()]));
+        let Requested { drive, results } = associate::associate(target, settings, pairs).await?;
+        let ids = (1..=u8::MAX).step_by(2);
+        let answers = proposed.into_iter().zip(ids).map(|(kind, id)| {
+            let refusal = match results.iter().find(|result| result.id == id) {
+                Some(result) => associate::refusal(result, kind.1.as_str()),
+                None => Some("not answered"),
+            };
+            (kind, refusal.map_or(Ok(id), Err))
+        });
+        let others = others.into_iter().map(|kind| (kind, Err("a UID of it cannot be proposed")));
+        let contexts = answers.chain(others).collect();
+        Ok(Self { drive, contexts, settings: settings.clone(), message_id: 0 })
+    }
+
+    /// The presentation context for an instance.
+    ///
+    /// # Errors
+    /// [`Error::NotAccepted`] when the peer takes none of its kind.
+    pub(super) fn context(&self, instance: &Instance) -> Result<u8, Error> {
+        let kind = (instance.sop_class.clone(), instance.transfer_syntax.clone());
+        self.contexts.get(&kind).copied().unwrap_or(Err("not proposed")).map_err(|reason| {
+            Error::NotAccepted { sop_class: kind.0.to_string(), transfer_syntax: kind.1.to_string(), reason }
+        })
+    }
+
+    /// Sends the next instance of `reader` and waits for the answer.
+    ///
+    /// PS3.7 §9.1.1, PS3.4 §B.2.
+    pub(super) async fn send(
+        &mut self,
+        context_id: u8,
+        instance: &Instance,
+        reader: &mut Reader,
+    ) -> Result<Outcome, NotSent> {
+        let (data, bytes) = match reader.next().await {
+            Piece::First { data, bytes } => (data, bytes),
+            Piece::Failed(error) => return Err(NotSent::File(error)),
+            Piece::More(_) => return Err(NotSent::File(io::ErrorKind::InvalidData.into())),
+        };
+        self.message_id = self.message_id.wrapping_add(1);
+        let request = CStoreRq {
+            message_id: self.message_id,
+            affected_sop_class_uid: Some(instance.sop_class.clone()),
+            affected_sop_instance_uid: Some(instance.sop_instance.clone()),
+        };
+        self.drive.queue(context_id, &request.into(), None)?;
+        let mut framer = Framer::new(context_id, self.drive.association().peer_max_pdu_bytes(), bytes);
+        let mut piece = Ok(data);
+        let mut sent = 0;
+        loop {
+            let data = piece.map_err(NotSent::Torn)?;
+            sent += data.bytes().len() as u64;
+            let command = self.drive.take_queued();
+            write(&mut self.drive, &command, &mut framer, data.bytes()).await?;
+            reader.give_back(data);
+            if sent >= bytes {
+                break;
+            }
+            piece = match reader.next().await {
+                Piece::More(data) => Ok(data),
+                Piece::Failed(error) => Err(error),
+                Piece::First { .. } => Err(io::ErrorKind::InvalidData.into()),
+            };
+        }
+        self.answer().await
+    }
+
+    async fn answer(&mut self) -> Result<Outcome, NotSent> {
+        let message = self.drive.next_message(self.settings.message_timeout).await?;
+        match message.command {
+            Command::CStoreRsp(response) if response.message_id_being_responded_to == self.message_id => {
+                self.drive.drain().await?;
+                Ok(response.outcome)
+            }
+            other => Err(End::OutOfTurn(other.name()).into()),
+        }
+    }
+
+    /// Ends the association in good order.
+    pub(super) async fn release(self) -> Result<(), Error> {
+        associate::release(self.drive).await
+    }
+
+    /// Ends an association that failed so.
+    pub(super) async fn close(self, end: &End) {
+        associate::close(self.drive, end).await;
+    }
+}
+
+/// Writes the command, when there is one, and the next bytes of the data set, as one piece where the socket takes it.
+async fn write(drive: &mut Drive, command: &BytesMut, framer: &mut Framer, data: &[u8]) -> Result<(), End> {
+    let segments = framer.segments(data.len());
+    let mut slices = Vec::with_capacity(1 + 2 * segments.len());
+    slices.push(IoSlice::new(command));
+    let mut rest = data;
+    for segment in &segments {
+        let (bytes, after) = rest.split_at_checked(segment.bytes).unwrap_or((rest, &[]));
+        slices.extend([
+            IoSlice::new(segment.header.as_ref().map_or(&[], |header| header)),
+            IoSlice::new(bytes),
+        ]);
+        rest = after;
+    }
+    drive.write(&mut slices).await
+}
+
+/// Puts P-DATA-TF headers between the bytes of a data set that come in chunks of any size.
+struct Framer {
+    context_id: u8,
+    fragments: Fragments,
+    fragment_left: usize,
+}
+
+/// Bytes of the data set that go out in one piece, after the header of their PDU where they are its first.
+#[derive(Debug, PartialEq, Eq)]
+struct Segment {
+    header: Option<[u8; pdata::HEADER_BYTES]>,
+    bytes: usize,
+}
+
+impl Framer {
+    fn new(context_id: u8, peer_max_pdu_bytes: u32, bytes: u64) -> Self {
+        Self { context_id, fragments: pdata::fragments(peer_max_pdu_bytes, bytes), fragment_left: 0 }
+    }
+
+    /// How the next `bytes` bytes go out. With none at the start, an empty data set has its one empty fragment.
+    fn segments(&mut self, mut bytes: usize) -> Vec<Segment> {
+        let mut segments = Vec::new();
+        loop {
+            let mut header = None;
+            if self.fragment_left == 0 {
+                let Some(fragment) = self.fragments.next() else { return segments };
+                self.fragment_left = fragment.bytes as usize; // lossless: at most limits::SENT_PDU_BYTES
+                header = Some(fragment.header(self.context_id, false));
+            }
+            let taken = self.fragment_left.min(bytes);
+            segments.push(Segment { header, bytes: taken });
+            self.fragment_left -= taken;
+            bytes -= taken;
+            if bytes == 0 {
+                return segments;
+            }
+        }
+    }
+}
+
+/// A UID field of A-ASSOCIATE-RQ has at most 64 characters (PS3.8 Annex F).
+fn is_proposable((class, syntax): &Kind) -> bool {
+    [class.as_str(), syntax.as_str()].iter().all(|uid| uid.is_ascii() && uid.len() <= 64)
+}
+
+/// Presentation contexts of one association: the odd numbers of a byte (PS3.8 Table 9-13).
+pub(super) const MAX_KINDS: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_stand_where_pdus_begin_whatever_the_chunks() {
+        // 10 bytes of data fit one PDU of 16.
+        for chunks in [&[25][..], &[10, 10, 5], &[3, 7, 15], &[1; 25]] {
+            let mut framer = Framer::new(5, 16, 25);
+            let mut wire = Vec::new();
+            for chunk in chunks {
+                for Segment { header, bytes } in framer.segments(*chunk) {
+                    wire.extend(header.iter().flatten());
+                    wire.extend(vec![0xAA; bytes]);
+                }
+            }
+            let mut expected = Vec::new();
+            for (bytes, is_last) in [(10, false), (10, false), (5, true)] {
+                expected.extend(pdata::header(5, false, is_last, bytes));
+                expected.extend(vec![0xAA; bytes as usize]);
+            }
+            assert_eq!(wire, expected, "{chunks:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_data_set_is_one_empty_fragment() {
+        let mut framer = Framer::new(1, 0, 0);
+        let header = Some(pdata::header(1, false, true, 0));
+        assert_eq!(framer.segments(0), [Segment { header, bytes: 0 }]);
+    }
+}

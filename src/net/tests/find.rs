@@ -1,0 +1,189 @@
+use dimse::service::find::{CCancelRq, CFindRq};
+use dimse::{Command, Status};
+use model::element::put;
+use model::header::Header;
+use model::syntax::{self, Encoding};
+use model::{SopClassUid, Tag, Vr, scan, sop};
+use ul::Event;
+
+use super::peer::{EXPLICIT, IMPLICIT, Peer, store};
+use super::{CT, Server, image, instance_uid};
+
+const LEVEL: Tag = Tag(0x0008, 0x0052);
+const PATIENT_NAME: Tag = Tag(0x0010, 0x0010);
+const STUDY_UID: Tag = Tag(0x0020, 0x000D);
+
+type Keys<'a> = &'a [(Tag, Vr, &'a [u8])];
+
+fn identifier(encoding: Encoding, keys: Keys<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (tag, vr, value) in keys {
+        put(&mut out, encoding, *tag, *vr, value);
+    }
+    out
+}
+
+fn find(class: &str) -> CFindRq {
+    CFindRq { message_id: 3, affected_sop_class_uid: SopClassUid::lenient(class) }
+}
+
+async fn with_images(count: u32) -> Server {
+    let server = Server::start().await;
+    let mut peer = Peer::associate(server.address, &[(CT, &[EXPLICIT])]).await;
+    for number in 1..=count {
+        peer.send(1, store(CT, &instance_uid(number)), Some(&image(number, 10))).await;
+        assert_eq!(peer.status().await, 0);
+    }
+    peer.release().await;
+    server
+}
+
+/// All responses to a query on context 1 in `transfer_syntax`: the matches, and the final status.
+async fn answers(
+    server: &Server,
+    class: &str,
+    transfer_syntax: &str,
+    data: &[u8],
+) -> (Vec<(Status, Header)>, Command) {
+    let mut peer = Peer::associate(server.address, &[(class, &[transfer_syntax])]).await;
+    peer.send(1, find(class), Some(data)).await;
+    let mut matches = Vec::new();
+    loop {
+        let (command, data) = peer.message().await;
+        let status = command.outcome().unwrap().status;
+        if !command.has_data_set() {
+            peer.release().await;
+            return (matches, command);
+        }
+        matches.push((status, scan::scan(syntax::form(transfer_syntax), &data).unwrap()));
+    }
+}
+
+#[tokio::test]
+async fn answers_in_the_syntax_of_the_context() {
+    let server = with_images(3).await;
+    let keys: Keys<'_> = &[
+        (LEVEL, Vr::CS, b"STUDY"),
+        (PATIENT_NAME, Vr::PN, b"doe^2"),
+        (STUDY_UID, Vr::UI, b""),
+        (Tag(0x0008, 0x0054), Vr::AE, b""),
+    ];
+    let deflated = {
+        use std::io::Write;
+        let plain = identifier(Encoding::ExplicitLittle, keys);
+        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(&plain).unwrap();
+        encoder.finish().unwrap()
+    };
+    for (transfer_syntax, data) in [
+        (IMPLICIT, identifier(Encoding::ImplicitLittle, keys)),
+        (EXPLICIT, identifier(Encoding::ExplicitLittle, keys)),
+        (syntax::EXPLICIT_VR_BIG_ENDIAN, identifier(Encoding::ExplicitBig, keys)),
+        (syntax::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, deflated),
+    ] {
+        for class in [sop::STUDY_ROOT_FIND, sop::PATIENT_ROOT_FIND] {
+            let (matches, last) = answers(&server, class, transfer_syntax, &data).await;
+            assert_eq!(last.outcome().unwrap().status, Status::SUCCESS);
+            let [(status, row)] = &matches[..] else { panic!("{} matches", matches.len()) };
+            assert_eq!(*status, Status::PENDING);
+            assert_eq!(row.text(PATIENT_NAME).as_deref(), Some("DOE^2"));
+            assert_eq!(row.text(STUDY_UID).as_deref(), Some("1.2.3.2"));
+            assert_eq!(row.text(LEVEL).as_deref(), Some("STUDY"));
+            assert_eq!(row.text(Tag(0x0008, 0x0054)).as_deref(), Some("GANTRY"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn tells_keys_it_does_not_support() {
+    let server = with_images(1).await;
+    let keys: Keys<'_> =
+        &[(LEVEL, Vr::CS, b"STUDY"), (STUDY_UID, Vr::UI, b""), (Tag(0x0018, 0x0015), Vr::CS, b"HEAD")];
+    let data = identifier(Encoding::ImplicitLittle, keys);
+    let (matches, last) = answers(&server, sop::STUDY_ROOT_FIND, IMPLICIT, &data).await;
+    assert_eq!(last.outcome().unwrap().status, Status::SUCCESS);
+    assert_eq!(matches[0].0, Status::PENDING_UNSUPPORTED_KEYS);
+    assert!(matches[0].1.element(Tag(0x0018, 0x0015)).is_none());
+}
+
+#[tokio::test]
+async fn refuses_what_it_cannot_ask() {
+    let server = with_images(1).await;
+    let large = vec![b'1'; 2 << 20];
+    let study = (LEVEL, Vr::CS, &b"STUDY"[..]);
+    let (offending, none) = (vec![LEVEL], Vec::new);
+    for (class, root, keys, status, elements) in [
+        (
+            sop::STUDY_ROOT_FIND,
+            sop::STUDY_ROOT_FIND,
+            &[(STUDY_UID, Vr::UI, &b""[..])][..],
+            0xA900,
+            offending.clone(),
+        ),
+        (sop::STUDY_ROOT_FIND, sop::STUDY_ROOT_FIND, &[(LEVEL, Vr::CS, b"PATIENT")], 0xA900, offending),
+        (
+            sop::PATIENT_ROOT_FIND,
+            sop::PATIENT_ROOT_FIND,
+            &[study, (Tag(0x0008, 0x0020), Vr::DA, b"soon")],
+            0xA900,
+            vec![Tag(0x0008, 0x0020)],
+        ),
+        (sop::STUDY_ROOT_FIND, sop::STUDY_ROOT_FIND, &[study, (STUDY_UID, Vr::UI, &large)], 0xC000, none()),
+        (sop::STUDY_ROOT_FIND, sop::PATIENT_ROOT_FIND, &[study], 0x0122, none()),
+    ] {
+        let mut peer = Peer::associate(server.address, &[(root, &[IMPLICIT])]).await;
+        for _ in 0..2 {
+            peer.send(1, find(class), Some(&identifier(Encoding::ImplicitLittle, keys))).await;
+            let outcome = peer.outcome().await;
+            assert_eq!(outcome.status.0, status, "{:?}", outcome.error_comment);
+            assert_eq!(outcome.offending_elements, elements);
+        }
+        peer.send(1, find(root), Some(&[1, 2, 3])).await;
+        assert_eq!(peer.status().await, 0xC000, "an unreadable identifier");
+        peer.release().await;
+    }
+}
+
+#[tokio::test]
+async fn pages_come_whole_and_a_cancel_ends_them() {
+    const COUNT: u32 = 600;
+    let server = with_images(COUNT).await;
+    let keys: Keys<'_> = &[(LEVEL, Vr::CS, b"STUDY"), (PATIENT_NAME, Vr::PN, b""), (STUDY_UID, Vr::UI, b"")];
+    let data = identifier(Encoding::ImplicitLittle, keys);
+    let (matches, _) = answers(&server, sop::STUDY_ROOT_FIND, IMPLICIT, &data).await;
+    let mut uids: Vec<_> = matches.iter().map(|(_, row)| row.text(STUDY_UID).unwrap()).collect();
+    uids.sort();
+    uids.dedup();
+    assert_eq!(uids.len(), COUNT as usize);
+
+    // The cancel of another message changes nothing; that of this one is there before the first row is read.
+    let mut peer = Peer::associate(server.address, &[(sop::STUDY_ROOT_FIND, &[IMPLICIT])]).await;
+    let class = sop::STUDY_ROOT_FIND;
+    for (cancelled, expected) in [(4, Status::SUCCESS), (3, Status::CANCEL)] {
+        peer.association.send(1, true, &Command::from(find(class)).to_bytes()).unwrap();
+        peer.association.send(1, false, &data).unwrap();
+        let cancel = CCancelRq { message_id_being_responded_to: cancelled };
+        peer.association.send(1, true, &Command::from(cancel).to_bytes()).unwrap();
+        peer.flush().await;
+        let last = loop {
+            let (command, _) = peer.message().await;
+            if !command.has_data_set() {
+                break command;
+            }
+        };
+        assert_eq!(last.outcome().unwrap().status, expected);
+    }
+    // A request before its turn is kept until then.
+    for _ in 0..2 {
+        peer.association.send(1, true, &Command::from(find(class)).to_bytes()).unwrap();
+        peer.association.send(1, false, &data).unwrap();
+    }
+    peer.flush().await;
+    for _ in 0..2 * (COUNT + 1) {
+        peer.message().await;
+    }
+    peer.association.release().unwrap();
+    peer.flush().await;
+    assert_eq!(peer.event().await, Event::Released);
+    assert!(server.counts(r#"gantry_query_seconds_count{door="dimse",level="study"} 5"#));
+}

@@ -1,0 +1,119 @@
+use std::time::Instant;
+
+use archive::Committed;
+use model::{SopClassUid, SopInstanceUid};
+use telemetry::Event;
+
+use crate::intake::Intake;
+use crate::{Body, Content, Error, IngestError, Pipeline, Received, Stored, blocking};
+
+impl Pipeline {
+    /// Takes one instance in, from any door: writes, hashes and scans it while it streams, and commits file and index.
+    ///
+    /// When this returns [`Stored`], file and folder are synced and the index rows are committed: the door may acknowledge.
+    /// Memory: two buffers of [`model::limits::SPOOL_CHUNK_BYTES`] and the header, whatever the object's size.
+    /// Not cancel safe towards the body; dropped before the commit is queued it leaves nothing behind.
+    ///
+    /// # Errors
+    /// [`IngestError`]: nothing was kept. The body may be partly unread; the door drains it. After [`Error::NoSpace`] nothing of
+    /// it was read.
+    pub async fn ingest<B: Body>(&self, received: Received, body: &mut B) -> Result<Stored, IngestError> {
+        let started = Instant::now();
+        let door = received.door;
+        let claimed = claimed(&received.content);
+        let mut bytes = 0;
+        let result = self.take_in(received, body, &mut bytes).await;
+        let status = match &result {
+            Ok(stored) => outcome_label(&stored.outcome),
+            Err(refused) => error_label(&refused.error),
+        };
+        self.telemetry.record(Event::InstanceReceived { door, status, bytes, elapsed: started.elapsed() });
+        result.map_err(|refused| IngestError {
+            error: refused.error,
+            sop_class: refused.sop_class.or(claimed.0),
+            sop_instance: refused.sop_instance.or(claimed.1),
+        })
+    }
+
+    async fn take_in<B: Body>(
+        &self,
+        received: Received,
+        body: &mut B,
+        bytes: &mut u64,
+    ) -> Result<Stored, IngestError> {
+        if !self.archive.has_space() {
+            return Err(Error::NoSpace.into());
+        }
+        let mut front = self.buffers.take();
+        let mut ended = body.fill(&mut front).await.map_err(Error::Body)?;
+        *bytes += front.len() as u64;
+        let mut intake = Intake::begin(self.archive.clone(), received, &front, ended)?;
+        let mut back = (!ended).then(|| self.buffers.take());
+        while let (false, Some(filling)) = (ended, back.as_mut()) {
+            let permit = self.writers.clone().acquire_owned().await;
+            let job = blocking(move || {
+                let taken = intake.take(&front);
+                drop(permit);
+                taken.map(|()| (intake, front))
+            });
+            let (filled, taken) = tokio::join!(body.fill(filling), job);
+            (intake, front) = taken?;
+            ended = filled.map_err(Error::Body)?;
+            *bytes += filling.len() as u64;
+            front.clear();
+            std::mem::swap(&mut front, filling);
+        }
+        let permit = self.writers.clone().acquire_owned().await;
+        let (done, front) = blocking(move || {
+            let done = intake.finish(&front);
+            drop(permit);
+            (done, front)
+        })
+        .await;
+        self.buffers.give_back(std::iter::once(front).chain(back));
+        let (prepared, ids, omitted) = done?;
+        if omitted > 0 {
+            self.telemetry.record(Event::ElementsOmitted(omitted));
+        }
+        let outcome =
+            self.archive.commit(prepared).await.map_err(Error::Archive).map_err(|error| IngestError {
+                error,
+                sop_class: Some(ids.sop_class.clone()),
+                sop_instance: Some(ids.sop_instance.clone()),
+            })?;
+        Ok(Stored { ids, outcome, omitted })
+    }
+}
+
+impl From<Error> for IngestError {
+    fn from(error: Error) -> Self {
+        Self { error, sop_class: None, sop_instance: None }
+    }
+}
+
+fn claimed(content: &Content) -> (Option<SopClassUid>, Option<SopInstanceUid>) {
+    match content {
+        Content::DataSet { sop_class, sop_instance, .. } => {
+            (Some(sop_class.clone()), Some(sop_instance.clone()))
+        }
+        Content::Part10 { .. } => (None, None),
+    }
+}
+
+fn outcome_label(outcome: &Committed) -> &'static str {
+    match outcome {
+        Committed::New => "stored",
+        Committed::Duplicate => "duplicate",
+        Committed::Conflict { .. } => "conflict",
+    }
+}
+
+fn error_label(error: &Error) -> &'static str {
+    match error {
+        Error::NoSpace => "no_space",
+        Error::NotPart10 | Error::Part10(_) | Error::Unreadable(_) | Error::MissingUid(_) => "unreadable",
+        Error::Disagreement(_) | Error::OtherStudy => "mismatch",
+        Error::Body(_) => "aborted",
+        Error::NotFound | Error::NotAvailable(_) | Error::File(_) | Error::Archive(_) => "error",
+    }
+}

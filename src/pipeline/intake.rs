@@ -1,0 +1,181 @@
+use std::sync::{Mutex, PoisonError};
+
+use archive::{Archive, NewInstance, Prepared, Source, Spool};
+use model::header::Header;
+use model::part10::{self, Split};
+use model::scan::Scanner;
+use model::{InstanceIds, Kind, StudyInstanceUid, Tag, TransferSyntaxUid, Uid, limits, syntax};
+use sha2::{Digest, Sha256};
+
+use crate::{Content, Error, IngestError, Received};
+
+/// One instance on its way to disk: spooled, hashed and scanned chunk by chunk. Blocking.
+pub(crate) struct Intake {
+    archive: Archive,
+    received: Received,
+    transfer_syntax: TransferSyntaxUid,
+    spool: Option<Spool>,
+    /// What stands before the first received byte in the file: preamble and File Meta Information of our own, or less.
+    prologue: Vec<u8>,
+    /// Received bytes before the data set, still to come.
+    meta_left: usize,
+    data_offset: u64,
+    length: u64,
+    hash: Sha256,
+    scanner: Scanner,
+}
+
+impl Intake {
+    /// Reads the File Meta Information off the first bytes, or makes our own. Does no I/O.
+    ///
+    /// # Errors
+    /// [`Error::Part10`] when a file was announced and this is none.
+    pub(crate) fn begin(
+        archive: Archive,
+        received: Received,
+        first: &[u8],
+        complete: bool,
+    ) -> Result<Self, Error> {
+        let (transfer_syntax, prologue, meta) = match &received.content {
+            Content::DataSet { transfer_syntax, sop_class, sop_instance } => {
+                let meta =
+                    part10::write((sop_class, sop_instance), transfer_syntax, received.calling_aet.as_ref());
+                (transfer_syntax.clone(), meta, 0)
+            }
+            Content::Part10 { .. } => match part10::split(first, complete) {
+                Split::Part10(meta) if meta.has_preamble => {
+                    (meta.transfer_syntax, Vec::new(), meta.data_offset)
+                }
+                Split::Part10(meta) => {
+                    (meta.transfer_syntax, [&[0; 128][..], b"DICM"].concat(), meta.data_offset)
+                }
+                Split::NeedMore | Split::Bare => return Err(Error::NotPart10),
+                Split::Unreadable(error) => return Err(Error::Part10(error)),
+            },
+        };
+        Ok(Self {
+            archive,
+            received,
+            scanner: Scanner::new(syntax::form(transfer_syntax.as_str())),
+            transfer_syntax,
+            spool: None,
+            data_offset: (prologue.len() + meta) as u64,
+            prologue,
+            meta_left: meta,
+            length: 0,
+            hash: Sha256::new(),
+        })
+    }
+
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] as soon as the data set cannot be walked, [`Error::Archive`] when the disk fails.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let (_, data) = bytes.split_at(self.meta_left.min(bytes.len()));
+        self.meta_left -= bytes.len() - data.len();
+        self.scanner.feed(data).map_err(Error::Unreadable)?;
+        self.hash.update(data);
+        let spool = match &mut self.spool {
+            Some(spool) => spool,
+            None => {
+                let spool = self.spool.insert(self.archive.spool()?);
+                spool.append(&self.prologue)?;
+                self.length = self.prologue.len() as u64;
+                spool
+            }
+        };
+        spool.append(bytes)?;
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Takes the last bytes, checks who the instance is, syncs the file and makes its index rows.
+    ///
+    /// # Errors
+    /// As [`Intake::take`], and [`Error::MissingUid`], [`Error::Disagreement`], [`Error::OtherStudy`]; the file is gone then.
+    pub(crate) fn finish(mut self, last: &[u8]) -> Result<(Prepared, InstanceIds, u32), IngestError> {
+        self.take(last)?;
+        let header = self.scanner.finish().map_err(Error::Unreadable)?;
+        let ids = identify(&header, &self.received.content).map_err(|error| IngestError {
+            error,
+            sop_class: header.uid(SOP_CLASS_UID),
+            sop_instance: header.uid(SOP_INSTANCE_UID),
+        })?;
+        let omitted = header.omitted();
+        let Some(spool) = self.spool else { return Err(Error::MissingUid("SOP Instance UID").into()) };
+        let file = spool.sync().map_err(Error::Archive)?;
+        let prepared = self.archive.prepare(NewInstance {
+            ids: ids.clone(),
+            transfer_syntax: self.transfer_syntax,
+            file,
+            data_offset: self.data_offset,
+            length: self.length,
+            sha256: self.hash.finalize().into(),
+            header,
+            source: Source {
+                door: self.received.door,
+                calling_aet: self.received.calling_aet,
+                address: self.received.address,
+            },
+        });
+        Ok((prepared, ids, omitted))
+    }
+}
+
+/// The four UIDs of the data set, which must be those that the door was told.
+fn identify(header: &Header, content: &Content) -> Result<InstanceIds, Error> {
+    let ids = InstanceIds {
+        sop_class: required(header, SOP_CLASS_UID)?,
+        sop_instance: required(header, SOP_INSTANCE_UID)?,
+        study: required(header, STUDY_INSTANCE_UID)?,
+        series: required(header, SERIES_INSTANCE_UID)?,
+    };
+    match content {
+        Content::DataSet { sop_class, .. } if *sop_class != ids.sop_class => {
+            Err(Error::Disagreement("SOP Class UID"))
+        }
+        Content::DataSet { sop_instance, .. } if *sop_instance != ids.sop_instance => {
+            Err(Error::Disagreement("SOP Instance UID"))
+        }
+        Content::Part10 { study: Some(study) } if !is_same_study(study, &ids.study) => Err(Error::OtherStudy),
+        Content::DataSet { .. } | Content::Part10 { .. } => Ok(ids),
+    }
+}
+
+/// A request may name a study by the path component that stands for its UID.
+fn is_same_study(named: &StudyInstanceUid, study: &StudyInstanceUid) -> bool {
+    named == study || named.as_str() == study.path_component()
+}
+
+fn required<K: Kind>(header: &Header, tag: Tag) -> Result<Uid<K>, Error> {
+    header.uid(tag).ok_or(Error::MissingUid(K::NAME))
+}
+
+const SOP_CLASS_UID: Tag = Tag(0x0008, 0x0016);
+const SOP_INSTANCE_UID: Tag = Tag(0x0008, 0x0018);
+const STUDY_INSTANCE_UID: Tag = Tag(0x0020, 0x000D);
+const SERIES_INSTANCE_UID: Tag = Tag(0x0020, 0x000E);
+
+/// Buffers that received bytes travel in, kept for the next instance.
+#[derive(Default)]
+pub(crate) struct Buffers(Mutex<Vec<Vec<u8>>>);
+
+impl Buffers {
+    /// An empty buffer of [`limits::SPOOL_CHUNK_BYTES`].
+    pub(crate) fn take(&self) -> Vec<u8> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        kept.unwrap_or_else(|| Vec::with_capacity(limits::SPOOL_CHUNK_BYTES))
+    }
+
+    /// Keeps buffers for later, as many as files can be written at once.
+    pub(crate) fn give_back(&self, buffers: impl Iterator<Item = Vec<u8>>) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for mut buffer in buffers {
+            if kept.len() < 2 * limits::FILE_WRITERS {
+                buffer.clear();
+                kept.push(buffer);
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+use std::fs::File;
+use std::ops::Range;
+
+use archive::StoredInstance;
+use model::header::{AttributePath, Element, Header, Value};
+use model::syntax::{self, Encoding};
+use model::{Tag, TransferSyntaxUid, Vr, vr};
+
+use crate::{Error, Pipeline, blocking, fragments, header};
+
+/// One or more values of a stored object in the form in which they are sent (PS3.18 §8.7.3.3).
+#[derive(Debug, Clone)]
+pub struct Rendition {
+    /// Media type of each part.
+    pub media_type: &'static str,
+    /// Transfer syntax of each part.
+    pub transfer_syntax: TransferSyntaxUid,
+    /// The parts, in the order asked for.
+    pub parts: Vec<Part>,
+}
+
+/// Where the bytes of one part lie.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// Ranges of the (inflated) data set, one after the other.
+    pub(crate) ranges: Vec<Range<u64>>,
+    pub(crate) word_bytes: usize,
+    pub(crate) inflate: bool,
+}
+
+impl Part {
+    /// Bytes of the part.
+    pub fn length(&self) -> u64 {
+        self.ranges.iter().map(|range| range.end - range.start).sum()
+    }
+}
+
+impl Pipeline {
+    /// The value that a BulkDataURI of the metadata names. Cancel safe.
+    ///
+    /// A native value is one part, big endian words turned to little endian. Encapsulated Pixel Data is a part for each frame, or,
+    /// where fragments cannot be told apart by frame, one part with the items as stored.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the object has no such value, [`Error::File`] and [`Error::Unreadable`] when it cannot be read.
+    pub async fn bulkdata(
+        &self,
+        instance: &StoredInstance,
+        path: &AttributePath,
+    ) -> Result<Rendition, Error> {
+        let (instance, path) = (instance.clone(), path.clone());
+        blocking(move || {
+            let file = File::open(&instance.path).map_err(Error::File)?;
+            let header = header::read(&instance, &file)?;
+            let element = header.at(&path).ok_or(Error::NotFound)?;
+            let source = Pixels { instance: &instance, file: &file, header: &header, element };
+            match element.value() {
+                Value::Fragments { length } => match source.frames_of_fragments(length) {
+                    Ok(frames) => Ok(source.encapsulated(frames)),
+                    Err(Error::NotAvailable(_)) => {
+                        let stored = element.offset..element.offset + length;
+                        Ok(source.octets(vec![vec![stored]], 1))
+                    }
+                    Err(error) => Err(error),
+                },
+                Value::Bytes(_) | Value::Bulk => {
+                    let length = element.length.ok_or(Error::NotFound)?;
+                    let value = element.offset..element.offset + u64::from(length);
+                    Ok(source.octets(vec![vec![value]], source.word_bytes()))
+                }
+                Value::Items(_) | Value::Omitted => Err(Error::NotFound),
+            }
+        })
+        .await
+    }
+
+    /// The frames with these numbers, counted from 1. Cancel safe.
+    ///
+    /// Native frames are sent in little endian; encapsulated ones as stored.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the object has no such frame or no pixels; [`Error::NotAvailable`] when its frames cannot be told
+    /// apart; [`Error::File`] and [`Error::Unreadable`] when it cannot be read.
+    pub async fn frames(&self, instance: &StoredInstance, numbers: &[u32]) -> Result<Rendition, Error> {
+        let (instance, numbers) = (instance.clone(), numbers.to_vec());
+        blocking(move || {
+            let file = File::open(&instance.path).map_err(Error::File)?;
+            let header = header::read(&instance, &file)?;
+            let element = PIXELS.iter().find_map(|tag| header.element(*tag)).ok_or(Error::NotFound)?;
+            let source = Pixels { instance: &instance, file: &file, header: &header, element };
+            match element.value() {
+                Value::Fragments { length } => {
+                    let frames = source.frames_of_fragments(length)?;
+                    let chosen = numbers
+                        .iter()
+                        .map(|number| frames.get(index(*number)?).cloned().ok_or(Error::NotFound))
+                        .collect::<Result<_, _>>()?;
+                    Ok(source.encapsulated(chosen))
+                }
+                Value::Bytes(_) | Value::Bulk => source.native(&numbers),
+                Value::Items(_) | Value::Omitted => Err(Error::NotFound),
+            }
+        })
+        .await
+    }
+}
+
+/// One bulk element of an open object.
+struct Pixels<'a> {
+    instance: &'a StoredInstance,
+    file: &'a File,
+    header: &'a Header,
+    element: Element<'a>,
+}
+
+impl Pixels<'_> {
+    fn frames_of_fragments(&self, length: u64) -> Result<Vec<Vec<Range<u64>>>, Error> {
+        if self.is_deflated() {
+            return Err(Error::NotAvailable("encapsulated pixel data inside a deflated data set"));
+        }
+        let start = self.instance.data_offset + self.element.offset;
+        let fragments = fragments::read(self.file, start..start + length).map_err(Error::File)?;
+        let frames = fragments
+            .frames(self.number_of_frames())
+            .ok_or(Error::NotAvailable("the fragments of this object cannot be told apart by frame"))?;
+        let to_data_set = |range: Range<u64>| {
+            range.start - self.instance.data_offset..range.end - self.instance.data_offset
+        };
+        Ok(frames.into_iter().map(|frame| frame.into_iter().map(to_data_set).collect()).collect())
+    }
+
+    fn native(&self, numbers: &[u32]) -> Result<Rendition, Error> {
+        let bits = self.frame_bits().ok_or(Error::NotAvailable("the size of a frame is not stated"))?;
+        if bits % 8 != 0 && self.number_of_frames() > 1 {
+            return Err(Error::NotAvailable("frames of this object do not start at whole bytes"));
+        }
+        let frame_bytes = bits.div_ceil(8);
+        let length = u64::from(self.element.length.ok_or(Error::NotFound)?);
+        let frames = numbers
+            .iter()
+            .map(|number| {
+                let start = frame_bytes.checked_mul(index(*number)? as u64).ok_or(Error::NotFound)?;
+                let end =
+                    start.checked_add(frame_bytes).filter(|end| *end <= length).ok_or(Error::NotFound)?;
+                Ok(vec![self.element.offset + start..self.element.offset + end])
+            })
+            .collect::<Result<_, Error>>()?;
+        Ok(self.octets(frames, self.word_bytes()))
+    }
+
+    /// Bits of a native frame (PS3.3 §C.7.6.3); `None` when the object does not say or says nonsense.
+    fn frame_bits(&self) -> Option<u64> {
+        let positive = |tag| self.header.integer(tag).and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0);
+        let samples = positive(SAMPLES_PER_PIXEL).unwrap_or(1);
+        let bits = positive(ROWS)?
+            .checked_mul(positive(COLUMNS)?)?
+            .checked_mul(samples)?
+            .checked_mul(positive(BITS_ALLOCATED)?)?;
+        let photometric = self.header.text(PHOTOMETRIC_INTERPRETATION).unwrap_or_default();
+        // Two luminance samples share one pair of chrominance samples (PS3.3 §C.7.6.3.1.2).
+        if samples == 3 && photometric.ends_with("_422") { Some(bits / 3 * 2) } else { Some(bits) }
+    }
+
+    fn number_of_frames(&self) -> u64 {
+        self.header
+            .integer(NUMBER_OF_FRAMES)
+            .and_then(|n| u64::try_from(n).ok())
+            .filter(|n| *n > 0)
+            .unwrap_or(1)
+    }
+
+    /// Bytes of a word that big endian storage reverses; 1 in little endian.
+    fn word_bytes(&self) -> usize {
+        if self.element.encoding() != Encoding::ExplicitBig {
+            return 1;
+        }
+        let word = vr::word_bytes(self.element.vr);
+        let is_pixels = PIXELS.contains(&self.element.tag) && self.element.vr == Vr::OW;
+        match self.header.integer(BITS_ALLOCATED) {
+            Some(32) if is_pixels => 4,
+            Some(64) if is_pixels => 8,
+            Some(_) | None => word,
+        }
+    }
+
+    fn is_deflated(&self) -> bool {
+        syntax::form(self.instance.transfer_syntax.as_str()).deflated
+    }
+
+    fn octets(&self, parts: Vec<Vec<Range<u64>>>, word_bytes: usize) -> Rendition {
+        Rendition {
+            media_type: syntax::OCTET_STREAM,
+            transfer_syntax: TransferSyntaxUid::lenient(syntax::EXPLICIT_VR_LITTLE_ENDIAN)
+                .expect("the constant is not empty"),
+            parts: self.parts(parts, word_bytes),
+        }
+    }
+
+    fn encapsulated(&self, frames: Vec<Vec<Range<u64>>>) -> Rendition {
+        Rendition {
+            media_type: syntax::frame_media_type(self.instance.transfer_syntax.as_str()),
+            transfer_syntax: self.instance.transfer_syntax.clone(),
+            parts: self.parts(frames, 1),
+        }
+    }
+
+    fn parts(&self, parts: Vec<Vec<Range<u64>>>, word_bytes: usize) -> Vec<Part> {
+        let inflate = self.is_deflated();
+        parts.into_iter().map(|ranges| Part { ranges, word_bytes, inflate }).collect()
+    }
+}
+
+/// Frame numbers count from 1.
+fn index(number: u32) -> Result<usize, Error> {
+    number.checked_sub(1).and_then(|n| usize::try_from(n).ok()).ok_or(Error::NotFound)
+}
+
+/// Pixel Data, Float Pixel Data, Double Float Pixel Data.
+const PIXELS: [Tag; 3] = [Tag(0x7FE0, 0x0010), Tag(0x7FE0, 0x0008), Tag(0x7FE0, 0x0009)];
+const SAMPLES_PER_PIXEL: Tag = Tag(0x0028, 0x0002);
+const PHOTOMETRIC_INTERPRETATION: Tag = Tag(0x0028, 0x0004);
+const NUMBER_OF_FRAMES: Tag = Tag(0x0028, 0x0008);
+const ROWS: Tag = Tag(0x0028, 0x0010);
+const COLUMNS: Tag = Tag(0x0028, 0x0011);
+const BITS_ALLOCATED: Tag = Tag(0x0028, 0x0100);

@@ -1,0 +1,46 @@
+use archive::{Cursor, Page, StoredInstance};
+use model::Scope;
+
+use crate::{Error, Part, PartReader, Pipeline};
+
+impl Pipeline {
+    /// One page of the instances in a scope, version 1 of each. Cancel safe.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the first page is empty, [`Error::Archive`] when the index cannot be read.
+    pub async fn instances(
+        &self,
+        scope: &Scope,
+        after: Option<Cursor>,
+    ) -> Result<Page<StoredInstance>, Error> {
+        let is_first = after.is_none();
+        let page = self.archive.instances(scope, after).await?;
+        if is_first && page.rows.is_empty() { Err(Error::NotFound) } else { Ok(page) }
+    }
+
+    /// One page of DICOM JSON objects (PS3.18 §F.2), one for each instance in a scope. Cancel safe.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the first page is empty, [`Error::Archive`] when the index cannot be read.
+    pub async fn metadata(&self, scope: &Scope, after: Option<Cursor>) -> Result<Page<Vec<u8>>, Error> {
+        let is_first = after.is_none();
+        let page = self.archive.metadata(scope, after).await?;
+        if is_first && page.rows.is_empty() { Err(Error::NotFound) } else { Ok(page) }
+    }
+
+    /// Opens the stored file, preamble and File Meta Information included, for reading in chunks. Cancel safe.
+    ///
+    /// # Errors
+    /// [`Error::Archive`] when the file cannot be opened.
+    pub async fn open(&self, instance: &StoredInstance) -> Result<PartReader, Error> {
+        PartReader::whole(instance).await
+    }
+
+    /// Opens one part of a rendition of `instance`. Cancel safe.
+    ///
+    /// # Errors
+    /// [`Error::Archive`] when the file cannot be opened.
+    pub async fn open_part(&self, instance: &StoredInstance, part: &Part) -> Result<PartReader, Error> {
+        PartReader::of(instance, part).await
+    }
+}

@@ -1,0 +1,147 @@
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+
+use archive::StoredInstance;
+use flate2::read::DeflateDecoder;
+use model::limits;
+
+use crate::{Error, Part, blocking};
+
+/// Reads a stored file, or ranges of its data set, in chunks of at most [`limits::SPOOL_CHUNK_BYTES`].
+pub struct PartReader {
+    /// Absent only while a chunk is being read, and after an error.
+    source: Option<Source>,
+    ranges: VecDeque<Range<u64>>,
+    length: u64,
+    /// Bytes of a word to be reversed, 1 for none: big endian is sent as little endian.
+    word_bytes: usize,
+}
+
+enum Source {
+    /// The ranges are places in the file.
+    Plain(File),
+    /// The ranges are places in the inflated data set, in ascending order.
+    Deflated { stream: Box<DeflateDecoder<File>>, position: u64 },
+}
+
+impl PartReader {
+    pub(crate) async fn whole(instance: &StoredInstance) -> Result<Self, Error> {
+        let path = instance.path.clone();
+        let file = blocking(move || File::open(path)).await.map_err(Error::File)?;
+        Ok(Self {
+            source: Some(Source::Plain(file)),
+            ranges: VecDeque::from([0..instance.length]),
+            length: instance.length,
+            word_bytes: 1,
+        })
+    }
+
+    pub(crate) async fn of(instance: &StoredInstance, part: &Part) -> Result<Self, Error> {
+        let path = instance.path.clone();
+        let (offset, inflate) = (instance.data_offset, part.inflate);
+        let source = blocking(move || -> io::Result<Source> {
+            let mut file = File::open(path)?;
+            if !inflate {
+                return Ok(Source::Plain(file));
+            }
+            io::Seek::seek(&mut file, io::SeekFrom::Start(offset))?;
+            Ok(Source::Deflated { stream: Box::new(DeflateDecoder::new(file)), position: 0 })
+        })
+        .await
+        .map_err(Error::File)?;
+        let base = if inflate { 0 } else { offset };
+        let ranges = part.ranges.iter().map(|range| range.start + base..range.end + base).collect();
+        Ok(Self { source: Some(source), ranges, length: part.length(), word_bytes: part.word_bytes })
+    }
+
+    /// Bytes that all chunks have together.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The next chunk; `None` at the end. Not cancel safe: a dropped call ends the reader.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the file cannot be read or is shorter than it was.
+    pub async fn chunk(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        let wanted = take_front(&mut self.ranges, limits::SPOOL_CHUNK_BYTES as u64);
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let Some(mut source) = self.source.take() else {
+            return Err(Error::File(io::ErrorKind::BrokenPipe.into()));
+        };
+        let word_bytes = self.word_bytes;
+        let (source, chunk) = blocking(move || {
+            let chunk = source.read(&wanted).map(|mut chunk| {
+                if word_bytes > 1 {
+                    chunk.chunks_exact_mut(word_bytes).for_each(<[u8]>::reverse);
+                }
+                chunk
+            });
+            (source, chunk)
+        })
+        .await;
+        let chunk = chunk.map_err(Error::File)?;
+        self.source = Some(source);
+        Ok(Some(chunk))
+    }
+}
+
+impl Source {
+    fn read(&mut self, wanted: &[Range<u64>]) -> io::Result<Vec<u8>> {
+        let total = wanted.iter().map(|range| range.end - range.start).sum::<u64>();
+        let mut chunk = vec![0; usize::try_from(total).map_err(io::Error::other)?];
+        let mut rest = chunk.as_mut_slice();
+        for range in wanted {
+            let length = usize::try_from(range.end - range.start).map_err(io::Error::other)?;
+            let (part, after) = rest.split_at_mut(length);
+            match self {
+                Self::Plain(file) => file.read_exact_at(part, range.start)?,
+                Self::Deflated { stream, position } => {
+                    let ahead = range.start.checked_sub(*position).ok_or(io::ErrorKind::InvalidInput)?;
+                    io::copy(&mut stream.by_ref().take(ahead), &mut io::sink())?;
+                    stream.read_exact(part)?;
+                    *position = range.end;
+                }
+            }
+            rest = after;
+        }
+        Ok(chunk)
+    }
+}
+
+/// Takes ranges of at most `limit` bytes together off the front.
+fn take_front(ranges: &mut VecDeque<Range<u64>>, limit: u64) -> Vec<Range<u64>> {
+    let mut taken = Vec::new();
+    let mut room = limit;
+    while room > 0 {
+        let Some(front) = ranges.front_mut() else { break };
+        let length = (front.end - front.start).min(room);
+        if length > 0 {
+            taken.push(front.start..front.start + length);
+            front.start += length;
+            room -= length;
+        }
+        if front.start == front.end {
+            ranges.pop_front();
+        }
+    }
+    taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_no_more_than_the_limit_and_loses_nothing() {
+        let mut ranges = VecDeque::from([0..10, 20..20, 30..100]);
+        assert_eq!(take_front(&mut ranges, 15), [0..10, 30..35]);
+        assert_eq!(take_front(&mut ranges, 100), [35..100]);
+        assert!(take_front(&mut ranges, 100).is_empty());
+    }
+}

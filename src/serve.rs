@@ -1,0 +1,166 @@
+//! Composition root: builds the parts, binds the doors, waits for the signal to stop, drains.
+
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use archive::Archive;
+use pipeline::Pipeline;
+use telemetry::Telemetry;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::config::{self, Config};
+
+/// What may take this long when stopping: the last messages, and closing the archive.
+const DRAIN: Duration = Duration::from_secs(10);
+/// The part of [`DRAIN`] that is kept for closing the archive.
+const CLOSE: Duration = Duration::from_secs(2);
+
+/// Runs the server until SIGTERM or SIGINT. Logging has started.
+///
+/// # Errors
+/// The archive or an address is in use or cannot be opened, or a part of the server failed.
+pub(crate) fn run(config: Config) -> anyhow::Result<()> {
+    let telemetry = Telemetry::new();
+    let data_dir = config.archive.data_dir.display().to_string();
+    let archive = Archive::open(config.archive.clone(), telemetry.clone())
+        .with_context(|| format!("cannot use the data folder {data_dir}"))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("gantry")
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
+    let served = runtime.block_on(serve(config, archive, telemetry));
+    // What still runs was given its time.
+    runtime.shutdown_background();
+    served
+}
+
+async fn serve(config: Config, archive: Archive, telemetry: Telemetry) -> anyhow::Result<()> {
+    let mut signals = Signals::listen()?;
+    let doors = Doors::open(&config, &archive, &telemetry).await?;
+    log_start(&config, &doors);
+    let shutdown = CancellationToken::new();
+    let tracker = TaskTracker::new();
+    let readiness = doors.readiness.clone();
+    let outcome = {
+        let mut dimse = tracker.spawn(doors.dimse.serve(shutdown.clone(), tracker.clone()));
+        let mut web = tracker.spawn(doors.web.serve(shutdown.clone(), tracker.clone()));
+        for door in DOORS {
+            readiness.set(door, true);
+        }
+        tokio::select! {
+            name = signals.next() => {
+                info!(signal = name, "stopping");
+                Ok(())
+            }
+            _ = &mut dimse => Err(anyhow!("the DIMSE listener stopped by itself")),
+            _ = &mut web => Err(anyhow!("the HTTP listener stopped by itself")),
+        }
+    };
+    let deadline = Instant::now() + DRAIN;
+    for door in DOORS {
+        readiness.set(door, false);
+    }
+    shutdown.cancel();
+    tracker.close();
+    drain(&tracker, deadline - CLOSE, &mut signals).await;
+    close(&archive, deadline).await;
+    outcome
+}
+
+/// The names of the doors in readiness answers.
+const DOORS: [&str; 2] = ["dimse", "web"];
+
+/// The doors, bound to their addresses, before they serve.
+struct Doors {
+    dimse: net::Listener,
+    web: web::Listener,
+    readiness: web::Readiness,
+}
+
+impl Doors {
+    async fn open(config: &Config, archive: &Archive, telemetry: &Telemetry) -> anyhow::Result<Self> {
+        let pipeline = Pipeline::new(archive.clone(), telemetry.clone());
+        let readiness = web::Readiness::new(DOORS);
+        let dimse = net::Listener::bind(config.net.clone(), pipeline.clone(), telemetry.clone())
+            .await
+            .context("DIMSE")?;
+        let mut web = config.web.clone();
+        web.product.dimse = dimse.local_addr();
+        let web =
+            web::Listener::bind(web, pipeline, telemetry.clone(), readiness.clone()).await.context("HTTP")?;
+        Ok(Self { dimse, web, readiness })
+    }
+}
+
+fn log_start(config: &Config, doors: &Doors) {
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        ae_title = %config.net.ae_title,
+        dimse = %doors.dimse.local_addr(),
+        web = %doors.web.local_addr(),
+        data_dir = %config.archive.data_dir.display(),
+        peers = config.net.peers.len(),
+        "serving"
+    );
+    let is_remote = |address: std::net::SocketAddr| !config::is_loopback(address.ip());
+    if config.web_open && is_remote(config.web.listen) {
+        warn!("HTTP is open: whoever reaches {} reads and writes every image", doors.web.local_addr());
+    }
+    match config.net.accept {
+        net::Accept::Any if is_remote(config.net.listen) => {
+            warn!("DIMSE is open: whoever reaches {} stores and queries", doors.dimse.local_addr());
+        }
+        net::Accept::Known if config.net.peers.is_empty() => {
+            warn!("only known peers may open an association, and no [peer.NAME] is configured");
+        }
+        net::Accept::Any | net::Accept::Known => {}
+    }
+}
+
+/// Waits for tasks to end: until the deadline, or a second signal.
+async fn drain(tracker: &TaskTracker, deadline: Instant, signals: &mut Signals) {
+    let cut = tokio::select! {
+        waited = timeout_at(deadline, tracker.wait()) => waited.is_err(),
+        _ = signals.next() => true,
+    };
+    if cut {
+        warn!(tasks = tracker.len(), "stopping before everything has ended; nothing acknowledged is lost");
+    }
+}
+
+/// Closes the archive; what does not succeed is made up for by the next start.
+async fn close(archive: &Archive, deadline: Instant) {
+    match timeout_at(deadline, archive.close()).await {
+        Ok(Ok(())) => info!("stopped"),
+        Ok(Err(failed)) => {
+            error!(error = %format!("{:#}", anyhow::Error::new(failed)), "closing the archive failed")
+        }
+        Err(_) => warn!("closing the archive took too long"),
+    }
+}
+
+/// SIGTERM and SIGINT (Ctrl-C).
+struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self { term: listen(SignalKind::terminate())?, int: listen(SignalKind::interrupt())? })
+    }
+
+    /// The name of the next signal. Cancel safe.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.term.recv() => "SIGTERM",
+            _ = self.int.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! DICOMweb (PS3.18): searching, retrieving and storing. A resource is a file with `routes()` and a line here.
+
+mod accept;
+mod bulkdata;
+mod frames;
+mod metadata;
+mod multipart;
+pub(crate) mod paths;
+mod qido;
+mod rendition;
+mod routes;
+mod stow;
+mod stream;
+mod target;
+mod urls;
+mod wado;
+
+pub use qido::fuzz_qido;
+pub(crate) use routes::router;

@@ -1,0 +1,151 @@
+use model::query::{Include, Matching};
+use model::{QueryRetrieveLevel, Tag, Uid};
+use pipeline::Support;
+
+use super::params::{Search, fuzz_qido, parse};
+use crate::dicomweb::target::Target;
+use crate::problem::Problem;
+
+const PATIENT_NAME: Tag = Tag(0x0010, 0x0010);
+const STUDY_DATE: Tag = Tag(0x0008, 0x0020);
+const STUDY_INSTANCE_UID: Tag = Tag(0x0020, 0x000D);
+
+fn support(tag: Tag) -> Support {
+    match tag {
+        PATIENT_NAME | STUDY_DATE | STUDY_INSTANCE_UID => Support::Match,
+        Tag(0x0008, 0x1030) => Support::Return,
+        _ => Support::No,
+    }
+}
+
+fn search(query: &str) -> Result<Search, Problem> {
+    parse(QueryRetrieveLevel::Study, &Target::default(), query, support)
+}
+
+fn keys(query: &str) -> Vec<(Tag, Matching)> {
+    search(query).unwrap().query.keys.into_iter().map(|key| (key.tag, key.matching)).collect()
+}
+
+fn include(query: &str) -> Include {
+    search(query).unwrap().query.include
+}
+
+fn single(text: &str) -> Matching {
+    Matching::Single(text.to_owned())
+}
+
+#[test]
+fn nothing_asked_is_everything_with_defaults() {
+    let Search { query, warnings } = search("").unwrap();
+    assert!(query.keys.is_empty() && warnings.is_empty());
+    assert_eq!((query.limit, query.offset), (None, 0));
+    assert_eq!(query.include, Include { defaults: true, ..Include::default() });
+}
+
+#[test]
+fn keys_come_by_keyword_and_by_tag() {
+    for query in ["PatientName=Doe*", "00100010=Doe*", "PatientName=Doe%2A", "&&PatientName=Doe*&"] {
+        assert_eq!(keys(query), [(PATIENT_NAME, Matching::Wildcard("Doe*".into()))], "{query}");
+    }
+    assert!(include("PatientName=Doe*").tags.contains(&PATIENT_NAME));
+}
+
+#[test]
+fn values_are_decoded_from_percent_encoding_and_forms() {
+    assert_eq!(keys("PatientName=M%C3%BCller%5EJ"), [(PATIENT_NAME, single("Müller^J"))]);
+    assert_eq!(keys("PatientName=van+Dyke%2BX"), [(PATIENT_NAME, single("van Dyke+X"))]);
+    assert_eq!(keys("PatientName=%E5%B1%B1=1"), [(PATIENT_NAME, single("山=1"))]);
+}
+
+#[test]
+fn uid_lists_have_commas_or_backslashes() {
+    let list = Matching::UidList(vec!["1.2".into(), "1.3".into()]);
+    for query in ["StudyInstanceUID=1.2,1.3", "StudyInstanceUID=1.2%5C1.3", "0020000D=1.2%2C1.3"] {
+        assert_eq!(keys(query), [(STUDY_INSTANCE_UID, list.clone())], "{query}");
+    }
+}
+
+#[test]
+fn an_empty_value_matches_all_and_is_returned() {
+    assert!(keys("StudyDate=").is_empty());
+    assert!(keys("StudyDate").is_empty());
+    assert!(include("StudyDate=").tags.contains(&STUDY_DATE));
+}
+
+#[test]
+fn the_path_restricts_too() {
+    let target = Target { study: Uid::lenient("1.2"), series: Uid::lenient("1.3"), ..Target::default() };
+    let search = parse(QueryRetrieveLevel::Image, &target, "PatientName=Doe", support).unwrap();
+    let tags: Vec<_> = search.query.keys.iter().map(|key| key.tag).collect();
+    assert_eq!(tags, [STUDY_INSTANCE_UID, Tag(0x0020, 0x000E), PATIENT_NAME]);
+}
+
+#[test]
+fn include_fields_come_by_comma_and_by_repetition() {
+    let include = include("includefield=StudyDescription,00100010&includefield=00400275.00400007");
+    let tags: Vec<_> = include.tags.into_iter().collect();
+    assert_eq!(tags, [Tag(0x0008, 0x1030), PATIENT_NAME, Tag(0x0040, 0x0275)]);
+    assert!(include.defaults && !include.all);
+    assert!(self::include("includefield=all").all);
+}
+
+#[test]
+fn limit_and_offset_are_numbers() {
+    let query = search("limit=10&offset=20").unwrap().query;
+    assert_eq!((query.limit, query.offset), (Some(10), 20));
+    assert_eq!(search("limit=99999999999").unwrap().query.limit, Some(u32::MAX));
+}
+
+#[test]
+fn what_is_not_done_is_said() {
+    let warnings = |query: &str| search(query).unwrap().warnings.len();
+    assert_eq!(warnings("fuzzymatching=true"), 1);
+    assert_eq!(warnings("fuzzymatching=false&emptyvaluematching=false"), 0);
+    assert_eq!(warnings("BodyPartExamined=HEAD"), 1);
+    assert_eq!(warnings("BodyPartExamined=HEAD&00091001=a&fuzzymatching=true&SeriesNumber=1"), 2);
+    assert_eq!(warnings("RequestAttributesSequence.ScheduledProcedureStepID=1"), 1);
+    assert_eq!(warnings("includefield=PixelSpacing"), 1);
+    assert!(keys("BodyPartExamined=HEAD").is_empty());
+}
+
+#[test]
+fn refusals_name_the_parameter_and_never_its_value() {
+    for (query, name) in [
+        ("Nonsense=secret", "Nonsense"),
+        ("patientname=secret", "patientname"),
+        ("0010001=secret", "0010001"),
+        ("StudyDate=secret", "StudyDate"),
+        ("StudyDate=20201332", "StudyDate"),
+        ("limit=-1", "limit"),
+        ("limit=", "limit"),
+        ("limit=1&limit=1", "limit"),
+        ("offset=1.5", "offset"),
+        ("fuzzymatching=secret", "fuzzymatching"),
+        ("includefield=secret", "includefield"),
+        ("PatientName=%FFsecret", "PatientName"),
+        ("PatientName=secret%2", "PatientName"),
+        ("PatientName=secret%zz", "PatientName"),
+        ("RequestAttributesSequence.Nonsense=secret", "RequestAttributesSequence"),
+    ] {
+        let problem = search(query).unwrap_err();
+        let text = format!("{problem:?}");
+        assert_eq!(problem.status(), 400, "{query}");
+        assert!(text.contains(name) && !text.contains("secret"), "{text}");
+    }
+}
+
+#[test]
+fn there_is_an_end_to_keys() {
+    assert!(search(&"PatientName=a&".repeat(64)).is_ok());
+    assert_eq!(search(&"PatientName=a&".repeat(65)).unwrap_err().status(), 400);
+}
+
+#[test]
+fn takes_any_bytes() {
+    for query in
+        ["%", "=", "a=%", "\u{e9}=\u{e9}", "limit", "00080018=\\,", "....=.", "%00=%00", "StudyDate=-"]
+    {
+        fuzz_qido(query.as_bytes());
+    }
+    fuzz_qido(&[0xFF, 0xFE]);
+}

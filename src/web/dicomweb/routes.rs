@@ -1,0 +1,28 @@
+use axum::{Router, middleware};
+
+use super::urls::Urls;
+use super::{bulkdata, frames, metadata, qido, stow, wado};
+use crate::app::App;
+use crate::cors::cors;
+use crate::routes::method_not_allowed;
+
+/// Every DICOMweb resource, with CORS.
+pub(crate) fn router(app: &App) -> Router<App> {
+    Router::new()
+        .merge(qido::routes())
+        .merge(wado::routes())
+        .merge(metadata::routes())
+        .merge(bulkdata::routes())
+        .merge(frames::routes())
+        .merge(stow::routes())
+        // Before the layer, so that preflight requests, whose method no resource has, come by it.
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(app.clone(), cors))
+}
+
+impl App {
+    /// The URLs of the resources, as answers give them.
+    pub(super) fn urls(&self) -> Urls {
+        Urls::new(self.config.public_url.as_ref())
+    }
+}

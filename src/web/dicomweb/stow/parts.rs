@@ -1,0 +1,142 @@
+use axum::body::Body;
+use bytes::{Buf, Bytes};
+use http_body_util::BodyExt;
+use model::limits;
+use model::multipart::{Error as Malformed, Event, Fields, Parser};
+use pipeline::BodyError;
+use tokio::time::timeout;
+
+use crate::problem::Problem;
+
+/// The parts of a request, one after the other, as they arrive. Memory: one chunk of the connection.
+pub(super) struct Parts {
+    body: Body,
+    parser: Parser,
+    /// Received and not yet parsed.
+    chunk: Bytes,
+    /// Parsed and not yet taken; shorter than a delimiter line.
+    pending: Vec<u8>,
+    is_in_part: bool,
+}
+
+/// Why there is no next part, though the closing delimiter has not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The body stopped.
+    Body(BodyError),
+    /// The body is no multipart.
+    Malformed(Malformed),
+}
+
+impl Parts {
+    pub(super) fn new(body: Body, boundary: &str) -> Self {
+        let parser = Parser::new(boundary);
+        Self { body, parser, chunk: Bytes::new(), pending: Vec::new(), is_in_part: false }
+    }
+
+    /// Goes to the next part, over what is left of the one before; `None` after the last. Not cancel safe.
+    ///
+    /// # Errors
+    /// [`Stop`] when the body ends before its closing delimiter, stalls, or is malformed.
+    pub(super) async fn next(&mut self) -> Result<Option<Fields>, Stop> {
+        self.pending.clear();
+        loop {
+            let mut input: &[u8] = &self.chunk;
+            let event = self.parser.next(&mut input).map_err(Stop::Malformed)?;
+            let taken = self.chunk.len() - input.len();
+            let next = match event {
+                Some(Event::PartBegin(fields)) => Some(Some(fields)),
+                Some(Event::End) => Some(None),
+                Some(Event::Data(_) | Event::PartEnd) | None => None,
+            };
+            self.chunk.advance(taken);
+            if let Some(next) = next {
+                self.is_in_part = next.is_some();
+                return Ok(next);
+            }
+            if self.chunk.is_empty() {
+                self.chunk = receive(&mut self.body).await.map_err(Stop::Body)?.ok_or(TRUNCATED)?;
+            }
+        }
+    }
+
+    /// Throws away what follows the last part, so that the connection can be used again. Not cancel safe.
+    pub(super) async fn finish(mut self) {
+        drain(&mut self.body).await;
+    }
+
+    fn take_pending(&mut self, buf: &mut Vec<u8>) {
+        let count = self.pending.len().min(spare(buf));
+        buf.extend(self.pending.drain(..count));
+    }
+}
+
+impl pipeline::Body for Parts {
+    async fn fill(&mut self, buf: &mut Vec<u8>) -> Result<bool, BodyError> {
+        loop {
+            self.take_pending(buf);
+            let room = spare(buf);
+            if room == 0 || !self.is_in_part {
+                return Ok(!self.is_in_part && self.pending.is_empty());
+            }
+            if self.chunk.is_empty() {
+                self.chunk = receive(&mut self.body).await?.ok_or(BodyError::Ended)?;
+            }
+            let window = self.chunk.len().min(room);
+            let mut input = self.chunk.get(..window).unwrap_or_default();
+            match self.parser.next(&mut input).map_err(|_| BodyError::Ended)? {
+                // What the parser had held back may go beyond the window.
+                Some(Event::Data(data)) => {
+                    let (fits, rest) = data.split_at(data.len().min(room));
+                    buf.extend_from_slice(fits);
+                    self.pending.extend_from_slice(rest);
+                }
+                Some(Event::PartEnd | Event::PartBegin(_) | Event::End) => self.is_in_part = false,
+                None => {}
+            }
+            let taken = window - input.len();
+            self.chunk.advance(taken);
+        }
+    }
+}
+
+/// Reads a body and throws it away, up to a limit: a peer that is still sending would not see the answer.
+pub(super) async fn drain(body: &mut Body) {
+    let mut left = limits::HTTP_DRAINED_BYTES;
+    while let Ok(Some(chunk)) = receive(body).await {
+        left = left.saturating_sub(chunk.len() as u64);
+        if left == 0 {
+            break;
+        }
+    }
+}
+
+/// The next bytes of a body; `None` at its end.
+async fn receive(body: &mut Body) -> Result<Option<Bytes>, BodyError> {
+    loop {
+        match timeout(limits::HTTP_STALL_TIMEOUT, body.frame()).await {
+            Err(_) => return Err(BodyError::Stalled),
+            Ok(None) => return Ok(None),
+            Ok(Some(Err(_))) => return Err(BodyError::Ended),
+            Ok(Some(Ok(frame))) => match frame.into_data() {
+                Ok(data) if !data.is_empty() => return Ok(Some(data)),
+                Ok(_) | Err(_) => {}
+            },
+        }
+    }
+}
+
+fn spare(buf: &Vec<u8>) -> usize {
+    buf.capacity() - buf.len()
+}
+
+impl From<Stop> for Problem {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Body(error) => Self::from(pipeline::Error::Body(error)),
+            Stop::Malformed(error) => Self::bad_request(error.to_string()),
+        }
+    }
+}
+
+const TRUNCATED: Stop = Stop::Malformed(Malformed::Truncated);

@@ -1,0 +1,7 @@
+//! The status page: what an operator wants to know at a glance, in one document without scripts or other files.
+
+mod format;
+mod html;
+mod status;
+
+pub(crate) use status::status;

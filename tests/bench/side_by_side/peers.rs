@@ -1,0 +1,259 @@
+//! The servers that are compared, each started with fresh data on free loopback ports.
+
+use std::env;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use tempfile::TempDir;
+
+use crate::association::Association;
+use crate::http::Http;
+use crate::process::Process;
+
+/// Names of temporary folders begin with it; the process id and a dash follow.
+const FOLDER_PREFIX: &str = "gantry-bench-";
+/// Longest wait for a server to answer.
+const START_PATIENCE: Duration = Duration::from_secs(120);
+
+/// Where the data of a measurement lies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// tmpfs: the disk is out of the way, CPU is compared.
+    Memory,
+    /// The workspace's file system.
+    Disk,
+}
+
+/// A kind of server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peer {
+    Gantry,
+    /// Orthanc with its defaults (one fdatasync per instance; index not synced) and DICOMweb.
+    Orthanc,
+    /// DCMTK's storescp at its fastest: writes what it reads, keeps no index, never syncs.
+    StoreScp,
+    /// DCMTK's storescp with nothing but `--fork`.
+    PlainStoreScp,
+}
+
+/// A running server.
+pub(crate) struct Server {
+    pub(crate) peer: Peer,
+    pub(crate) process: Process,
+    pub(crate) dimse: SocketAddr,
+    http: Option<SocketAddr>,
+    /// From the start of the process to its first answers on every port.
+    pub(crate) start: Duration,
+    folder: TempDir,
+}
+
+impl Place {
+    /// A new folder that is removed when dropped.
+    pub(crate) fn folder(self) -> Result<TempDir> {
+        fs::create_dir_all(self.parent())?;
+        let prefix = format!("{FOLDER_PREFIX}{}-", std::process::id());
+        Ok(tempfile::Builder::new().prefix(&prefix).tempdir_in(self.parent())?)
+    }
+
+    /// Removes the folders of runs that were interrupted: gigabytes of memory else stay taken.
+    pub(crate) fn sweep(self) -> Result<()> {
+        fs::create_dir_all(self.parent())?;
+        for entry in fs::read_dir(self.parent())? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let run = name.to_str().and_then(|name| name.strip_prefix(FOLDER_PREFIX)?.split_once('-'));
+            if run.is_some_and(|(process, _)| !Path::new("/proc").join(process).exists()) {
+                fs::remove_dir_all(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn parent(self) -> PathBuf {
+        match self {
+            Self::Memory => PathBuf::from("/dev/shm"),
+            Self::Disk => Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench-tmp"),
+        }
+    }
+}
+
+impl Peer {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Gantry => "Gantry",
+            Self::Orthanc => "Orthanc",
+            Self::StoreScp => "storescp +B -pdu 131072",
+            Self::PlainStoreScp => "storescp",
+        }
+    }
+
+    /// Starts the server with no data.
+    pub(crate) fn start(self, place: Place) -> Result<Server> {
+        self.start_in(place.folder()?)
+    }
+
+    /// The line by which the program names its version.
+    pub(crate) fn version(self) -> Result<String> {
+        let output = Command::new(self.program()).arg("--version").output().context("ask for the version")?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok(text.lines().next().unwrap_or("unknown").trim_matches(['$', ' ']).to_owned())
+    }
+
+    pub(crate) fn program(self) -> PathBuf {
+        let chosen = |variable: &str| env::var_os(variable).map(PathBuf::from);
+        match self {
+            Self::Gantry => gantry(),
+            Self::Orthanc => chosen("ORTHANC_BIN").unwrap_or_else(|| PathBuf::from("/usr/sbin/Orthanc")),
+            // By full path: other toolkits install tools of the same names.
+            Self::StoreScp | Self::PlainStoreScp => PathBuf::from("/usr/bin/storescp"),
+        }
+    }
+
+    fn start_in(self, folder: TempDir) -> Result<Server> {
+        let (dimse, web) = (free_port()?, free_port()?);
+        let http = matches!(self, Self::Gantry | Self::Orthanc).then_some(web);
+        let mut command = self.command(folder.path(), dimse, web)?;
+        let begin = Instant::now();
+        let process = Process::start(&mut command, &folder.path().join("log"))?;
+        let mut server = Server { peer: self, process, dimse, http, start: Duration::ZERO, folder };
+        server.await_readiness(begin).with_context(|| format!("start {}", self.name()))?;
+        server.start = begin.elapsed();
+        Ok(server)
+    }
+
+    fn command(self, folder: &Path, dimse: SocketAddr, web: SocketAddr) -> Result<Command> {
+        let mut command = Command::new(self.program());
+        command.current_dir(folder);
+        match self {
+            Self::Gantry => {
+                let config = folder.join("gantry.toml");
+                fs::write(&config, gantry_config(dimse, web))?;
+                command.arg("serve").arg("--config").arg(config);
+            }
+            Self::Orthanc => {
+                let config = folder.join("orthanc.json");
+                fs::write(&config, orthanc_config(folder, dimse, web))?;
+                command.arg(config);
+            }
+            Self::StoreScp => {
+                command.args(["--fork", "+B", "-pdu", "131072"]);
+                receive_into(&mut command, folder, dimse)?;
+            }
+            Self::PlainStoreScp => {
+                command.arg("--fork");
+                receive_into(&mut command, folder, dimse)?;
+            }
+        }
+        Ok(command)
+    }
+}
+
+impl Server {
+    /// An association with this server.
+    pub(crate) fn associate(&self) -> Result<Association> {
+        Association::open(self.dimse, self.called())
+    }
+
+    /// The AE title to call it by.
+    pub(crate) fn called(&self) -> &'static str {
+        match self.peer {
+            Peer::Gantry => "GANTRY",
+            Peer::Orthanc => "ORTHANC",
+            Peer::StoreScp | Peer::PlainStoreScp => "STORESCP",
+        }
+    }
+
+    /// A connection to its DICOMweb service; paths begin with `/dicom-web`.
+    pub(crate) fn web(&self) -> Result<Http> {
+        Ok(Http::new(self.http.context("this server has no DICOMweb")?))
+    }
+
+    /// What storescp has received.
+    pub(crate) fn received(&self) -> PathBuf {
+        self.folder.path().join("received")
+    }
+
+    /// Stops the server and starts it again on the same data.
+    pub(crate) fn restart(self) -> Result<Self> {
+        self.restart_after(|_folder| Ok(()))
+    }
+
+    /// Stops the server, lets `work` at its folder, and starts it again.
+    pub(crate) fn restart_after(mut self, work: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
+        self.process.stop()?;
+        work(self.folder.path())?;
+        self.peer.start_in(self.folder)
+    }
+
+    /// Kills the server and starts it again on the same data.
+    pub(crate) fn crash(mut self) -> Result<Self> {
+        self.process.kill()?;
+        self.peer.start_in(self.folder)
+    }
+
+    fn await_readiness(&mut self, begin: Instant) -> Result<()> {
+        while !self.answers() {
+            if let Some(status) = self.process.has_ended()? {
+                let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+                bail!("it ended with {status}: {}", log.lines().last().unwrap_or_default());
+            }
+            ensure!(begin.elapsed() < START_PATIENCE, "it did not answer in time");
+            thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+
+    fn answers(&self) -> bool {
+        let echo = || -> Result<()> {
+            let mut association = self.associate()?;
+            association.echo()?;
+            association.release()
+        };
+        let path = if self.peer == Peer::Gantry { "/readyz" } else { "/system" };
+        let web = || self.http.is_none_or(|server| Http::new(server).get(path, "*/*").is_ok());
+        echo().is_ok() && web()
+    }
+}
+
+fn gantry() -> PathBuf {
+    let built = option_env!("CARGO_BIN_EXE_gantry").map(PathBuf::from);
+    let chosen = env::var_os("GANTRY_BIN").map(PathBuf::from);
+    chosen.or(built).unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/release/gantry"))
+}
+
+/// A port nobody listens on at the moment.
+fn free_port() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+fn gantry_config(dimse: SocketAddr, web: SocketAddr) -> String {
+    format!("data_dir = \"data\"\n[dimse]\nlisten = \"{dimse}\"\n[web]\nlisten = \"{web}\"\n")
+}
+
+/// Defaults, but for ports, folders, and doors open to any loopback caller.
+fn orthanc_config(folder: &Path, dimse: SocketAddr, web: SocketAddr) -> String {
+    let plugins = env::var("ORTHANC_PLUGINS")
+        .unwrap_or_else(|_| "/usr/share/orthanc/plugins/libOrthancDicomWeb.so".to_owned());
+    let data = folder.join("data");
+    format!(
+        r#"{{ "Name": "bench", "DicomAet": "ORTHANC", "DicomPort": {dimse}, "HttpPort": {web}, "AuthenticationEnabled": false,
+  "StorageDirectory": "{data}", "IndexDirectory": "{data}", "Plugins": ["{plugins}"],
+  "DicomAlwaysAllowEcho": true, "DicomAlwaysAllowStore": true, "DicomAlwaysAllowFind": true,
+  "DicomWeb": {{ "Enable": true, "Root": "/dicom-web/" }} }}"#,
+        dimse = dimse.port(),
+        web = web.port(),
+        data = data.display(),
+    )
+}
+
+fn receive_into(command: &mut Command, folder: &Path, dimse: SocketAddr) -> Result<()> {
+    let received = folder.join("received");
+    fs::create_dir_all(&received)?;
+    command.arg("-od").arg(received).arg(dimse.port().to_string());
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! C-STORE on the disk, against a program that does only what durability demands.
+
+use anyhow::Result;
+
+use super::ingest::{MOST_BYTES_PER_LOAD, WIDTHS, case, load, start_all};
+use crate::bench::Bench;
+use crate::floor;
+use crate::pages;
+use crate::peers::{Peer, Place};
+use crate::report::Section;
+use crate::synthetic::Template;
+
+pub(crate) const CT: &str = "C-STORE of 526 KB CT on disk";
+pub(crate) const SMALL: &str = "C-STORE of 30 KB on disk";
+
+const TEXT: &str = "The floor is no server: as many threads as associations create, write and fdatasync a file each; one committer \
+                    syncs the folder and commits one `synchronous=FULL` SQLite transaction for all that wait. Orthanc (defaults) \
+                    syncs the file, not its folder nor its index.";
+
+pub(crate) fn ct(bench: &Bench) -> Result<Section> {
+    run(bench, Section::new(CT, "/s", TEXT), &Template::ct())
+}
+
+pub(crate) fn small(bench: &Bench) -> Result<Section> {
+    run(bench, Section::new(SMALL, "/s", TEXT), &Template::small())
+}
+
+fn run(bench: &Bench, mut section: Section, template: &Template) -> Result<Section> {
+    let peers = [Peer::Gantry, Peer::Orthanc];
+    for round in bench.rounds() {
+        let servers = start_all(&bench.turns(&peers, round), Place::Disk, template)?;
+        for width in WIDTHS {
+            let load = load(bench, template, width);
+            for server in &servers {
+                settle();
+                section.add(&case(width), server.peer.name(), load.run(server)?);
+            }
+            settle();
+            section.add(&case(width), "floor", floor::run(&load, Place::Disk)?);
+        }
+    }
+    Ok(section)
+}
+
+/// Nobody's left-over writes, nobody's cold pages.
+fn settle() {
+    rustix::fs::sync();
+    pages::warm(MOST_BYTES_PER_LOAD);
+}

@@ -1,0 +1,33 @@
+//! What is measured: one module per subject.
+
+pub(crate) mod disk;
+pub(crate) mod ingest;
+pub(crate) mod memory;
+pub(crate) mod metadata;
+pub(crate) mod million;
+mod profile;
+pub(crate) mod query;
+pub(crate) mod send;
+mod studies;
+
+use anyhow::{Result, bail};
+
+use crate::bench::Bench;
+use crate::report::Section;
+
+/// Measures the section of that name.
+pub(crate) fn run(name: &str, bench: &Bench) -> Result<Section> {
+    match name {
+        "ingest-ct" => ingest::ct(bench),
+        "ingest-small" => ingest::small(bench),
+        "disk-ct" => disk::ct(bench),
+        "disk-small" => disk::small(bench),
+        "send" => send::run(bench),
+        "query" => query::run(bench),
+        "metadata" => metadata::run(bench),
+        "memory" => memory::run(bench),
+        "million" => million::run(bench),
+        "profile" => profile::run(bench),
+        _ => bail!("there is no section {name}"),
+    }
+}

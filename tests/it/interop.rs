@@ -1,0 +1,161 @@
+//! Clients and servers that nobody here wrote do the main path.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::harness::{Server, dcmtk, eventually, free_ports, gantry, python, run};
+use crate::synthetic::{Object, data_set_of};
+
+#[test]
+fn dcmtk_echoes_stores_and_finds() {
+    let server = Server::start();
+    let port = server.dimse.port().to_string();
+    let folder = TempDir::new().unwrap();
+    let objects: Vec<_> = (1..=5).map(|n| Object::new(7, 1, n)).collect();
+    for object in &objects {
+        fs::write(folder.path().join(&object.instance), object.file()).unwrap();
+    }
+    let (ok, printed) = run(dcmtk("echoscu").args(["-v", "-aec", "GANTRY", "127.0.0.1", &port]));
+    assert!(ok && printed.contains("Success"), "{printed}");
+    let (ok, printed) =
+        run(dcmtk("storescu").args(["-v", "+sd", "-aec", "GANTRY", "127.0.0.1", &port]).arg(folder.path()));
+    assert!(ok, "{printed}");
+    for (model, level) in [("-S", "STUDY"), ("-S", "SERIES"), ("-P", "PATIENT"), ("-P", "STUDY")] {
+        let mut findscu = dcmtk("findscu");
+        findscu.args(["-v", model, "-aec", "GANTRY", "-k", &format!("QueryRetrieveLevel={level}")]);
+        if model == "-P" && level == "STUDY" {
+            findscu.args(["-k", "PatientID=P7"]);
+        } else {
+            findscu.args(["-k", "PatientID"]);
+        }
+        if level == "SERIES" {
+            findscu.args(["-k", "StudyInstanceUID=2.25.7", "-k", "SeriesInstanceUID"]);
+        }
+        let (ok, printed) = run(findscu.args(["-k", "PatientName=test7*", "127.0.0.1", &port]));
+        assert!(ok && printed.contains("Test7^Person"), "{model} {level}: {printed}");
+        assert_eq!(printed.matches("Find Response: ").count(), 1, "{model} {level}: {printed}");
+    }
+    for object in &objects {
+        let path = format!(
+            "/dicom-web/studies/{}/series/{}/instances/{}",
+            object.study, object.series, object.instance
+        );
+        let answer = server.get_as(&path, "application/dicom; transfer-syntax=*");
+        assert_eq!(answer.status, 200);
+        assert!(data_set_of(&answer.body) == object.data_set(), "bit-exact");
+    }
+}
+
+#[test]
+fn pynetdicom_echoes_stores_and_finds() {
+    let server = Server::start();
+    let object = Object::new(8, 1, 1);
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("a.dcm");
+    fs::write(&file, object.file()).unwrap();
+    let (ok, printed) = run(python()
+        .arg(script("pynetdicom_path.py"))
+        .arg(server.dimse.port().to_string())
+        .arg(&file)
+        .args([&object.study, &object.patient_name]));
+    assert!(ok, "{printed}");
+}
+
+#[test]
+fn dicomweb_client_stores_searches_and_retrieves() {
+    let server = Server::start();
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("a.dcm");
+    fs::write(&file, Object::new(9, 1, 1).file()).unwrap();
+    let base = format!("http://{}/dicom-web", server.web);
+    let (ok, printed) = run(python().arg(script("dicomweb_path.py")).arg(base).arg(&file));
+    assert!(ok, "{printed}");
+}
+
+#[test]
+fn orthanc_sends_queries_and_receives() {
+    let server = Server::start();
+    let orthanc = Orthanc::start(server.dimse);
+    let object = Object::new(10, 1, 1);
+    let id = orthanc.post("/instances", &object.file())["ID"].as_str().unwrap().to_owned();
+    orthanc.post("/modalities/gantry/echo", b"{}");
+    orthanc.post("/modalities/gantry/store", id.as_bytes());
+    let rows = server.get("/dicom-web/studies?PatientID=P10").json();
+    assert_eq!(rows.as_array().unwrap().len(), 1, "{rows}");
+
+    let query = orthanc.post(
+        "/modalities/gantry/query",
+        br#"{"Level": "Study", "Query": {"PatientID": "P10", "StudyInstanceUID": "", "StudyDate": "20260101-20260103"}}"#,
+    );
+    let answers = orthanc.get(&format!("{}/answers?expand&simplify", query["Path"].as_str().unwrap()));
+    assert_eq!(answers[0]["StudyInstanceUID"], "2.25.10", "{answers}");
+    assert_eq!(answers.as_array().unwrap().len(), 1, "{answers}");
+
+    let folder = TempDir::new().unwrap();
+    for n in 1..=3 {
+        fs::write(folder.path().join(n.to_string()), Object::new(11, 1, n).file()).unwrap();
+    }
+    let target = format!("ORTHANC@{}", orthanc.dicom);
+    let (ok, printed) = run(gantry().args(["echo", &target]));
+    assert!(ok, "{printed}");
+    let (ok, printed) = run(gantry().args(["send", &target]).arg(folder.path()));
+    assert!(ok, "{printed}");
+    assert_eq!(orthanc.get("/instances").as_array().unwrap().len(), 4);
+}
+
+struct Orthanc {
+    child: Child,
+    http: SocketAddr,
+    dicom: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Orthanc {
+    fn start(gantry: SocketAddr) -> Self {
+        let folder = TempDir::new().unwrap();
+        let [http, dicom] = free_ports();
+        let config = serde_json::json!({
+            "Name": "test", "StorageDirectory": folder.path().join("db"), "IndexDirectory": folder.path().join("db"),
+            "HttpPort": http.port(), "DicomPort": dicom.port(), "DicomAet": "ORTHANC",
+            "RemoteAccessAllowed": false, "AuthenticationEnabled": false, "Plugins": [],
+            "DicomAlwaysAllowStore": true, "DicomAlwaysAllowEcho": true,
+            "DicomModalities": {"gantry": ["GANTRY", "127.0.0.1", gantry.port()]},
+        });
+        let path = folder.path().join("orthanc.json");
+        fs::write(&path, config.to_string()).unwrap();
+        let binary =
+            std::env::var_os("ORTHANC_BIN").map_or(PathBuf::from("/usr/sbin/Orthanc"), PathBuf::from);
+        assert!(binary.exists(), "{} is missing: run `make peers`", binary.display());
+        let child =
+            Command::new(binary).arg(path).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let orthanc = Self { child, http, dicom, _folder: folder };
+        eventually("Orthanc answers", || ureq::get(format!("http://{http}/system")).call().is_ok());
+        orthanc
+    }
+
+    fn get(&self, path: &str) -> serde_json::Value {
+        let mut answer = ureq::get(format!("http://{}{path}", self.http)).call().unwrap();
+        serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
+    }
+
+    fn post(&self, path: &str, body: &[u8]) -> serde_json::Value {
+        let mut answer = ureq::post(format!("http://{}{path}", self.http)).send(body).unwrap();
+        serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
+    }
+}
+
+impl Drop for Orthanc {
+    fn drop(&mut self) {
+        // Both fail only when the process is gone already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(name)
+}

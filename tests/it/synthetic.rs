@@ -1,0 +1,104 @@
+//! Objects that the tests make: invented patients, no pixels worth looking at.
+
+use crate::scu::element;
+
+pub(crate) const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
+pub(crate) const EXPLICIT: &str = "1.2.840.10008.1.2.1";
+pub(crate) const IMPLICIT: &str = "1.2.840.10008.1.2";
+
+/// A CT instance in Explicit VR Little Endian.
+#[derive(Clone, Debug)]
+pub(crate) struct Object {
+    pub(crate) study: String,
+    pub(crate) series: String,
+    pub(crate) instance: String,
+    pub(crate) patient_id: String,
+    pub(crate) patient_name: String,
+    pub(crate) study_date: String,
+    pub(crate) pixel_bytes: usize,
+    /// Makes the content differ under the same UIDs.
+    pub(crate) fill: u8,
+}
+
+impl Object {
+    /// Instance `n` of series `series` of study `study`: UIDs below 2.25 made of these numbers.
+    pub(crate) fn new(study: u32, series: u32, n: u32) -> Self {
+        Self {
+            study: format!("2.25.{study}"),
+            series: format!("2.25.{study}.{series}"),
+            instance: format!("2.25.{study}.{series}.{n}"),
+            patient_id: format!("P{study}"),
+            patient_name: format!("Test{study}^Person"),
+            study_date: "20260102".to_owned(),
+            pixel_bytes: 2048,
+            fill: 0,
+        }
+    }
+
+    /// The data set: four UIDs, what queries ask for, and pixels of 16 bits in rows of 32.
+    pub(crate) fn data_set(&self) -> Vec<u8> {
+        let mut bytes = [
+            element(0x0008, 0x0016, "UI", CT),
+            element(0x0008, 0x0018, "UI", &self.instance),
+            element(0x0008, 0x0020, "DA", &self.study_date),
+            element(0x0008, 0x0060, "CS", "CT"),
+            element(0x0010, 0x0010, "PN", &self.patient_name),
+            element(0x0010, 0x0020, "LO", &self.patient_id),
+            element(0x0020, 0x000D, "UI", &self.study),
+            element(0x0020, 0x000E, "UI", &self.series),
+            element(0x0020, 0x0013, "IS", self.instance.rsplit('.').next().unwrap()),
+            short(0x0028, 0x0002, 1),
+            element(0x0028, 0x0004, "CS", "MONOCHROME2"),
+            short(0x0028, 0x0010, (self.pixel_bytes / 64) as u16),
+            short(0x0028, 0x0011, 32),
+            short(0x0028, 0x0100, 16),
+            short(0x0028, 0x0101, 16),
+            short(0x0028, 0x0102, 15),
+            short(0x0028, 0x0103, 0),
+        ]
+        .concat();
+        bytes.extend([0xE0, 0x7F, 0x10, 0x00, b'O', b'W', 0, 0]);
+        bytes.extend((self.pixel_bytes as u32).to_le_bytes());
+        bytes.extend((0..self.pixel_bytes).map(|n| (n as u8).wrapping_mul(31).wrapping_add(self.fill)));
+        bytes
+    }
+
+    /// The data set as a file of PS3.10.
+    pub(crate) fn file(&self) -> Vec<u8> {
+        part10(CT, &self.instance, EXPLICIT, &self.data_set())
+    }
+}
+
+/// A file of PS3.10: zero preamble, File Meta Information, data set.
+pub(crate) fn part10(class: &str, instance: &str, syntax: &str, data_set: &[u8]) -> Vec<u8> {
+    let version = [2, 0, 1, 0, b'O', b'B', 0, 0, 2, 0, 0, 0, 0, 1];
+    let meta = [
+        version.to_vec(),
+        element(0x0002, 0x0002, "UI", class),
+        element(0x0002, 0x0003, "UI", instance),
+        element(0x0002, 0x0010, "UI", syntax),
+        element(0x0002, 0x0012, "UI", "2.25.1"),
+    ]
+    .concat();
+    let mut bytes = vec![0; 128];
+    bytes.extend(b"DICM\x02\x00\x00\x00UL\x04\x00");
+    bytes.extend((meta.len() as u32).to_le_bytes());
+    bytes.extend(meta);
+    bytes.extend(data_set);
+    bytes
+}
+
+/// Where the data set of a well-made file begins, and its transfer syntax.
+pub(crate) fn data_set_of(file: &[u8]) -> &[u8] {
+    let length = u32::from_le_bytes(file[140..144].try_into().unwrap()) as usize;
+    &file[144 + length..]
+}
+
+fn short(group: u16, number: u16, value: u16) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    bytes.extend(group.to_le_bytes());
+    bytes.extend(number.to_le_bytes());
+    bytes.extend(b"US\x02\x00");
+    bytes.extend(value.to_le_bytes());
+    bytes
+}

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Installs what the tests talk to: DCMTK, Orthanc and strace from the system's packages, Python clients into .peers/venv.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=()
+[ -x /usr/bin/storescu ] || packages+=(dcmtk)
+[ -x /usr/sbin/Orthanc ] || [ -n "${ORTHANC_BIN:-}" ] || packages+=(orthanc)
+command -v strace >/dev/null || packages+=(strace)
+python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
+if [ ${#packages[@]} -gt 0 ]; then
+  sudo=""
+  [ "$(id -u)" -eq 0 ] || sudo=sudo
+  $sudo apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+fi
+
+requirements=tests/interop/requirements.txt
+if ! cmp -s "$requirements" .peers/requirements.txt; then
+  rm -rf .peers/venv
+  python3 -m venv .peers/venv
+  .peers/venv/bin/pip install --quiet --disable-pip-version-check -r "$requirements"
+  cp "$requirements" .peers/requirements.txt
+fi
