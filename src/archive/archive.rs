@@ -1,12 +1,13 @@
-use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use model::Scope;
 use model::query::Query;
+use rusqlite::Connection;
 use telemetry::Telemetry;
 
 use crate::files::{self, Files};
+use crate::lock::Lock;
 use crate::metadata::Dictionaries;
 use crate::reader::Readers;
 use crate::space::Gauge;
@@ -41,7 +42,7 @@ struct Inner {
     dictionaries: Arc<Dictionaries>,
     space: Arc<Gauge>,
     min_free_bytes: u64,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Archive {
@@ -49,21 +50,20 @@ impl Archive {
     /// with it. Blocks.
     ///
     /// # Errors
-    /// [`Error::InUse`] when another process has the folder; [`Error::NewerSchema`] when a later version has written the index; else
-    /// what file system and index say.
+    /// [`Error::InUse`] when another process has the folder; [`Error::IndexMissing`] when there are instances but no index;
+    /// [`Error::NewerSchema`] when a later version has written the index; else what file system and index say.
     pub fn open(config: Config, telemetry: Telemetry) -> Result<Self, Error> {
         let Config { data_dir, min_free_bytes } = config;
         files::make_folders(&data_dir)?;
-        let lock = lock(&data_dir)?;
+        let mut lock = Lock::take(&data_dir)?;
         let files = Arc::new(Files::open(&data_dir)?);
         let index = data_dir.join("index.sqlite");
         if !index.exists() && !files.is_empty() {
-            tracing::error!(
-                "the index is missing: a new one is made, and the files that are there are not served"
-            );
+            return Err(Error::IndexMissing);
         }
         let connection = schema::open_writer(&index)?;
-        recover::recover(&connection, &files)?;
+        let is_index_current = count_start(&connection, &mut lock)?;
+        recover::recover(&connection, &files, is_index_current)?;
         let dictionaries = Arc::new(Dictionaries::new());
         let shared = Shared { files: files.clone(), dictionaries: dictionaries.clone(), telemetry };
         Ok(Self {
@@ -197,16 +197,12 @@ impl Archive {
     }
 }
 
-fn lock(data_dir: &Path) -> Result<File, Error> {
-    let lock = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(data_dir.join("lock"))
-        .map_err(Error::io("open the lock file"))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(Error::InUse),
-        Err(TryLockError::Error(error)) => Err(Error::io("lock the data folder")(error)),
-    }
+/// Counts this start in the index and in the folder; tells whether the index was there at the last one.
+fn count_start(connection: &Connection, lock: &mut Lock) -> Result<bool, Error> {
+    let of_index: i64 = connection.query_row("SELECT starts FROM total", [], |row| row.get(0))?;
+    let of_folder = lock.starts()?;
+    let starts = of_index.max(of_folder).saturating_add(1);
+    connection.execute("UPDATE total SET starts = ?1", [starts])?;
+    lock.set_starts(starts)?;
+    Ok(of_folder <= of_index)
 }

@@ -142,6 +142,9 @@ impl<'a> Batcher<'a> {
 
     fn succeed(&self, jobs: Vec<Job>, done: Done, begin: Instant) {
         let instances = u64::try_from(jobs.len()).unwrap_or(u64::MAX);
+        let telemetry = &self.shared.telemetry;
+        (0..done.disagreements).for_each(|_| telemetry.record(Event::AttributeDisagreement));
+        telemetry.record(Event::CommitBatch { instances, elapsed: begin.elapsed() });
         // Before the answers, so that whoever waits for one packs its next instance with it.
         for (series, dictionary) in done.dictionaries {
             self.shared.dictionaries.insert(series, dictionary);
@@ -153,7 +156,7 @@ impl<'a> Batcher<'a> {
                     None
                 }
                 Committed::Conflict { .. } => {
-                    self.shared.telemetry.record(Event::Conflict);
+                    telemetry.record(Event::Conflict);
                     instance.file.keep();
                     None
                 }
@@ -161,9 +164,6 @@ impl<'a> Batcher<'a> {
             };
             send(reply, Reply { outcome: Ok(outcome), unwanted });
         }
-        let telemetry = &self.shared.telemetry;
-        (0..done.disagreements).for_each(|_| telemetry.record(Event::AttributeDisagreement));
-        telemetry.record(Event::CommitBatch { instances, elapsed: begin.elapsed() });
     }
 }
 
@@ -177,6 +177,7 @@ impl Failed {
             | Error::Io { .. }
             | Error::OutcomeUnknown(_)
             | Error::InUse
+            | Error::IndexMissing
             | Error::NewerSchema { .. }
             | Error::Closed => return Self::All(error),
         };

@@ -42,7 +42,7 @@ pub(crate) fn on_column(attribute: &Attribute, column: &str, matching: &Matching
         ),
         (Kind::Texts, Matching::UidList(values)) => Condition::new(
             format!(
-                "EXISTS (SELECT 1 FROM json_each(?) WHERE instr('\\' || {column} || '\\', '\\' || value || '\\') > 0)"
+                "EXISTS (SELECT 1 FROM json_each(?) WHERE instr('\\' || {column} || '\\', '\\' || json_each.value || '\\') > 0)"
             ),
             [json(values.iter().map(|value| normal(value)))],
         ),
@@ -215,7 +215,7 @@ mod tests {
     }
 
     fn column(tag: Tag, matching: &Matching, value: &str) -> bool {
-        holds(&[on_column(attribute(tag), "value", matching)], value)
+        holds(&[on_column(attribute(tag), "it.value", matching)], value)
     }
 
     fn wildcard(pattern: &str) -> Matching {

@@ -28,6 +28,9 @@ pub enum Error {
     /// Another process serves this data folder.
     #[error("another process uses this data folder")]
     InUse,
+    /// There are instances, but no index. To start with an empty one would hide them.
+    #[error("the index is missing, but there are instances: restore it, or move the instances away")]
+    IndexMissing,
     /// A later version of this program has written the index.
     #[error("the index has schema version {found}, this program knows up to {known}")]
     NewerSchema {
@@ -50,7 +53,7 @@ impl Error {
         match self {
             Self::NoSpace | Self::Closed => Fault::Transient { retry_after: None },
             Self::Io { .. } | Self::Index(_) | Self::OutcomeUnknown(_) | Self::Damaged => Fault::Local,
-            Self::InUse | Self::NewerSchema { .. } => Fault::Policy,
+            Self::InUse | Self::IndexMissing | Self::NewerSchema { .. } => Fault::Policy,
         }
     }
 

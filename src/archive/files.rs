@@ -117,7 +117,7 @@ impl Files {
     /// The path of a file by its number.
     pub(crate) fn path(&self, number: i64) -> PathBuf {
         let mut path = self.folder(hour_of(number));
-        path.push(format!("{number:016x}.dcm"));
+        path.push(file_name(number));
         path
     }
 
@@ -142,6 +142,14 @@ impl Files {
     /// Whether no file was ever kept here.
     pub(crate) fn is_empty(&self) -> bool {
         fs::read_dir(&self.root).map(|mut entries| entries.next().is_none()).unwrap_or(true)
+    }
+
+    /// Moves a file out of the tree into `data_dir/unindexed`, durably but for its absence here.
+    pub(crate) fn set_aside(&self, number: i64) -> Result<(), Error> {
+        let folder = self.root.with_file_name("unindexed");
+        make_folders(&folder)?;
+        fs::rename(self.path(number), folder.join(file_name(number))).map_err(Error::io("move a file"))?;
+        sync_folder(&folder)
     }
 
     /// Takes the hours out of which nothing more can come: past, no file in flight, none in doubt. Whoever spools into one of them
@@ -241,7 +249,11 @@ pub(crate) fn numbers_of(hour: i64) -> std::ops::RangeInclusive<i64> {
 pub(crate) fn number_of(name: &str) -> Option<i64> {
     let digits = name.strip_suffix(".dcm").filter(|digits| digits.len() == 16)?;
     let number = i64::from_str_radix(digits, 16).ok()?;
-    (format!("{number:016x}") == digits).then_some(number)
+    (file_name(number) == name).then_some(number)
+}
+
+fn file_name(number: i64) -> String {
+    format!("{number:016x}.dcm")
 }
 
 /// Makes a folder and those above it that are missing, durably.

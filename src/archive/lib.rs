@@ -13,6 +13,7 @@ mod error;
 mod files;
 mod find;
 mod instance;
+mod lock;
 mod maintenance;
 mod merge;
 mod metadata;

@@ -1,6 +1,4 @@
-//! What the writer does between batches: hours, checkpoints, statistics.
-
-use std::time::{Duration, Instant};
+//! What the writer does between batches: hours and checkpoints.
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -13,12 +11,11 @@ pub(crate) struct Upkeep<'a> {
     connection: &'a Connection,
     files: &'a Files,
     has_written: bool,
-    optimized: Option<Instant>,
 }
 
 impl<'a> Upkeep<'a> {
     pub(crate) fn new(connection: &'a Connection, files: &'a Files) -> Self {
-        Self { connection, files, has_written: false, optimized: None }
+        Self { connection, files, has_written: false }
     }
 
     pub(crate) fn has_written(&mut self) {
@@ -41,13 +38,13 @@ impl<'a> Upkeep<'a> {
         Ok(self.connection.execute_batch("UPDATE total SET instances = instances")?)
     }
 
-    /// Moves the log into the index and brings the query planner's statistics up to date, a little at a time.
+    /// Moves the log into the index, so that a start finds little to replay, and marks past hours as settled.
     pub(crate) fn idle(&mut self) {
         if !std::mem::take(&mut self.has_written) {
             return;
         }
         self.close_hours(|hour| hour < current_hour());
-        if let Err(error) = self.optimize().and_then(|()| self.checkpoint("PRAGMA wal_checkpoint(PASSIVE)")) {
+        if let Err(error) = self.checkpoint("PRAGMA wal_checkpoint(PASSIVE)") {
             tracing::warn!(error = &error as &dyn std::error::Error, "the index could not be tidied");
         }
     }
@@ -78,14 +75,6 @@ impl<'a> Upkeep<'a> {
         Ok(())
     }
 
-    fn optimize(&mut self) -> Result<(), Error> {
-        if self.optimized.is_none_or(|last| last.elapsed() >= OPTIMIZE_EVERY) {
-            self.optimized = Some(Instant::now());
-            self.connection.execute_batch("PRAGMA optimize = 0x10002")?;
-        }
-        Ok(())
-    }
-
     fn checkpoint(&self, pragma: &str) -> Result<(), Error> {
         // A checkpoint that readers keep from finishing goes on where it stopped next time.
         self.connection.query_row(pragma, [], |_| Ok(())).optional()?;
@@ -96,6 +85,3 @@ impl<'a> Upkeep<'a> {
 fn current_hour() -> i64 {
     hour_of(now_microseconds().saturating_mul(1000))
 }
-
-/// Statistics age slowly.
-const OPTIMIZE_EVERY: Duration = Duration::from_secs(3600);

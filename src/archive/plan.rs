@@ -1,5 +1,7 @@
 //! Which key a query starts from. Fixed here, so that plans do not hang on statistics that a young index does not have.
 
+use std::collections::BTreeSet;
+
 use model::QueryRetrieveLevel::{self, Image, Patient, Series, Study};
 use model::query::{Key, Matching};
 use rusqlite::types::Value;
@@ -10,22 +12,31 @@ use crate::attribute::{Attribute, Kind, Terms, find};
 use crate::condition::{Condition, json, literal_prefix, on_column, on_terms};
 use crate::scope::actual_uid;
 
-/// The table that the outermost loop goes through, and by which index.
+/// The table that the outermost loop goes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Start {
-    Patient(Hint),
-    Study(Hint),
-    Series(Hint),
-    Instance(Hint),
+    Patient(Through),
+    Study(Through),
+    Series(Through),
+    Instance(Through),
 }
 
-/// `INDEXED BY …`, or `NOT INDEXED` for the table's own key.
-pub(crate) type Hint = &'static str;
+/// How the outermost loop goes through its table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Through {
+    Index(&'static str),
+    /// In the order of its own key.
+    All,
+    /// By the keys of [`Plan::chosen`].
+    Chosen,
+}
 
 /// The keys of a query as SQL, and where to start.
 pub(crate) struct Plan {
-    pub(crate) conditions: Vec<Condition>,
     pub(crate) start: Start,
+    /// The keys to go through, as JSON.
+    pub(crate) chosen: Option<Value>,
+    pub(crate) conditions: Vec<Condition>,
 }
 
 /// Chooses the start that leaves the fewest rows to look at. `has_cursor`: an upper bound of the date is given by the page.
@@ -35,7 +46,8 @@ pub(crate) fn plan(
     keys: &[Key],
     has_cursor: bool,
 ) -> Result<Plan, Error> {
-    let mut plan = Planning { connection, level, conditions: Vec::new(), best: (u8::MAX, walk(level)) };
+    let best = Offer { rank: u8::MAX, start: walk(level), chosen_by: None };
+    let mut plan = Planning { connection, level, conditions: Vec::new(), best };
     for key in keys {
         let Some(attribute) = find(level, key.tag) else { continue };
         let key = resolved(connection, attribute, &key.matching)?;
@@ -57,7 +69,10 @@ pub(crate) fn plan(
             }
         }
     }
-    Ok(Plan { conditions: plan.conditions, start: plan.best.1 })
+    let Planning { mut conditions, best, .. } = plan;
+    // The loop itself sees to that condition.
+    let chosen = best.chosen_by.and_then(|at| conditions.remove(at).values.pop());
+    Ok(Plan { start: best.start, chosen, conditions })
 }
 
 /// Where the column of an attribute is in a query of a level: the table of studies has what is known of the patient, too.
@@ -84,8 +99,17 @@ struct Planning<'a> {
     connection: &'a Connection,
     level: QueryRetrieveLevel,
     conditions: Vec<Condition>,
-    /// Rank and start, the lowest rank found.
-    best: (u8, Start),
+    best: Offer,
+}
+
+/// A start that a key offers.
+#[derive(Clone, Copy)]
+struct Offer {
+    /// The lower, the fewer rows are left to look at.
+    rank: u8,
+    start: Start,
+    /// The place of the condition whose value has the keys to go through.
+    chosen_by: Option<usize>,
 }
 
 impl Planning<'_> {
@@ -93,8 +117,8 @@ impl Planning<'_> {
         let table = table(attribute, self.level);
         let condition = on_column(attribute, &format!("{table}.{}", attribute.column), matching);
         if let Some((rank, start)) = self.by_index(attribute, matching, table, &condition)? {
-            self.offer(rank, start);
-            if start == Start::Patient(PATIENT_BY_ID) {
+            self.offer(Offer { rank, start, chosen_by: None });
+            if start == Start::Patient(Through::Index("patient_by_id")) {
                 // The index has no patients without Patient ID, and must be told that none is asked for.
                 self.conditions.push(Condition::new("patient.patient_id <> ''", []));
             }
@@ -149,15 +173,17 @@ impl Planning<'_> {
             match self.few_owners(terms, &condition)? {
                 Some(owners) => {
                     let sql = format!("{owner} IN (SELECT value FROM json_each(?))");
+                    let chosen_by = Some(self.conditions.len());
                     self.conditions.push(Condition::new(sql, [json(owners.into_iter())]));
-                    self.offer(
-                        RANK_OF_FEW,
-                        match terms {
-                            Terms::PatientName => Start::Patient(OWN_KEY),
-                            Terms::PerformingPhysician | Terms::Operator => Start::Series(OWN_KEY),
-                            _ => Start::Study(OWN_KEY),
-                        },
-                    );
+                    let start = match terms {
+                        Terms::PatientName => Start::Patient(Through::Chosen),
+                        Terms::PerformingPhysician | Terms::Operator => Start::Series(Through::Chosen),
+                        Terms::PatientNameOfStudy | Terms::ReferringPhysician | Terms::ReadingPhysician => {
+                            Start::Study(Through::Chosen)
+                        }
+                        Terms::Modality | Terms::SopClass => Start::Study(Through::Chosen),
+                    };
+                    self.offer(Offer { rank: RANK_OF_FEW, start, chosen_by });
                 }
                 None => {
                     let sql = format!(
@@ -172,19 +198,19 @@ impl Planning<'_> {
         Ok(())
     }
 
-    /// The owners of the terms that meet a condition; `None` when there are many.
-    fn few_owners(&self, terms: Terms, condition: &Condition) -> Result<Option<Vec<i64>>, Error> {
+    /// The owners of the terms that meet a condition, each once; `None` when there are many terms.
+    fn few_owners(&self, terms: Terms, condition: &Condition) -> Result<Option<BTreeSet<i64>>, Error> {
         let sql = format!("SELECT owner FROM term WHERE kind = ? AND {} LIMIT {}", condition.sql, FEW + 1);
         let values = std::iter::once(Value::from(terms.code())).chain(condition.values.iter().cloned());
         let mut statement = self.connection.prepare_cached(&sql)?;
         let owners: Vec<i64> =
             statement.query_map(params_from_iter(values), |row| row.get(0))?.collect::<Result<_, _>>()?;
-        Ok((owners.len() <= FEW).then_some(owners))
+        Ok((owners.len() <= FEW).then(|| owners.into_iter().collect()))
     }
 
-    fn offer(&mut self, rank: u8, start: Start) {
-        if rank < self.best.0 {
-            self.best = (rank, start);
+    fn offer(&mut self, offer: Offer) {
+        if offer.rank < self.best.rank {
+            self.best = offer;
         }
     }
 }
@@ -192,17 +218,17 @@ impl Planning<'_> {
 /// The start that a key on a column offers, and how much it is worth: the lower, the fewer rows are left.
 fn indexed(column: &str, table: &str) -> Option<(u8, Start)> {
     Some(match (column, table) {
-        ("sop_instance_uid", _) => (0, Start::Instance("INDEXED BY instance_by_uid")),
-        ("series_instance_uid", _) => (1, Start::Series("INDEXED BY series_by_uid")),
-        ("study_instance_uid", _) => (2, Start::Study("INDEXED BY study_by_uid")),
-        ("accession_number", _) => (3, Start::Study("INDEXED BY study_by_accession_number")),
-        ("patient_id", "patient") => (4, Start::Patient(PATIENT_BY_ID)),
-        ("patient_id", _) => (4, Start::Study("INDEXED BY study_by_patient_id")),
-        ("patient_birth_date", "patient") => (6, Start::Patient("INDEXED BY patient_by_birth_date")),
-        ("patient_birth_date", _) => (6, Start::Study("INDEXED BY study_by_birth_date")),
-        ("study_id", _) => (7, Start::Study("INDEXED BY study_by_study_id")),
-        ("study_date", _) => (8, Start::Study(STUDY_BY_DATE)),
-        ("modality", _) => (9, Start::Series("INDEXED BY series_by_modality")),
+        ("sop_instance_uid", _) => (0, Start::Instance(Through::Index("instance_by_uid"))),
+        ("series_instance_uid", _) => (1, Start::Series(Through::Index("series_by_uid"))),
+        ("study_instance_uid", _) => (2, Start::Study(Through::Index("study_by_uid"))),
+        ("accession_number", _) => (3, Start::Study(Through::Index("study_by_accession_number"))),
+        ("patient_id", "patient") => (4, Start::Patient(Through::Index("patient_by_id"))),
+        ("patient_id", _) => (4, Start::Study(Through::Index("study_by_patient_id"))),
+        ("patient_birth_date", "patient") => (6, Start::Patient(Through::Index("patient_by_birth_date"))),
+        ("patient_birth_date", _) => (6, Start::Study(Through::Index("study_by_birth_date"))),
+        ("study_id", _) => (7, Start::Study(Through::Index("study_by_study_id"))),
+        ("study_date", _) => (8, Start::Study(Through::Index("study_by_date"))),
+        ("modality", _) => (9, Start::Series(Through::Index("series_by_modality"))),
         _ => return None,
     })
 }
@@ -210,10 +236,10 @@ fn indexed(column: &str, table: &str) -> Option<(u8, Start)> {
 /// The start of a query without any better: all rows, in the order of the answer.
 fn walk(level: QueryRetrieveLevel) -> Start {
     match level {
-        Patient => Start::Patient(OWN_KEY),
-        Study => Start::Study(STUDY_BY_DATE),
-        Series => Start::Series(OWN_KEY),
-        Image => Start::Instance("INDEXED BY instance_by_series"),
+        Patient => Start::Patient(Through::All),
+        Study => Start::Study(Through::Index("study_by_date")),
+        Series => Start::Series(Through::All),
+        Image => Start::Instance(Through::Index("instance_by_series")),
     }
 }
 
@@ -238,10 +264,6 @@ fn without_end(matching: Matching) -> Matching {
         Matching::Single(_) | Matching::UidList(_) | Matching::Wildcard(_) => matching,
     }
 }
-
-const OWN_KEY: Hint = "NOT INDEXED";
-const STUDY_BY_DATE: Hint = "INDEXED BY study_by_date";
-const PATIENT_BY_ID: Hint = "INDEXED BY patient_by_id";
 
 const RANK_OF_FEW: u8 = 5;
 

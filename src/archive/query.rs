@@ -12,7 +12,7 @@ use crate::Error;
 use crate::attribute::{ATTRIBUTES, Attribute, Kind, find};
 use crate::condition::{Condition, text};
 use crate::page::Cursor;
-use crate::plan::{Start, owner, plan, table};
+use crate::plan::{Start, Through, owner, plan, table};
 
 /// One page of a query as a statement.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub(crate) fn statement(
     let mut conditions = plan.conditions;
     conditions.extend(after.map(|cursor| beyond(level, plan.start, cursor)));
     let mut sql = format!("SELECT {} FROM {}", columns.join(", "), tables(level, plan.start));
-    let mut values = Vec::new();
+    let mut values: Vec<Value> = plan.chosen.into_iter().collect();
     for (at, condition) in conditions.into_iter().enumerate() {
         sql.push_str(if at == 0 { " WHERE " } else { " AND " });
         sql.push_str(&condition.sql);
@@ -132,18 +132,27 @@ fn tables(level: QueryRetrieveLevel, start: Start) -> String {
         " CROSS JOIN series INDEXED BY series_by_study ON series.study_pk = study.study_pk";
     const INSTANCES: &str =
         " CROSS JOIN instance INDEXED BY instance_by_series ON instance.series_pk = series.series_pk";
-    let (table, hint, upper, lower) = match start {
-        Start::Patient(hint) => ("patient", hint, "", [""; 2]),
-        Start::Study(hint) => ("study", hint, "", [SERIES_OF_STUDY, INSTANCES]),
-        Start::Series(hint) => ("series", hint, STUDY, ["", INSTANCES]),
-        Start::Instance(hint) => return format!("instance {hint}{SERIES}{STUDY}"),
+    let (outermost, upper, lower) = match start {
+        Start::Patient(through) => (outermost("patient", through), "", [""; 2]),
+        Start::Study(through) => (outermost("study", through), "", [SERIES_OF_STUDY, INSTANCES]),
+        Start::Series(through) => (outermost("series", through), STUDY, ["", INSTANCES]),
+        Start::Instance(through) => return format!("{}{SERIES}{STUDY}", outermost("instance", through)),
     };
-    let lower = match level {
-        Patient | Study => String::new(),
-        Series => lower[0].to_owned(),
-        Image => lower.concat(),
-    };
-    format!("{table} {hint}{upper}{lower}")
+    match level {
+        Patient | Study => outermost,
+        Series => format!("{outermost}{upper}{}", lower[0]),
+        Image => format!("{outermost}{upper}{}", lower.concat()),
+    }
+}
+
+fn outermost(table: &str, through: Through) -> String {
+    match through {
+        Through::Index(index) => format!("{table} INDEXED BY {index}"),
+        Through::All => format!("{table} NOT INDEXED"),
+        Through::Chosen => {
+            format!("json_each(?) AS chosen CROSS JOIN {table} ON {table}.{table}_pk = chosen.value")
+        }
+    }
 }
 
 fn order(level: QueryRetrieveLevel, start: Start) -> String {

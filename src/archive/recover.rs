@@ -1,7 +1,7 @@
 //! Start-up: files and rows that a crash left without each other.
 //!
 //! Only the folders of the hours that were open are looked at, so a start takes the same time however much is kept. A file without
-//! a row was never acknowledged and is removed. A row without its file is a loss that the disk has to answer for: it is reported,
+//! a row was never acknowledged and is removed; unless the index is an old copy, which cannot know: the file is set aside then. A row without its file is a loss that the disk has to answer for: it is reported,
 //! and goes on being reported until the file is back.
 
 use std::collections::BTreeSet;
@@ -16,21 +16,28 @@ use crate::files::{Files, number_of, numbers_of};
 /// What the start found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Findings {
-    /// Files without a row, removed.
+    /// Files without a row.
     pub(crate) orphans: u64,
     /// Rows whose file is missing or short, as far as they were looked at.
     pub(crate) damaged: u64,
 }
 
 /// Brings files and rows of the open hours into line, and forgets that those hours were open.
-pub(crate) fn recover(connection: &Connection, files: &Files) -> Result<Findings, Error> {
+pub(crate) fn recover(
+    connection: &Connection,
+    files: &Files,
+    is_index_current: bool,
+) -> Result<Findings, Error> {
     let mut findings = Findings::default();
+    if !is_index_current {
+        tracing::error!("the index is an older copy: instances that came after it are not served");
+    }
     let hours: Vec<i64> = connection
         .prepare("SELECT hour FROM open_hour ORDER BY hour")?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     for &hour in &hours {
-        findings.orphans += look_at(connection, files, hour)?;
+        findings.orphans += look_at(connection, files, hour, is_index_current)?;
         connection.execute("DELETE FROM open_hour WHERE hour = ?1", [hour])?;
     }
     findings.damaged = recheck_damaged(connection, files)?;
@@ -47,8 +54,9 @@ pub(crate) fn recover(connection: &Connection, files: &Files) -> Result<Findings
     Ok(findings)
 }
 
-/// Removes the files of an hour that have no row, and notes the rows that have no file. Gives the number of files removed.
-fn look_at(connection: &Connection, files: &Files, hour: i64) -> Result<u64, Error> {
+/// Removes the files of an hour that have no row, or sets them aside, and notes the rows that have no file. Gives the number of such
+/// files.
+fn look_at(connection: &Connection, files: &Files, hour: i64, is_index_current: bool) -> Result<u64, Error> {
     let mut present = files_of(files, hour)?;
     let mut newest = Vec::new();
     let mut statement = connection.prepare_cached(
@@ -71,7 +79,10 @@ fn look_at(connection: &Connection, files: &Files, hour: i64) -> Result<u64, Err
         }
     }
     for &orphan in &present {
-        fs::remove_file(files.path(orphan)).map_err(Error::io("remove a file"))?;
+        match is_index_current {
+            true => fs::remove_file(files.path(orphan)).map_err(Error::io("remove a file"))?,
+            false => files.set_aside(orphan)?,
+        }
     }
     if !present.is_empty() {
         files.sync_folder(hour)?;

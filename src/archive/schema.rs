@@ -51,8 +51,7 @@ const WRITER_PRAGMAS: &str = "
     PRAGMA busy_timeout = 5000;
     PRAGMA foreign_keys = ON;
     PRAGMA wal_autocheckpoint = 4096;
-    PRAGMA journal_size_limit = 67108864;
-    PRAGMA analysis_limit = 400;";
+    PRAGMA journal_size_limit = 67108864;";
 
 const READER_PRAGMAS: &str = "
     PRAGMA cache_size = -4096;

@@ -12,6 +12,8 @@ use crate::{Door, Event};
 
 /// A label: name and value.
 type Label = (&'static str, &'static str);
+/// The labels of an answered HTTP request.
+type RouteAndStatus = ([Label; 1], [(&'static str, u16); 1]);
 /// Histograms of durations by labels.
 type Seconds<const N: usize> = Family<[Label; N], Histogram, fn() -> Histogram>;
 
@@ -26,7 +28,7 @@ pub(crate) struct Metrics {
     associations_rejected: Family<[Label; 1], Counter>,
     query_seconds: Seconds<2>,
     query_rows: Family<[Label; 2], Counter>,
-    http_requests: Family<([Label; 1], [(&'static str, u16); 1]), Counter>,
+    http_requests: Family<RouteAndStatus, Counter>,
     http_request_seconds: Seconds<1>,
     http_response_bytes: Family<[Label; 1], Counter>,
     conflicts: Counter,

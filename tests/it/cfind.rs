@@ -90,7 +90,7 @@ fn an_unsupported_optional_key_is_told_by_the_pending_status() {
         &mut scu,
         STUDY_ROOT,
         "STUDY",
-        &[element(0x10, 0x4000, "LT", ""), element(0x20, 0x0D, "UI", "2.25.1")],
+        &[element(0x20, 0x0D, "UI", "2.25.1"), element(0x38, 0x300, "LO", "")],
     );
     assert_eq!(rows.iter().map(Response::status).collect::<Vec<_>>(), [0xFF01, 0]);
 }

@@ -154,18 +154,19 @@ fn stopping_does_not_wait_for_idle_associations() {
 #[test]
 fn stopping_lets_a_message_end() {
     let mut server = Server::start();
-    let object = Object { pixel_bytes: 200_000, ..Object::new(1, 1, 1) };
+    let object = Object { pixel_bytes: 1 << 20, ..Object::new(1, 1, 1) };
     let data = object.data_set();
-    let (first, rest) = data.split_at(100_000);
+    let (first, rest) = data.split_at(800_000);
     let mut scu = Scu::associate(server.dimse, &[(CT, &[EXPLICIT])]).unwrap();
     let command = scu.command(0x0001, CT, &[(0x0700, &[0, 0]), (0x1000, object.instance.as_bytes())], true);
     scu.send(1, true, &command).unwrap();
-    scu.stream().write_all(&pdata(1, 0, first)).unwrap();
+    for fragment in first.chunks(100_000) {
+        scu.stream().write_all(&pdata(1, 0, fragment)).unwrap();
+    }
     // The server is in the middle of the message when it has made the file.
     eventually("a file", || !files_below(&server.data_dir().join("instances")).is_empty());
     server.signal("TERM");
     eventually("the signal in the log", || server.log().contains("msg=stopping"));
-    std::thread::sleep(Duration::from_millis(200));
     scu.send(1, false, rest).unwrap();
     assert_eq!(scu.receive().unwrap().status(), 0x0000);
     assert_eq!(server.wait().code(), Some(0), "{}", server.log());

@@ -10,9 +10,9 @@ use model::{scan, syntax};
 use crate::harness::{Server, corpus, gantry, run};
 
 /// Files of the manifest that go in and come back.
-const TAKEN: usize = 0;
+const TAKEN: usize = 326;
 /// Files left out, each for a reason that the test prints.
-const LEFT_OUT: usize = 0;
+const LEFT_OUT: usize = 114;
 
 #[test]
 fn every_sound_file_comes_back_bit_exact() {
@@ -46,11 +46,11 @@ fn every_sound_file_comes_back_bit_exact() {
         );
         let answer = server.get_as(&path, "application/dicom; transfer-syntax=*");
         assert_eq!(answer.status, 200, "{}: {}", row.path, String::from_utf8_lossy(&answer.body));
-        let (_, sent) = split(file).unwrap();
+        let (stated, sent) = split(file).unwrap();
         let (syntax, returned) = split(&answer.body).unwrap();
         let padded = [sent, &[0][..sent.len() % 2]].concat();
         assert!(returned == padded, "{}: {} bytes sent, {} back", row.path, sent.len(), returned.len());
-        assert_eq!(syntax, row.transfer_syntax, "{}", row.path);
+        assert_eq!(syntax, stated, "{}", row.path);
     }
 
     let paths: Vec<_> = shared.iter().map(|row| corpus.join(&row.path)).collect();

@@ -57,7 +57,7 @@ fn syncs_file_folder_and_log_before_it_acknowledges() {
             synced.add(Synced::by(line));
         }
         // The response is counted when the call begins.
-        if line.contains("TCP:[") && is_pdata(line) {
+        if line.contains("<socket:") && is_pdata(line) {
             assert_eq!(
                 synced,
                 Synced { file: true, folder: true, log: true },

@@ -52,11 +52,11 @@ fn by_store(server: &Server, file: &[u8]) -> String {
         Split::Part10(meta) => (meta.transfer_syntax.as_str().to_owned(), &file[meta.data_offset..]),
         Split::NeedMore | Split::Bare | Split::Unreadable(_) => (EXPLICIT.to_owned(), file),
     };
-    let (class, instance) = named(&syntax, data);
+    let data = [data, &[0][..data.len() % 2]].concat();
+    let (class, instance) = named(&syntax, &data);
     let mut scu =
         Scu::associate(server.dimse, &[(&class, &[&syntax])]).expect("the context is proposed alone");
     assert!(scu.accepted.contains_key(&1), "{class} in {syntax}");
-    let data = [data, &[0][..data.len() % 2]].concat();
     match scu.store(1, &class, &instance, &data) {
         Ok(response) => {
             scu.release().expect("the association goes on");

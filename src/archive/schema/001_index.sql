@@ -170,7 +170,7 @@ CREATE TABLE odd_uid (
     uid TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Totals over everything, so that an overview need not count rows.
+-- Totals over everything, so that an overview need not count rows; and how often the archive was opened.
 CREATE TABLE total (
     patients INTEGER NOT NULL,
     studies INTEGER NOT NULL,
@@ -178,9 +178,10 @@ CREATE TABLE total (
     instances INTEGER NOT NULL,
     bytes INTEGER NOT NULL,
     conflicts INTEGER NOT NULL,
-    disagreements INTEGER NOT NULL
+    disagreements INTEGER NOT NULL,
+    starts INTEGER NOT NULL
 ) STRICT;
-INSERT INTO total VALUES (0, 0, 0, 0, 0, 0, 0);
+INSERT INTO total VALUES (0, 0, 0, 0, 0, 0, 0, 0);
 
 -- Hours (since 1970 UTC) whose folder may hold files that no row speaks of: written before the first file of the hour, removed
 -- when folder and rows are known to agree.

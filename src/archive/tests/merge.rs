@@ -81,7 +81,9 @@ fn names_that_differ_in_writing_only_agree() {
     run(async {
         home.store_new(&Sample::new(1, 1, 1)).await;
         home.store_new(&Sample::new(1, 1, 2).with(NAME, "DOE^JANE^^")).await;
-        assert_eq!(disagreements(&home), 0);
+    });
+    assert_eq!(disagreements(&home), 0);
+    run(async {
         home.store_new(&Sample::new(1, 1, 3).with(NAME, "Roe^Jane")).await;
     });
     assert_eq!(disagreements(&home), 1);
@@ -208,7 +210,7 @@ fn a_series_uid_in_two_studies_is_two_series() {
 #[test]
 fn values_are_kept_at_a_bounded_length() {
     let home = Home::new();
-    let long = "é".repeat(40_000);
+    let long = "é".repeat(20_000);
     run(async {
         home.store_new(&Sample::new(1, 1, 1).with(PATIENT_ID, &long).with(NAME, &long)).await;
         home.store_new(&Sample::new(1, 1, 2).with(PATIENT_ID, &long).with(NAME, &long)).await;

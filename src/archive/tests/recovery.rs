@@ -114,17 +114,34 @@ fn a_commit_in_doubt_keeps_its_file_and_its_hour_open() {
 }
 
 #[test]
-fn a_lost_index_removes_no_file() {
+fn a_lost_index_is_not_replaced_by_an_empty_one() {
     let home = Home::new();
     run(home.store_new(&Sample::new(1, 1, 1)));
-    let files = home.files();
-    let home = home.reopen_after(|folder| {
-        for name in ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"] {
-            fs::remove_file(folder.join(name)).ok();
-        }
-    });
-    run(home.store_new(&Sample::new(2, 1, 1)));
+    run(home.archive.close()).unwrap();
+    let Home { folder, archive, telemetry: _ } = home;
+    drop(archive);
+    fs::rename(folder.path().join("index.sqlite"), folder.path().join("elsewhere")).unwrap();
+    let error = Archive::open(config(folder.path()), Telemetry::new()).err().unwrap();
+    assert!(matches!(error, Error::IndexMissing));
+    fs::rename(folder.path().join("elsewhere"), folder.path().join("index.sqlite")).unwrap();
+    Archive::open(config(folder.path()), Telemetry::new()).unwrap();
+}
+
+#[test]
+fn what_an_old_copy_of_the_index_does_not_know_is_set_aside() {
+    let home = Home::new();
+    run(home.store_new(&Sample::new(1, 1, 1)));
+    let spool = home.archive.spool().unwrap();
+    run(home.archive.close()).unwrap();
+    std::mem::forget(spool);
+    let index = home.folder.path().join("index.sqlite");
+    let copy = fs::read(&index).unwrap();
     let home = home.reopen();
-    assert!(files.iter().all(|file| file.exists()));
-    assert_eq!(home.files().len(), 2);
+    let second = Sample::new(2, 1, 1);
+    run(home.store_new(&second));
+    run(home.archive.close()).unwrap();
+    let home = home.reopen_after(|_| fs::write(&index, copy).unwrap());
+    assert_eq!(home.files().len(), 1);
+    let aside = files_below(&home.folder.path().join("unindexed"));
+    assert_eq!(aside.iter().map(|file| fs::read(file).unwrap()).collect::<Vec<_>>(), [second.data_set()]);
 }

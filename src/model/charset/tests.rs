@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn decode(terms: &str, bytes: &[u8], vr: Vr) -> String {
@@ -153,5 +155,27 @@ fn decoding_holds_for_pseudorandom_bytes() {
         .take(length)
         .collect();
         fuzz_charset(&bytes);
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_a_single_byte_set_decodes_it_encodes(
+        ir in prop::sample::select(&[6, 13, 100, 101, 109, 110, 126, 127, 138, 144, 148, 166, 203][..]),
+        bytes in prop::collection::vec((0x20u8..=0x7D).prop_union(0xA1..=0xFF), 0..40),
+    ) {
+        let charset = Charset::parse(format!("ISO_IR {ir}").as_bytes());
+        let text = charset.decode(&bytes, Vr::LO);
+        if !text.contains(char::REPLACEMENT_CHARACTER) && !bytes.contains(&b'\\') {
+            prop_assert_eq!(charset.encode(&text), Some(bytes));
+        }
+    }
+
+    #[test]
+    fn decoding_takes_anything(terms in "[ -~]{0,24}", bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+        let charset = Charset::parse(terms.as_bytes());
+        for vr in [Vr::PN, Vr::LO, Vr::LT] {
+            prop_assert!(charset.decode(&bytes, vr).chars().count() <= bytes.len());
+        }
     }
 }

@@ -34,9 +34,10 @@ fn scan_in_chunks(form: Form, mut data_set: &[u8], chunk: usize) -> Result<Heade
     let mut scanner = Scanner::new(form);
     while !data_set.is_empty() {
         let skippable = usize::try_from(scanner.skippable()).unwrap_or(usize::MAX).min(data_set.len());
-        if skippable >= chunk {
-            scanner.skip(skippable as u64);
-            data_set = data_set.get(skippable..).unwrap_or_default();
+        let skipped = if skippable >= chunk { skippable } else { 0 };
+        scanner.skip(skipped as u64);
+        if skipped > 0 {
+            data_set = data_set.get(skipped..).unwrap_or_default();
             continue;
         }
         let (fed, rest) = data_set.split_at_checked(chunk).unwrap_or((data_set, &[]));

@@ -69,7 +69,11 @@ impl Walk {
     }
 
     pub(super) fn skip(&mut self, bytes: u64) {
-        self.advance(bytes.min(self.skippable()));
+        let bytes = bytes.min(self.skippable());
+        // Else the head of an element may have begun.
+        if bytes > 0 {
+            self.advance(bytes);
+        }
     }
 
     pub(super) fn finish(self) -> Result<Header, ScanError> {

@@ -32,7 +32,7 @@ fn the_json_of_every_file_keeps_to_the_standard() {
 #[test]
 fn the_bytes_of_every_file_are_text_of_some_kind() {
     for (file, selector) in files().iter().zip((0..=u8::MAX).cycle()) {
-        let sample = &file[..file.len().min(8 << 10)];
+        let sample = &file[..file.len().min(2 << 10)];
         for further in 0..12 {
             fuzz_charset(&[&[selector.wrapping_add(further)], sample].concat());
         }
@@ -42,7 +42,7 @@ fn the_bytes_of_every_file_are_text_of_some_kind() {
 #[test]
 fn every_file_travels_as_a_part() {
     for (file, selector) in files().iter().zip((0..=u8::MAX).rev().cycle()) {
-        let sample = &file[..file.len().min(64 << 10)];
+        let sample = &file[..file.len().min(16 << 10)];
         let boundary: &[u8] = if selector % 2 == 0 { b"b" } else { b"--a b" };
         let head = [b"--", boundary, b"\r\nContent-Type: application/dicom\r\n\r\n"].concat();
         fuzz_multipart(

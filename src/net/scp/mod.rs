@@ -74,7 +74,7 @@ impl Scp<'_> {
     /// [`End`] when the association is over.
     pub(crate) async fn answer(&mut self, drive: &mut Drive, message: Message) -> Result<(), End> {
         let Message { context_id, command, has_data_set } = message;
-        tracing::debug!(context_id, message = command.name(), has_data_set, "received");
+        tracing::debug!(context_id, command = command.name(), has_data_set, "received");
         let Some(context) = drive.association().context(context_id).cloned() else {
             return Err(End::OutOfTurn("presentation context"));
         };

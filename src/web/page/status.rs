@@ -61,8 +61,8 @@ impl View<'_> {
         match &self.overview {
             Some(overview) => {
                 self.cards(&mut html, overview);
-                self.conflicts(&mut html, overview);
                 self.studies(&mut html, overview);
+                self.conflicts(&mut html, overview);
             }
             None => {
                 html.raw("<p class=alarm role=alert>The index cannot be read. The log has the cause.</p>");
@@ -74,7 +74,11 @@ impl View<'_> {
     }
 
     fn banner(&self, html: &mut Html) {
-        html.raw("<header><div class=name><h1>").text(&self.product.ae_title).raw("</h1><span>Gantry ");
+        html.raw("<header><div class=name>")
+            .raw(MARK)
+            .raw("<h1>")
+            .text(&self.product.ae_title)
+            .raw("</h1><span>Gantry ");
         html.text(self.product.version).raw("</span></div>");
         match &self.ready {
             Ok(()) => html.raw("<p class='state good'>Ready</p>"),
@@ -96,6 +100,7 @@ impl View<'_> {
             html.raw("<div><dt>").text(name).raw("</dt><dd>").text(Count(count)).raw("</dd></div>");
         }
         html.raw("</dl></div>");
+        Self::conflict_count(html, overview);
         self.disk(html, overview);
         html.raw("</section>");
     }
@@ -139,28 +144,37 @@ impl View<'_> {
         html.text(Bytes(self.product.min_free_bytes)).raw(" free</p></div>");
     }
 
-    fn conflicts(&self, html: &mut Html, overview: &Overview) {
-        html.raw("<section><h2>Conflicts <span class=badge>")
-            .text(Count(overview.conflicts))
-            .raw("</span></h2>");
-        if overview.latest_conflicts.is_empty() {
-            html.raw("<p class=note>No instance has come again with other content.</p>");
+    fn conflict_count(html: &mut Html, overview: &Overview) {
+        let is_clean = overview.conflicts == 0;
+        html.raw(if is_clean { "<div class=card>" } else { "<div class='card attention'>" });
+        html.raw("<h2>Conflicts</h2><p class=figure><b>").text(Count(overview.conflicts)).raw("</b></p>");
+        html.raw(if is_clean {
+            "<p class=note>No instance has come again with other content.</p>"
         } else {
-            html.raw("<p class=note>Instances that came again with other content. The first version is served; the others are kept.</p>");
-            html.raw("<div class=scroll><table><thead><tr><th>Received<th class=n>Version<th>SOP Instance UID<th>Study Instance UID<tbody>");
-            for conflict in &overview.latest_conflicts {
-                self.when(html, conflict.received);
-                html.raw("<td class=n>").text(conflict.version);
-                html.raw("<td><code>").text(&conflict.sop_instance).raw("</code>");
-                html.raw("<td><code>").text(&conflict.study).raw("</code>");
-            }
-            html.raw("</table></div>");
-        }
+            "<p class=note>Instances that came again with <a href=#conflicts>other content</a></p>"
+        });
         if overview.disagreements > 0 {
             html.raw("<p class=note>").text(Count(overview.disagreements));
-            html.raw(" instances say something else about their patient, study or series than those before them.</p>");
+            html.raw(" instances disagree with earlier ones on their patient, study or series</p>");
         }
-        html.raw("</section>");
+        html.raw("</div>");
+    }
+
+    fn conflicts(&self, html: &mut Html, overview: &Overview) {
+        if overview.latest_conflicts.is_empty() {
+            return;
+        }
+        html.raw("<section id=conflicts><h2>Latest conflicts</h2>");
+        html.raw("<p class=note>The first version of an instance is served; the others are kept.</p>");
+        html.raw("<div class=scroll><table><thead><tr><th>Received<th class=n>Version");
+        html.raw("<th>SOP Instance UID and its Study Instance UID<tbody>");
+        for conflict in &overview.latest_conflicts {
+            self.when(html, conflict.received);
+            html.raw("<td class=n>").text(conflict.version);
+            html.raw("<td><code>").text(&conflict.sop_instance).raw("</code><br><code class=soft>");
+            html.text(&conflict.study).raw("</code>");
+        }
+        html.raw("</table></div></section>");
     }
 
     fn studies(&self, html: &mut Html, overview: &Overview) {
@@ -208,5 +222,10 @@ const HEAD: &str = concat!(
     "<link rel=icon href=\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E",
     "%3Cpath d='M2 15V5a6 4 0 0 1 12 0v10h-3V6a3 2 0 0 0-6 0v9z' fill='%230d9488'/%3E%3C/svg%3E\">",
     "<title>Gantry "
+);
+/// The arch of the icon, drawn in the colour of the page.
+const MARK: &str = concat!(
+    "<svg class=mark viewBox='0 0 16 16' aria-hidden=true>",
+    "<path d='M2 15V5a6 4 0 0 1 12 0v10h-3V6a3 2 0 0 0-6 0v9z'/></svg>"
 );
 const STYLE: &str = include_str!("style.css");

@@ -60,7 +60,7 @@ async fn the_page_shows_studies_and_conflicts_but_no_patients() {
     assert!(page.header("content-type").starts_with("text/html"));
     assert!(page.header("content-security-policy").contains("default-src 'none'"));
     assert!(text.contains("GANTRY") && text.contains("Ready") && text.contains("127.0.0.1:11112"));
-    assert!(text.contains("2.1.1.1") && text.contains("came again with other content"));
+    assert!(text.contains("2.1.1.1") && text.contains("Latest conflicts"));
     assert!(!text.contains("Secret") && !text.contains("<script"), "{text}");
 }
 
