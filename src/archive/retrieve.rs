@@ -24,7 +24,7 @@ pub(crate) fn instances(
         let mut rows = statement.query(params![part.series_pk, part.after, part.only])?;
         while let Some(row) = rows.next()? {
             if page.is_full() {
-                return Ok(page.to_be_continued());
+                return Ok(page.into_continued());
             }
             let ids = InstanceIds {
                 study: study.clone(),
@@ -35,7 +35,7 @@ pub(crate) fn instances(
             page.push(stored_instance(row, files, ids)?, 0, (part.series_pk, row.get(0)?));
         }
     }
-    Ok(page.complete())
+    Ok(page.into_complete())
 }
 
 /// The DICOM JSON of the instances of a scope, in the same order.
@@ -52,7 +52,7 @@ pub(crate) fn metadata(
         let mut rows = statement.query(params![part.series_pk, part.after, part.only])?;
         while let Some(row) = rows.next()? {
             if page.is_full() {
-                return Ok(page.to_be_continued());
+                return Ok(page.into_continued());
             }
             let packed = row.get_ref(2)?.as_blob().map_err(|_| Error::Damaged)?;
             let json = unpacker.unpack(packed, row.get(1)?)?;
@@ -60,7 +60,7 @@ pub(crate) fn metadata(
             page.push(json, bytes, (part.series_pk, row.get(0)?));
         }
     }
-    Ok(page.complete())
+    Ok(page.into_complete())
 }
 
 /// Unpacks the JSON of the instances of a series.
@@ -134,11 +134,11 @@ impl<T> Filling<T> {
         self.last = keys;
     }
 
-    fn complete(self) -> Page<T> {
+    fn into_complete(self) -> Page<T> {
         Page { rows: self.rows, next: None }
     }
 
-    fn to_be_continued(self) -> Page<T> {
+    fn into_continued(self) -> Page<T> {
         let (outer, inner) = self.last;
         Page { rows: self.rows, next: Some(Cursor { date: String::new(), outer, inner, taken: 0 }) }
     }

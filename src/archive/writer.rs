@@ -40,7 +40,7 @@ pub(crate) struct Reply {
 }
 
 enum Command {
-    Commit(Job, OwnedSemaphorePermit),
+    Commit(Box<Job>, OwnedSemaphorePermit),
     OpenHour(i64, SyncSender<Result<(), Error>>),
     Probe(oneshot::Sender<Result<(), Error>>, OwnedSemaphorePermit),
     Close(oneshot::Sender<Result<(), Error>>, OwnedSemaphorePermit),
@@ -65,7 +65,7 @@ impl Writer {
     pub(crate) async fn commit(&self, instance: Prepared) -> Result<Committed, Error> {
         let (reply, answer) = oneshot::channel();
         let permit = self.permit().await?;
-        self.send(Command::Commit(Job { instance, reply }, permit))?;
+        self.send(Command::Commit(Box::new(Job { instance, reply }), permit))?;
         let Reply { outcome, unwanted } = answer.await.map_err(|_| Error::Closed)?;
         if let Some(file) = unwanted {
             // It fails only when the runtime shuts down; the file is removed then, too.
@@ -133,7 +133,7 @@ fn run(connection: &Connection, shared: &Shared, commands: &Receiver<Command>) {
                 Command::Commit(job, permit) => {
                     upkeep.has_written();
                     let jobs;
-                    (jobs, next) = drain(job, permit, commands);
+                    (jobs, next) = drain(*job, permit, commands);
                     batcher.commit(jobs);
                 }
                 Command::OpenHour(hour, reply) => {
@@ -160,7 +160,7 @@ fn drain(
     while jobs.len() < limits::COMMIT_BATCH {
         match commands.try_recv() {
             // Its place in the queue is free again.
-            Ok(Command::Commit(job, _permit)) => jobs.push(job),
+            Ok(Command::Commit(job, _permit)) => jobs.push(*job),
             Ok(other) => return (jobs, Some(other)),
             Err(_) => break,
         }

@@ -43,7 +43,7 @@ fn every_level_answers_in_both_roots() {
             .unwrap();
     let study = element(0x20, 0x0D, "UI", "2.25.1");
     let series = element(0x20, 0x0E, "UI", "2.25.1.1");
-    let rows = find(&mut scu, STUDY_ROOT, "SERIES", &[study.clone()]);
+    let rows = find(&mut scu, STUDY_ROOT, "SERIES", std::slice::from_ref(&study));
     assert_eq!(rows.len() - 1, 2);
     let rows = find(
         &mut scu,

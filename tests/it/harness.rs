@@ -54,20 +54,16 @@ impl Server {
 
     /// Starts with more keys at the top, in `[dimse]` and in `[web]`; tables may follow the last.
     pub(crate) fn with(top: &str, dimse: &str, web: &str) -> Self {
-        Self::in_folder(TempDir::new().unwrap(), top, dimse, web)
+        Self::build(0, [top, dimse, web])
     }
 
     /// Starts with so many bytes to be left free.
     pub(crate) fn with_free_bytes(bytes: u64) -> Self {
-        Self::build(TempDir::new().unwrap(), bytes, ["", "", ""])
+        Self::build(bytes, ["", "", ""])
     }
 
-    /// Starts over a folder that may hold the data of an earlier run.
-    pub(crate) fn in_folder(dir: TempDir, top: &str, dimse: &str, web: &str) -> Self {
-        Self::build(dir, 0, [top, dimse, web])
-    }
-
-    fn build(dir: TempDir, free_bytes: u64, [top, dimse, web]: [&str; 3]) -> Self {
+    fn build(free_bytes: u64, [top, dimse, web]: [&str; 3]) -> Self {
+        let dir = TempDir::new().unwrap();
         let [dimse_at, web_at] = free_ports();
         let config = format!(
             "data_dir = \"data\"\n{top}\n[storage]\nmin_free_bytes = {free_bytes}\n[dimse]\nlisten = \"{dimse_at}\"\n{dimse}\n[web]\nlisten = \"{web_at}\"\n{web}\n"
@@ -76,12 +72,6 @@ impl Server {
         let mut server = Self { child: spawn(dir.path()), dir, dimse: dimse_at, web: web_at };
         server.wait_until_ready();
         server
-    }
-
-    /// Kills without warning and starts again on the same data.
-    pub(crate) fn kill_and_restart(&mut self) {
-        self.kill();
-        self.start_again();
     }
 
     /// Starts again after [`Server::kill`] or [`Server::terminate`].
@@ -119,12 +109,6 @@ impl Server {
 
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.dir.path().join("data")
-    }
-
-    /// The folder of the configuration file, kept after the server is killed.
-    pub(crate) fn into_folder(mut self) -> TempDir {
-        self.kill();
-        std::mem::replace(&mut self.dir, TempDir::new().unwrap())
     }
 
     /// What the server wrote to its log so far.

@@ -1,7 +1,6 @@
 //! Tests of the whole server, from outside: the real binary, real sockets, real files.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::print_stderr, reason = "whoever reads the output of a failed test wants to know")]
-#![expect(clippy::print_stdout, reason = "counts that a reader of the run wants")]
 
 mod cfind;
 mod charsets;

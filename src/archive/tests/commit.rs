@@ -137,7 +137,9 @@ fn one_transaction_may_hold_an_instance_its_duplicate_and_its_conflict() {
     });
     assert_eq!(home.files().len(), 5);
     assert_eq!(home.count("SELECT number_of_instances FROM study WHERE study_instance_uid = '2.25.1'"), 2);
-    assert!(home.telemetry.render().contains("gantry_commit_batch_instances_count 3\n"));
+    // One for the study that opens the hour, then one or two with the one that is held up.
+    let transactions = |count| home.telemetry.render().contains(&format!("gantry_commit_batch_instances_count {count}\n"));
+    assert!(transactions(2) || transactions(3));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod commit;
 mod find;
 mod merge;
+mod measure;
 mod paging;
 mod plans;
 mod recovery;

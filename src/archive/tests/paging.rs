@@ -18,7 +18,7 @@ async fn stored(studies: u32) -> Home {
 }
 
 fn dated(study: u32) -> Sample {
-    let date = if study % 5 == 0 { String::new() } else { format!("2020010{}", study % 5) };
+    let date = if study.is_multiple_of(5) { String::new() } else { format!("2020010{}", study % 5) };
     Sample::new(study, 1, 1).with(DATE, &date).with(PATIENT_ID, &format!("P{study}"))
 }
 

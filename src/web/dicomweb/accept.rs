@@ -1,3 +1,5 @@
+#![deny(clippy::indexing_slicing, clippy::string_slice, clippy::cast_possible_truncation)]
+
 use axum::extract::FromRequestParts;
 use http::header;
 use http::request::Parts;

@@ -1,3 +1,5 @@
+#![deny(clippy::indexing_slicing, clippy::string_slice, clippy::cast_possible_truncation)]
+
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;

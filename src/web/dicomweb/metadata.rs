@@ -6,11 +6,11 @@ use bytes::Bytes;
 use http::header;
 use memchr::memmem;
 use model::Scope;
-use pipeline::{Error, Page, Pipeline};
+use pipeline::{Error, Pipeline};
 
 use super::accept::Accept;
 use super::paths;
-use super::stream::{self, Pieces};
+use super::stream::{self, Pieces, Rest};
 use super::target::Target;
 use crate::app::App;
 use crate::problem::Problem;
@@ -31,7 +31,7 @@ async fn metadata(State(app): State<App>, target: Target, accept: Accept) -> Res
         pipeline: app.pipeline.clone(),
         base: app.urls().base().to_owned(),
         scope,
-        page: Some(page),
+        rest: Rest::Page(page),
         is_first: true,
     };
     Ok(([(header::CONTENT_TYPE, media_type)], stream::body(objects)).into_response())
@@ -43,22 +43,22 @@ struct Objects {
     /// What is put before relative URLs.
     base: String,
     scope: Scope,
-    page: Option<Page<Vec<u8>>>,
+    rest: Rest<Vec<u8>>,
     is_first: bool,
 }
 
 impl Pieces for Objects {
     async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        let Some(page) = self.page.take() else { return Ok(None) };
+        let fetch = |after| self.pipeline.metadata(&self.scope, Some(after));
+        let Some(page) = self.rest.take_page(fetch).await? else { return Ok(None) };
         let mut out = Vec::with_capacity(page.rows.iter().map(|row| row.len() + 1).sum::<usize>() + 2);
         for object in page.rows {
             out.push(if self.is_first { b'[' } else { b',' });
             self.is_first = false;
             with_absolute_urls(&object, &self.base, &mut out);
         }
-        match page.next {
-            Some(next) => self.page = Some(self.pipeline.metadata(&self.scope, Some(next)).await?),
-            None => out.push(b']'),
+        if page.is_last {
+            out.push(b']');
         }
         Ok(Some(out.into()))
     }

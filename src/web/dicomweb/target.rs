@@ -1,3 +1,5 @@
+#![deny(clippy::indexing_slicing, clippy::string_slice, clippy::cast_possible_truncation)]
+
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
 use model::{Kind, Scope, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid, Uid};

@@ -110,7 +110,7 @@ impl View<'_> {
         self.listener(html, "dimse", "DICOM");
         html.raw("<code>").text(&self.product.ae_title).raw("@").text(self.product.dimse).raw("</code></li>");
         self.listener(html, "web", "DICOMweb");
-        html.raw("<code>").text(&self.web).raw("/dicom-web</code></li>");
+        html.raw("<code>").text(&self.web).raw("<wbr><span class=whole>/dicom-web</span></code></li>");
         html.raw("</ul><p class=note>Up for ").text(Span(self.uptime)).raw("</p></div>");
     }
 

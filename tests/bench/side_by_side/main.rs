@@ -18,6 +18,7 @@ mod peers;
 mod process;
 mod report;
 mod sections;
+mod summary;
 #[path = "../synthetic.rs"]
 #[expect(dead_code, reason = "the other bench program uses the rest")]
 mod synthetic;
@@ -38,7 +39,7 @@ fn main() -> Result<()> {
     Place::Memory.sweep()?;
     Place::Disk.sweep()?;
     let bench = Bench::new(Options::parse(env::args().skip(1))?);
-    let mut report = Report::new(Machine::look(&bench.peers())?);
+    let mut report = Report::new(Machine::look(&bench.peers())?, &bench.options);
     for name in &bench.options.sections {
         eprintln!("{name} …");
         match sections::run(name, &bench) {

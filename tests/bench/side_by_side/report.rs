@@ -8,6 +8,8 @@ use anyhow::Result;
 
 use crate::figures::{COLUMNS, Column, Figures, column, median};
 use crate::machine::Machine;
+use crate::options::Options;
+use crate::summary;
 use crate::targets::TARGETS;
 
 /// The name under which Gantry's rows stand.
@@ -16,6 +18,8 @@ pub(crate) const GANTRY: &str = "Gantry";
 /// Everything measured in one run.
 pub(crate) struct Report {
     machine: Machine,
+    /// A quick run measures smaller amounts, about which the targets say nothing.
+    is_quick: bool,
     sections: Vec<Section>,
 }
 
@@ -38,12 +42,16 @@ struct Row {
 }
 
 impl Report {
-    pub(crate) fn new(machine: Machine) -> Self {
-        Self { machine, sections: Vec::new() }
+    pub(crate) fn new(machine: Machine, options: &Options) -> Self {
+        Self { machine, is_quick: options.is_quick, sections: Vec::new() }
     }
 
     pub(crate) fn push(&mut self, section: Section) {
         self.sections.push(section);
+    }
+
+    pub(crate) fn sections(&self) -> &[Section] {
+        &self.sections
     }
 
     /// The section of that title.
@@ -61,15 +69,20 @@ impl Report {
 
     pub(crate) fn markdown(&self) -> String {
         let mut out = self.machine.markdown();
+        if self.is_quick {
+            out.push_str("A quick run: one round, small amounts.\n");
+        }
         out.push_str(
             "\nMedian of the rounds; in brackets the lowest and highest round of what is compared. Servers take turns within \
-             each round.\nThe last column says how many times as fast (or as small) Gantry is as the row's server: the median \
-             of the rounds' ratios.\n",
+             each round.\n`2×` says that Gantry is twice as fast (or half as large) as that server: the median of the rounds' ratios.\n",
         );
+        summary::write(self, &mut out);
+        if !self.is_quick {
+            self.targets(&mut out);
+        }
         for section in &self.sections {
             section.markdown(&mut out);
         }
-        self.targets(&mut out);
         out
     }
 
@@ -102,6 +115,26 @@ impl Section {
                 self.rows.push(row);
             }
         }
+    }
+
+    pub(crate) fn title(&self) -> &'static str {
+        self.title
+    }
+
+    /// Title of the column by which servers are compared.
+    pub(crate) fn compared(&self) -> &'static str {
+        self.compared
+    }
+
+    /// The cases, each once, in the order in which they were first measured.
+    pub(crate) fn cases(&self) -> Vec<&str> {
+        let mut cases: Vec<&str> = Vec::new();
+        for row in &self.rows {
+            if !cases.contains(&row.case.as_str()) {
+                cases.push(&row.case);
+            }
+        }
+        cases
     }
 
     pub(crate) fn note(&mut self, note: String) {
@@ -147,12 +180,7 @@ impl Section {
             push_line(out, &titles);
             push_all(out, format_args!("|---|---|{}\n", "---:|".repeat(titles.len() - 2)));
         }
-        let mut cases: Vec<&str> = Vec::new();
-        for row in &self.rows {
-            if !cases.contains(&row.case.as_str()) {
-                cases.push(&row.case);
-            }
-        }
+        let cases = self.cases();
         for row in cases.iter().flat_map(|case| self.rows.iter().filter(move |row| row.case == *case)) {
             let mut cells = vec![row.case.clone(), row.server.clone()];
             cells.extend(used.iter().map(|column| self.cell(row, column)));
@@ -184,7 +212,7 @@ impl Row {
 }
 
 /// Three significant digits.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let digits = match value.abs() {
         100.0.. => 0,
         10.0.. => 1,
@@ -194,7 +222,7 @@ fn number(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
-fn push_line(out: &mut String, cells: &[String]) {
+pub(crate) fn push_line(out: &mut String, cells: &[String]) {
     push_all(out, format_args!("| {} |\n", cells.join(" | ")));
 }
 

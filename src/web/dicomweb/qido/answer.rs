@@ -5,13 +5,13 @@ use bytes::Bytes;
 use http::{HeaderValue, header};
 use model::QueryRetrieveLevel;
 use model::query::Query;
-use pipeline::{Error, Page, Pipeline, Row};
+use pipeline::{Error, Pipeline, Row};
 use telemetry::{Door, Event, Telemetry};
 
 use super::params::Search;
 use super::row;
 use crate::app::App;
-use crate::dicomweb::stream::{self, Pieces};
+use crate::dicomweb::stream::{self, Pieces, Rest};
 use crate::dicomweb::urls::Urls;
 use crate::problem::Problem;
 
@@ -34,7 +34,7 @@ pub(super) async fn answer(
         pipeline: app.pipeline.clone(),
         urls: app.urls(),
         query,
-        page: Some(page),
+        rest: Rest::Page(page),
         is_first: true,
         tally: Tally { telemetry: app.telemetry.clone(), started, level, rows: 0 },
     };
@@ -53,14 +53,15 @@ struct Rows {
     pipeline: Pipeline,
     urls: Urls,
     query: Query,
-    page: Option<Page<Row>>,
+    rest: Rest<Row>,
     is_first: bool,
     tally: Tally,
 }
 
 impl Pieces for Rows {
     async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        let Some(page) = self.page.take() else { return Ok(None) };
+        let fetch = |after| self.pipeline.find(&self.query, Some(after));
+        let Some(page) = self.rest.take_page(fetch).await? else { return Ok(None) };
         let mut out = Vec::new();
         if std::mem::take(&mut self.is_first) {
             out.push(b'[');
@@ -72,9 +73,8 @@ impl Pieces for Rows {
             self.tally.rows += 1;
             row::write(row, &self.query.include, &self.urls, &mut out);
         }
-        match page.next {
-            Some(next) => self.page = Some(self.pipeline.find(&self.query, Some(next)).await?),
-            None => out.push(b']'),
+        if page.is_last {
+            out.push(b']');
         }
         Ok(Some(out.into()))
     }

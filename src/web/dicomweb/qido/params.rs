@@ -1,3 +1,5 @@
+#![deny(clippy::indexing_slicing, clippy::string_slice, clippy::cast_possible_truncation)]
+
 use std::borrow::Cow;
 
 use model::query::{self, Include, Key, Matching, Query};

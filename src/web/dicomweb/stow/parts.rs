@@ -1,3 +1,5 @@
+#![deny(clippy::indexing_slicing, clippy::string_slice, clippy::cast_possible_truncation)]
+
 use axum::body::Body;
 use bytes::{Buf, Bytes};
 use http_body_util::BodyExt;

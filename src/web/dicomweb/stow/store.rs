@@ -1,3 +1,5 @@
+#![deny(clippy::indexing_slicing, clippy::string_slice, clippy::cast_possible_truncation)]
+
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -16,7 +18,7 @@ use crate::dicomweb::accept::Accept;
 use crate::dicomweb::paths;
 use crate::dicomweb::target::Target;
 use crate::listener::PeerAddress;
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 
 /// Storing instances, of any study or of one (PS3.18 §10.5.1).
 pub(crate) fn routes() -> Router<App> {
@@ -77,7 +79,8 @@ async fn receive(app: &App, mut parts: Parts, source: Source) -> Result<Outcome,
         };
         let result = app.pipeline.ingest(received, &mut parts).await;
         if let Err(refused) = &result {
-            tracing::warn!(error = %crate::problem::chain(&refused.error), "an instance was not stored");
+            let sop_instance = refused.sop_instance.as_ref().map(|uid| uid.as_str());
+            tracing::warn!(sop_instance, error = %problem::chain(&refused.error), "an instance was not stored");
         }
         outcome.add(result);
     }
@@ -99,7 +102,8 @@ fn boundary(headers: &HeaderMap) -> Result<String, Problem> {
     let media = MediaType::parse(text).ok_or_else(|| Problem::bad_request("Content-Type is malformed"))?;
     // RFC 2387 §3.1 wants the parameter; the parts say the same.
     let type_fits = media.parameter("type").is_none_or(|inner| inner.eq_ignore_ascii_case(DICOM));
-    if media.essence() != "multipart/related" || !type_fits {
+    let is_encoded = headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
+    if media.essence() != "multipart/related" || !type_fits || is_encoded {
         return Err(unsupported());
     }
     multipart::boundary(text).ok_or_else(|| Problem::bad_request("Content-Type has no usable boundary"))
@@ -132,6 +136,16 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(content_type).unwrap());
         boundary(&headers).map_err(|problem| problem.status())
+    }
+
+    #[test]
+    fn takes_no_content_codings() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("multipart/related; boundary=a"));
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("identity"));
+        assert!(boundary(&headers).is_ok());
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        assert_eq!(boundary(&headers).unwrap_err().status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
 
     #[test]

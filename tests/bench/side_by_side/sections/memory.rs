@@ -22,7 +22,7 @@ const TEXT: &str = "On tmpfs. Idle is read one second after the start. Growth is
 const BOUNDARY: &str = "gantry-bench-boundary";
 
 pub(crate) fn run(bench: &Bench) -> Result<Section> {
-    let mut section = Section::new(TITLE, "growth MiB", TEXT);
+    let mut section = Section::new(TITLE, "peak MiB", TEXT);
     let (mut huge, ct) = (Template::huge(), Template::ct());
     for round in bench.rounds() {
         for peer in bench.turns(&[Peer::Gantry, Peer::Orthanc, Peer::StoreScp], round) {
