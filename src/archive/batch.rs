@@ -172,13 +172,13 @@ impl Failed {
     fn of_statement(error: Error) -> Self {
         let code = match &error {
             Error::Index(source) => source.sqlite_error_code(),
-            Error::Damaged => return Self::Instance(error),
             Error::NoSpace
             | Error::Io { .. }
             | Error::OutcomeUnknown(_)
             | Error::InUse
             | Error::IndexMissing
             | Error::NewerSchema { .. }
+            | Error::Damaged
             | Error::Closed => return Self::All(error),
         };
         match code {

@@ -3,6 +3,22 @@
 //! Read [`Archive`] first, then `batch.rs`. The way of an instance: [`Archive::spool`] → bytes → [`Spool::sync`] →
 //! [`Archive::prepare`] → [`Archive::commit`]; when that returns, file, folder and rows are durable. A row makes a file visible, so a
 //! file without a row is as if it had never come. Deliberately absent: deleting, and any way to change what was received.
+//!
+//! ```
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! use archive::{Archive, Config};
+//! use model::{QueryRetrieveLevel, query::{Include, Query}};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let config = Config { data_dir: folder.path().join("data"), min_free_bytes: 0 };
+//! let archive = Archive::open(config, telemetry::Telemetry::new())?;
+//! let level = QueryRetrieveLevel::Study;
+//! let studies = Query { level, keys: vec![], include: Include::default(), limit: None, offset: 0 };
+//! assert!(archive.find(&studies, None).await?.rows.is_empty());
+//! archive.close().await?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
 
 mod archive;
 mod attribute;

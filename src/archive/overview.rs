@@ -3,6 +3,7 @@ use rusqlite::{Connection, Row};
 use time::OffsetDateTime;
 
 use crate::Error;
+use crate::attribute::Terms;
 use crate::scope::stored_uid;
 use crate::space::Space;
 
@@ -88,7 +89,7 @@ pub(crate) fn overview(connection: &Connection, space: Space) -> Result<Overview
         disagreements: total(6),
         damaged_files: count("SELECT count(*) FROM damaged_file")?,
         latest_conflicts: rows(connection, LATEST_CONFLICTS, conflict)?,
-        recent_studies: rows(connection, RECENT_STUDIES, study)?,
+        recent_studies: rows(connection, &recent_studies(), study)?,
         free_bytes: space.free_bytes,
         total_bytes: space.total_bytes,
         index_bytes: count("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")?,
@@ -140,12 +141,17 @@ fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
 
+/// Modalities are terms of the study.
+fn recent_studies() -> String {
+    format!(
+        "SELECT study_instance_uid, study_date,
+            (SELECT group_concat(value, '\\') FROM term WHERE kind = {} AND owner = study_pk),
+            number_of_series, number_of_instances, disagreements, received
+         FROM study ORDER BY study_pk DESC LIMIT 20",
+        Terms::Modality.code()
+    )
+}
+
 const LATEST_CONFLICTS: &str = "
     SELECT conflict.study_instance_uid, sop_instance_uid, version, conflict.received
     FROM conflict JOIN instance USING (instance_pk) ORDER BY conflict_pk DESC LIMIT 20";
-
-const RECENT_STUDIES: &str = "
-    SELECT study_instance_uid, study_date,
-        (SELECT group_concat(value, '\\') FROM term WHERE kind = 5 AND owner = study_pk),
-        number_of_series, number_of_instances, disagreements, received
-    FROM study ORDER BY study_pk DESC LIMIT 20";

@@ -13,22 +13,8 @@ use rusqlite::{Connection, params};
 use crate::Error;
 use crate::files::{Files, number_of, numbers_of};
 
-/// What the start found.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Findings {
-    /// Files without a row.
-    pub(crate) orphans: u64,
-    /// Rows whose file is missing or short, as far as they were looked at.
-    pub(crate) damaged: u64,
-}
-
 /// Brings files and rows of the open hours into line, and forgets that those hours were open.
-pub(crate) fn recover(
-    connection: &Connection,
-    files: &Files,
-    is_index_current: bool,
-) -> Result<Findings, Error> {
-    let mut findings = Findings::default();
+pub(crate) fn recover(connection: &Connection, files: &Files, is_index_current: bool) -> Result<(), Error> {
     if !is_index_current {
         tracing::error!("the index is an older copy: instances that came after it are not served");
     }
@@ -36,27 +22,29 @@ pub(crate) fn recover(
         .prepare("SELECT hour FROM open_hour ORDER BY hour")?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
+    let mut orphans = 0;
     for &hour in &hours {
-        findings.orphans += look_at(connection, files, hour, is_index_current)?;
+        orphans += look_at(connection, files, hour, is_index_current)?;
         connection.execute("DELETE FROM open_hour WHERE hour = ?1", [hour])?;
     }
-    findings.damaged = recheck_damaged(connection, files)?;
     if !hours.is_empty() {
-        tracing::info!(
-            hours = hours.len(),
-            orphans = findings.orphans,
-            "files and index compared after an unclean end"
-        );
+        tracing::info!(hours = hours.len(), orphans, "files and index compared after an unclean end");
     }
-    if findings.damaged > 0 {
-        tracing::error!(files = findings.damaged, "files that the index speaks of are missing or short");
+    let damaged = recheck_damaged(connection, files)?;
+    if damaged > 0 {
+        tracing::error!(files = damaged, "files that the index speaks of are missing or short");
     }
-    Ok(findings)
+    Ok(())
 }
 
 /// Removes the files of an hour that have no row, or sets them aside, and notes the rows that have no file. Gives the number of such
 /// files.
-fn look_at(connection: &Connection, files: &Files, hour: i64, is_index_current: bool) -> Result<u64, Error> {
+fn look_at(
+    connection: &Connection,
+    files: &Files,
+    hour: i64,
+    is_index_current: bool,
+) -> Result<usize, Error> {
     let mut present = files_of(files, hour)?;
     let mut newest = Vec::new();
     let mut statement = connection.prepare_cached(
@@ -87,7 +75,7 @@ fn look_at(connection: &Connection, files: &Files, hour: i64, is_index_current: 
     if !present.is_empty() {
         files.sync_folder(hour)?;
     }
-    Ok(present.len().try_into().unwrap_or(u64::MAX))
+    Ok(present.len())
 }
 
 /// The files of ours in the folder of an hour. What else lies there is none of our business.

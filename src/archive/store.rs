@@ -150,7 +150,10 @@ impl<'a> Store<'a> {
             .query_row([series_pk], |row| row.get(0))
             .optional()?;
         if let Some(packed) = stored {
-            entry.insert(unpack_dictionary(&packed)?);
+            // One that is damaged is no reason to refuse an instance, which does without.
+            if let Ok(dictionary) = unpack_dictionary(&packed) {
+                entry.insert(dictionary);
+            }
             return Ok(());
         }
         self.connection

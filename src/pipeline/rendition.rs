@@ -26,11 +26,25 @@ pub struct Part {
     pub(crate) ranges: Vec<Range<u64>>,
     pub(crate) word_bytes: usize,
     pub(crate) inflate: bool,
+    /// Where the value begins and how long it is, when not in whole bytes.
+    pub(crate) bits: Option<Bits>,
+}
+
+/// Place of a frame of single-bit pixels in the bytes that hold it; the first pixel is the lowest bit (PS3.5 §8.1.1).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bits {
+    /// Bits of the first byte that belong to the frame before.
+    pub(crate) skipped: u32,
+    /// Bits of the frame.
+    pub(crate) length: u64,
 }
 
 impl Part {
     /// Bytes of the part.
     pub fn length(&self) -> u64 {
+        if let Some(bits) = self.bits {
+            return bits.length.div_ceil(8);
+        }
         self.ranges.iter().map(|range| range.end - range.start).sum()
     }
 }
@@ -59,14 +73,14 @@ impl Pipeline {
                     Ok(frames) => Ok(source.encapsulated(frames)),
                     Err(Error::NotAvailable(_)) => {
                         let stored = element.offset..element.offset + length;
-                        Ok(source.octets(vec![vec![stored]], 1))
+                        Ok(source.octets(vec![source.part(vec![stored], 1)]))
                     }
                     Err(error) => Err(error),
                 },
                 Value::Bytes(_) | Value::Bulk => {
                     let length = element.length.ok_or(Error::NotFound)?;
                     let value = element.offset..element.offset + u64::from(length);
-                    Ok(source.octets(vec![vec![value]], source.word_bytes()))
+                    Ok(source.octets(vec![source.part(vec![value], source.word_bytes())]))
                 }
                 Value::Items(_) | Value::Omitted => Err(Error::NotFound),
             }
@@ -131,21 +145,25 @@ impl Pixels<'_> {
 
     fn native(&self, numbers: &[u32]) -> Result<Rendition, Error> {
         let bits = self.frame_bits().ok_or(Error::NotAvailable("the size of a frame is not stated"))?;
-        if bits % 8 != 0 && self.number_of_frames() > 1 {
-            return Err(Error::NotAvailable("frames of this object do not start at whole bytes"));
+        let parts =
+            numbers.iter().map(|number| self.native_frame(*number, bits)).collect::<Result<_, _>>()?;
+        Ok(self.octets(parts))
+    }
+
+    fn native_frame(&self, number: u32, bits: u64) -> Result<Part, Error> {
+        let before = index(number)? as u64;
+        let start = bits.checked_mul(before).filter(|_| before < self.number_of_frames());
+        let end = start.and_then(|start| start.checked_add(bits)).ok_or(Error::NotFound)?;
+        let start = start.ok_or(Error::NotFound)?;
+        if end.div_ceil(8) > u64::from(self.element.length.ok_or(Error::NotFound)?) {
+            return Err(Error::NotFound);
         }
-        let frame_bytes = bits.div_ceil(8);
-        let length = u64::from(self.element.length.ok_or(Error::NotFound)?);
-        let frames = numbers
-            .iter()
-            .map(|number| {
-                let start = frame_bytes.checked_mul(index(*number)? as u64).ok_or(Error::NotFound)?;
-                let end =
-                    start.checked_add(frame_bytes).filter(|end| *end <= length).ok_or(Error::NotFound)?;
-                Ok(vec![self.element.offset + start..self.element.offset + end])
-            })
-            .collect::<Result<_, Error>>()?;
-        Ok(self.octets(frames, self.word_bytes()))
+        let place = self.element.offset + start / 8..self.element.offset + end.div_ceil(8);
+        let skipped = (start % 8) as u32; // below 8
+        Ok(Part {
+            bits: (bits % 8 != 0).then_some(Bits { skipped, length: bits }),
+            ..self.part(vec![place], self.word_bytes())
+        })
     }
 
     /// Bits of a native frame (PS3.3 §C.7.6.3); `None` when the object does not say or says nonsense.
@@ -187,12 +205,12 @@ impl Pixels<'_> {
         syntax::form(self.instance.transfer_syntax.as_str()).deflated
     }
 
-    fn octets(&self, parts: Vec<Vec<Range<u64>>>, word_bytes: usize) -> Rendition {
+    fn octets(&self, parts: Vec<Part>) -> Rendition {
         Rendition {
             media_type: syntax::OCTET_STREAM,
             transfer_syntax: TransferSyntaxUid::lenient(syntax::EXPLICIT_VR_LITTLE_ENDIAN)
                 .expect("the constant is not empty"),
-            parts: self.parts(parts, word_bytes),
+            parts,
         }
     }
 
@@ -200,13 +218,12 @@ impl Pixels<'_> {
         Rendition {
             media_type: syntax::frame_media_type(self.instance.transfer_syntax.as_str()),
             transfer_syntax: self.instance.transfer_syntax.clone(),
-            parts: self.parts(frames, 1),
+            parts: frames.into_iter().map(|ranges| self.part(ranges, 1)).collect(),
         }
     }
 
-    fn parts(&self, parts: Vec<Vec<Range<u64>>>, word_bytes: usize) -> Vec<Part> {
-        let inflate = self.is_deflated();
-        parts.into_iter().map(|ranges| Part { ranges, word_bytes, inflate }).collect()
+    fn part(&self, ranges: Vec<Range<u64>>, word_bytes: usize) -> Part {
+        Part { ranges, word_bytes, inflate: self.is_deflated(), bits: None }
     }
 }
 

@@ -18,6 +18,15 @@ pub struct PartReader {
     length: u64,
     /// Bytes of a word to be reversed, 1 for none: big endian is sent as little endian.
     word_bytes: usize,
+    shift: Option<Shift>,
+}
+
+/// Moves a frame of single-bit pixels to the beginning of its bytes, chunk by chunk.
+struct Shift {
+    skipped: u32,
+    bits_left: u64,
+    /// The byte whose upper bits are still to come out.
+    carry: Option<u8>,
 }
 
 enum Source {
@@ -36,6 +45,7 @@ impl PartReader {
             ranges: VecDeque::from([0..instance.length]),
             length: instance.length,
             word_bytes: 1,
+            shift: None,
         })
     }
 
@@ -54,7 +64,13 @@ impl PartReader {
         .map_err(Error::File)?;
         let base = if inflate { 0 } else { offset };
         let ranges = part.ranges.iter().map(|range| range.start + base..range.end + base).collect();
-        Ok(Self { source: Some(source), ranges, length: part.length(), word_bytes: part.word_bytes })
+        Ok(Self {
+            source: Some(source),
+            ranges,
+            length: part.length(),
+            word_bytes: part.word_bytes,
+            shift: part.bits.map(|bits| Shift { skipped: bits.skipped, bits_left: bits.length, carry: None }),
+        })
     }
 
     /// Bytes that all chunks have together.
@@ -87,7 +103,11 @@ impl PartReader {
         .await;
         let chunk = chunk.map_err(Error::File)?;
         self.source = Some(source);
-        Ok(Some(chunk))
+        let is_last = self.ranges.is_empty();
+        Ok(Some(match &mut self.shift {
+            Some(shift) => shift.apply(&chunk, is_last),
+            None => chunk,
+        }))
     }
 }
 
@@ -114,6 +134,22 @@ impl Source {
     }
 }
 
+impl Shift {
+    fn apply(&mut self, chunk: &[u8], is_last: bool) -> Vec<u8> {
+        let end = is_last.then_some(0);
+        let mut shifted = Vec::with_capacity(chunk.len() + 1);
+        for byte in chunk.iter().copied().chain(end) {
+            if let Some(carry) = self.carry.replace(byte).filter(|_| self.bits_left > 0) {
+                let [low, _] = (u16::from_le_bytes([carry, byte]) >> self.skipped).to_le_bytes();
+                let kept = self.bits_left.min(8) as u32; // at most 8
+                shifted.push(low & (0xFF >> (8 - kept)));
+                self.bits_left -= u64::from(kept);
+            }
+        }
+        shifted
+    }
+}
+
 /// Takes ranges of at most `limit` bytes together off the front.
 fn take_front(ranges: &mut VecDeque<Range<u64>>, limit: u64) -> Vec<Range<u64>> {
     let mut taken = Vec::new();
@@ -136,6 +172,18 @@ fn take_front(ranges: &mut VecDeque<Range<u64>>, limit: u64) -> Vec<Range<u64>> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn frames_of_single_bits_come_out_aligned_whatever_the_chunks() {
+        // Two pixels of the frame before, then twelve ones and a zero of this one, then a one of the next.
+        let packed = [0b1111_1100, 0b1011_1111];
+        let shift = || Shift { skipped: 2, bits_left: 13, carry: None };
+        let expected = vec![0b1111_1111, 0b0_1111];
+        assert_eq!(shift().apply(&packed, true), expected);
+        let mut by_byte = shift();
+        let parts = packed.iter().enumerate().map(|(n, byte)| by_byte.apply(&[*byte], n + 1 == packed.len()));
+        assert_eq!(parts.collect::<Vec<_>>().concat(), expected);
+    }
 
     #[test]
     fn takes_no_more_than_the_limit_and_loses_nothing() {

@@ -56,7 +56,7 @@ impl From<Error> for Problem {
             Fault::Peer | Fault::Policy => tracing::debug!(error = %chain(&error), "request refused"),
         }
         match error {
-            // PS3.18 Table 10.5.3-1
+            // PS3.18 §8.5: the request may succeed later.
             Error::NoSpace => Self::unavailable("not enough disk space", NO_SPACE_RETRY),
             // PS3.18 Table 10.5.3-1: nothing of the request could be stored.
             Error::Part10(_)

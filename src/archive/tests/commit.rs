@@ -1,9 +1,16 @@
 //! New, duplicate, conflict; alone and in one transaction.
 
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tokio::sync::oneshot;
+
 use super::*;
+use crate::batch::{Batcher, Job};
+use crate::files::Files;
+use crate::metadata::Dictionaries;
+use crate::writer::Shared;
 
 /// Commits all in one transaction: the writer is held up until they are queued.
 async fn store_together(home: &Home, samples: &[Sample]) -> Vec<Result<Committed, Error>> {
@@ -138,7 +145,8 @@ fn one_transaction_may_hold_an_instance_its_duplicate_and_its_conflict() {
     assert_eq!(home.files().len(), 5);
     assert_eq!(home.count("SELECT number_of_instances FROM study WHERE study_instance_uid = '2.25.1'"), 2);
     // One for the study that opens the hour, then one or two with the one that is held up.
-    let transactions = |count| home.telemetry.render().contains(&format!("gantry_commit_batch_instances_count {count}\n"));
+    let transactions =
+        |count| home.telemetry.render().contains(&format!("gantry_commit_batch_instances_count {count}\n"));
     assert!(transactions(2) || transactions(3));
 }
 
@@ -178,6 +186,81 @@ fn a_refused_first_instance_leaves_nothing_of_its_series() {
         assert_eq!(home.uids(&query(QueryRetrieveLevel::Study)).await, ["2.25.1"]);
     });
     assert_eq!(home.count("SELECT number_of_series FROM study"), 1);
+}
+
+#[test]
+fn a_commit_in_doubt_is_acknowledged_to_nobody_and_keeps_its_file() {
+    let home = Home::new();
+    // A foreign key that is checked at COMMIT makes that statement fail, as the disk might.
+    home.index()
+        .execute_batch(
+            "CREATE TABLE doubt (it INTEGER REFERENCES instance (instance_pk) DEFERRABLE INITIALLY DEFERRED);
+             CREATE TRIGGER doubt AFTER INSERT ON instance BEGIN INSERT INTO doubt VALUES (-1); END",
+        )
+        .unwrap();
+    let sample = Sample::new(1, 1, 1);
+    run(async {
+        let outcome = home.archive.commit(sample.prepared(&home.archive)).await;
+        assert!(matches!(outcome, Err(Error::OutcomeUnknown(_))));
+        assert_eq!(home.files().len(), 1);
+        assert!(home.uids(&query(QueryRetrieveLevel::Image)).await.is_empty());
+        home.index().execute_batch("DROP TRIGGER doubt").unwrap();
+        home.store_new(&sample).await;
+        home.archive.close().await.unwrap();
+    });
+    assert_eq!(home.files().len(), 2);
+    let home = home.reopen();
+    assert_eq!(home.files().len(), 1);
+    assert_eq!(run(home.archive.instances(&sample.scope(), None)).unwrap().rows[0].path, home.files()[0]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_synced_refuses_its_instances_only() {
+    let home = Home::new();
+    let prepared = Sample::new(1, 1, 1).prepared(&home.archive);
+    let folder = home.files()[0].parent().unwrap().to_owned();
+    std::fs::rename(&folder, folder.with_file_name("elsewhere")).unwrap();
+    run(async {
+        assert!(matches!(home.archive.commit(prepared).await, Err(Error::Io { .. })));
+        std::fs::rename(folder.with_file_name("elsewhere"), &folder).unwrap();
+        assert!(home.uids(&query(QueryRetrieveLevel::Image)).await.is_empty());
+        home.store_new(&Sample::new(1, 1, 2)).await;
+    });
+}
+
+#[test]
+fn a_full_index_refuses_all_and_keeps_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = crate::schema::open_writer(&folder.path().join("index.sqlite")).unwrap();
+    let files = Arc::new(Files::open(folder.path()).unwrap());
+    let dictionaries = Arc::new(Dictionaries::new());
+    let shared =
+        Shared { files: files.clone(), dictionaries: dictionaries.clone(), telemetry: Telemetry::new() };
+    let mut batcher = Batcher::new(&connection, &shared);
+    let mut commit = |instances: std::ops::Range<u32>| -> Vec<Result<Committed, Error>> {
+        let prepare = |n| {
+            let sample = Sample::new(1, 1, n).with(Tag(0x0010, 0x4000), &"x".repeat(4000));
+            sample.prepared_by(files.spool(|_| Ok(())).unwrap(), |received| {
+                Prepared::new(received, &dictionaries)
+            })
+        };
+        let (jobs, answers): (Vec<_>, Vec<_>) = instances
+            .map(|n| {
+                let (reply, answer) = oneshot::channel();
+                (Job { instance: prepare(n), reply }, answer)
+            })
+            .unzip();
+        batcher.commit(jobs);
+        answers.into_iter().map(|answer| answer.blocking_recv().unwrap().outcome).collect()
+    };
+    assert!(commit(1..2).iter().all(|outcome| matches!(outcome, Ok(Committed::New))));
+    let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+    connection.pragma_update(None, "max_page_count", pages).unwrap();
+    assert!(commit(2..100).iter().all(|outcome| matches!(outcome, Err(Error::NoSpace))));
+    assert_eq!(files_below(&folder.path().join("instances")).len(), 1);
+    connection.pragma_update(None, "max_page_count", pages * 100).unwrap();
+    assert!(commit(2..100).iter().all(|outcome| matches!(outcome, Ok(Committed::New))));
+    assert_eq!(files_below(&folder.path().join("instances")).len(), 99);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 mod commit;
 mod find;
-mod merge;
 mod measure;
+mod merge;
 mod paging;
 mod plans;
 mod recovery;
@@ -25,7 +25,7 @@ use sha2::{Digest, Sha256};
 use telemetry::{Door, Telemetry};
 use tempfile::TempDir;
 
-use crate::{Archive, Committed, Config, Cursor, Error, NewInstance, Page, Prepared, Row, Source};
+use crate::{Archive, Committed, Config, Cursor, Error, NewInstance, Page, Prepared, Row, Source, Spool};
 
 pub(super) const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
 
@@ -205,10 +205,17 @@ impl Sample {
 
     /// Writes the file and makes the rows, as the pipeline does.
     pub(super) fn prepared(&self, archive: &Archive) -> Prepared {
+        self.prepared_by(archive.spool().unwrap(), |received| archive.prepare(received))
+    }
+
+    pub(super) fn prepared_by(
+        &self,
+        mut spool: Spool,
+        prepare: impl Fn(NewInstance) -> Prepared,
+    ) -> Prepared {
         let data_set = self.data_set();
-        let mut spool = archive.spool().unwrap();
         spool.append(&data_set).unwrap();
-        archive.prepare(NewInstance {
+        prepare(NewInstance {
             ids: self.ids(),
             transfer_syntax: TransferSyntaxUid::parse(self.transfer_syntax).unwrap(),
             file: spool.sync().unwrap(),

@@ -93,7 +93,7 @@ impl<P: Parts> Pieces for Framed<P> {
     }
 }
 
-/// PS3.18 §8.7.3.5.2: the transfer syntax is a parameter of the media type.
+/// PS3.18 §8.7.9: the transfer syntax is a parameter of the media type.
 fn content_type(part: &Part) -> String {
     match part.transfer_syntax.is_valid() {
         true => format!("{}; transfer-syntax={}", part.media_type, part.transfer_syntax),

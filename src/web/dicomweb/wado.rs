@@ -24,8 +24,8 @@ pub(super) fn routes() -> Router<App> {
         .route(paths::INSTANCE, get(retrieve))
 }
 
-// deviation: PS3.18 §8.7.3: no Accept, `*/*` and `application/dicom` without transfer-syntax give the stored bytes, not Explicit VR
-// Little Endian, because objects are not transcoded yet; every client asked so far reads what it gets.
+// deviation: PS3.18 §8.7.3: no Accept, `*/*` and `application/dicom` without transfer-syntax give the stored bytes instead of Explicit VR
+// Little Endian, because objects are not transcoded yet and refusing them would keep them from every client.
 async fn retrieve(
     State(app): State<App>,
     target: Target,
@@ -48,7 +48,7 @@ async fn retrieve_one(
 ) -> Result<Response, Problem> {
     let syntax = Some(&instance.transfer_syntax);
     let offers = [Offer::single(DICOM, syntax), Offer::multipart(DICOM, syntax)];
-    let offer = accept.choose(&offers).ok_or_else(|| refusal(syntax.map(|uid| uid.as_str())))?;
+    let offer = accept.choose(&offers).ok_or_else(|| refusal(instance))?;
     let urls = app.urls();
     if offer.is_multipart() {
         let page = Page { rows: vec![instance.clone()], next: None };
@@ -95,9 +95,8 @@ async fn every_syntax_is_accepted(
 ) -> Result<(), Problem> {
     loop {
         for instance in &page.rows {
-            let syntax = Some(&instance.transfer_syntax);
-            if accept.choose(&[Offer::multipart(DICOM, syntax)]).is_none() {
-                return Err(refusal(syntax.map(|uid| uid.as_str())));
+            if accept.choose(&[Offer::multipart(DICOM, Some(&instance.transfer_syntax))]).is_none() {
+                return Err(refusal(instance));
             }
         }
         let Some(next) = page.next else { return Ok(()) };
@@ -105,10 +104,10 @@ async fn every_syntax_is_accepted(
     }
 }
 
-fn refusal(transfer_syntax: Option<&str>) -> Problem {
-    let stored = transfer_syntax.unwrap_or_default();
+fn refusal(instance: &StoredInstance) -> Problem {
     Problem::not_acceptable(format!(
-        "objects are sent as application/dicom in the transfer syntax in which they are stored, here {stored}"
+        "objects are sent as application/dicom in the transfer syntax in which they are stored, here {}",
+        instance.transfer_syntax
     ))
 }
 
@@ -123,13 +122,8 @@ async fn part(pipeline: &Pipeline, urls: &Urls, instance: &StoredInstance) -> Re
 
 /// Version 1 of an instance never changes, so its content names it for good.
 fn entity_tag(instance: &StoredInstance) -> String {
-    let mut tag = String::with_capacity(66);
-    tag.push('"');
-    for byte in instance.sha256 {
-        tag.push_str(&format!("{byte:02x}"));
-    }
-    tag.push('"');
-    tag
+    let digits = instance.sha256.iter().map(|byte| format!("{byte:02x}"));
+    format!("\"{}\"", digits.collect::<String>())
 }
 
 /// Whether a value of If-None-Match lists the tag (RFC 9110 §13.1.2).

@@ -81,6 +81,9 @@ impl View<'_> {
             .raw("</h1><span>Gantry ");
         html.text(self.product.version).raw("</span></div>");
         match &self.ready {
+            Ok(()) if self.overview.as_ref().is_some_and(|overview| self.is_full(overview)) => {
+                html.raw("<p class='state bad' role=alert>Disk full: new images are refused</p>")
+            }
             Ok(()) => html.raw("<p class='state good'>Ready</p>"),
             Err(reason) => html.raw("<p class='state bad' role=alert>Not ready: ").text(reason).raw("</p>"),
         };
@@ -122,9 +125,13 @@ impl View<'_> {
         }
     }
 
+    fn is_full(&self, overview: &Overview) -> bool {
+        overview.free_bytes < self.product.min_free_bytes
+    }
+
     fn disk(&self, html: &mut Html, overview: &Overview) {
         let Overview { free_bytes: free, total_bytes: total, .. } = *overview;
-        let is_full = free < self.product.min_free_bytes;
+        let is_full = self.is_full(overview);
         html.raw(if is_full {
             "<div class='card full'><h2>Disk</h2>"
         } else {

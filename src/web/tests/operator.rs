@@ -65,6 +65,15 @@ async fn the_page_shows_studies_and_conflicts_but_no_patients() {
 }
 
 #[tokio::test]
+async fn the_page_says_that_the_disk_is_full() {
+    let server = Server::with_min_free_bytes(u64::MAX / 2, |_| {});
+    server.readiness.set("dimse", true);
+    server.readiness.set("web", true);
+    assert!(server.get("/").await.text().contains("Disk full: new images are refused"));
+    assert_eq!(server.get("/readyz").await.status, 200, "what is stored can be read");
+}
+
+#[tokio::test]
 async fn the_page_escapes_what_peers_send() {
     let server = Server::new();
     let odd = Object::new("<b>\"'&", "2.1", "2.1.1");

@@ -30,7 +30,8 @@ impl Machine {
         let kilobytes = value(&read("/proc/meminfo"), "MemTotal");
         let kilobytes =
             kilobytes.split(' ').next().and_then(|number| number.parse::<u64>().ok()).unwrap_or(0);
-        let versions = peers.iter().map(|peer| Ok(format!("{}: {}", peer.name(), peer.version()?)));
+        // The same program as the other storescp.
+        let versions = peers.iter().filter(|peer| **peer != Peer::PlainStoreScp).map(|peer| peer.version());
         Ok(Self {
             date: OffsetDateTime::now_utc()
                 .format(format_description!("[year]-[month]-[day] [hour]:[minute] UTC"))?,
@@ -53,7 +54,7 @@ impl Machine {
             self.kernel,
             self.load,
             load_average(),
-            self.versions.join("; "),
+            self.versions.join(", "),
         )
     }
 }

@@ -101,7 +101,9 @@ impl Peer {
     pub(crate) fn version(self) -> Result<String> {
         let output = Command::new(self.program()).arg("--version").output().context("ask for the version")?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        Ok(text.lines().next().unwrap_or("unknown").trim_matches(['$', ' ']).to_owned())
+        let line = text.lines().next().unwrap_or("unknown").trim_matches(['$', ' ']);
+        // Orthanc names itself by its path.
+        Ok(line.rsplit('/').next().unwrap_or(line).to_owned())
     }
 
     pub(crate) fn program(self) -> PathBuf {

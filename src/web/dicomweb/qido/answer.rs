@@ -40,7 +40,7 @@ pub(super) async fn answer(
     };
     let mut response = ([(header::CONTENT_TYPE, media_type)], stream::body(rows)).into_response();
     for warning in warnings {
-        // PS3.18 §8.3.4.1.1; the agent is the name that every Gantry has.
+        // deviation: PS3.18 §8.3.4.2: after 299 a name stands instead of a URL, and the text in quotes, as RFC 7234 §5.5 has it.
         if let Ok(value) = HeaderValue::try_from(format!("299 gantry \"{warning}\"")) {
             response.headers_mut().append(header::WARNING, value);
         }

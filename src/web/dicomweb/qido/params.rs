@@ -168,9 +168,14 @@ fn set_once(number: &mut Option<u32>, name: &str, value: &str) -> Result<(), Pro
     Ok(())
 }
 
+/// Names the parameter where it has the form of a name; anything else may be a value that lost its way.
 fn refused(name: &str, what: &str) -> Problem {
-    let name: String = name.chars().take(64).collect();
-    Problem::bad_request(format!("parameter {name} {what}"))
+    let is_name = name.len() <= 128 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.');
+    Problem::bad_request(if is_name {
+        format!("parameter {name} {what}")
+    } else {
+        format!("a parameter {what}")
+    })
 }
 
 const NO_FUZZY_MATCHING: &str =

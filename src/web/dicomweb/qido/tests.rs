@@ -135,6 +135,13 @@ fn refusals_name_the_parameter_and_never_its_value() {
 }
 
 #[test]
+fn a_value_in_the_place_of_a_name_is_not_repeated() {
+    let problem = search("PatientName%3DDoe%5EJane").unwrap_err();
+    assert_eq!(problem.status(), 400);
+    assert!(!format!("{problem:?}").contains("Doe"));
+}
+
+#[test]
 fn there_is_an_end_to_keys() {
     assert!(search(&"PatientName=a&".repeat(64)).is_ok());
     assert_eq!(search(&"PatientName=a&".repeat(65)).unwrap_err().status(), 400);

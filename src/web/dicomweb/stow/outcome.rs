@@ -58,12 +58,15 @@ impl Outcome {
         }
     }
 
-    /// The Store Instances Response Module (PS3.18 Table I.2-1).
+    /// The Store Instances Response Module (PS3.18 Table I.1-1).
     pub(super) fn to_json(&self, urls: &Urls) -> String {
         let mut module = Map::new();
-        if let Some(study) = self.only_study() {
-            module.insert(RETRIEVE_URL.into(), element("UR", urls.study(study)));
-        }
+        // Type 2: there, but empty when no one study can be named.
+        let retrieve_url = match self.only_study() {
+            Some(study) => element("UR", urls.study(study)),
+            None => json!({ "vr": "UR" }),
+        };
+        module.insert(RETRIEVE_URL.into(), retrieve_url);
         if !self.failed.is_empty() {
             let items = self.failed.iter().map(|failed| {
                 let mut item = references(failed.sop_class.as_ref(), failed.sop_instance.as_ref());
@@ -155,7 +158,7 @@ mod tests {
         let stored = vec![stored("2.1", "2.4"), stored("2.2", "2.5")];
         let outcome = Outcome { stored, ..Outcome::default() };
         let module: Value = serde_json::from_str(&outcome.to_json(&Urls::new(None))).unwrap();
-        assert_eq!(module.get(RETRIEVE_URL), None);
+        assert_eq!(module[RETRIEVE_URL], json!({ "vr": "UR" }));
     }
 
     #[test]

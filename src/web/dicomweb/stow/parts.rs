@@ -30,6 +30,14 @@ pub(super) enum Stop {
     Malformed(Malformed),
 }
 
+/// What to do after an event on the way to the next part.
+enum Step {
+    Done(Option<Fields>),
+    /// The parser may have another event without more input.
+    More,
+    Receive,
+}
+
 impl Parts {
     pub(super) fn new(body: Body, boundary: &str) -> Self {
         let parser = Parser::new(boundary);
@@ -46,18 +54,22 @@ impl Parts {
             let mut input: &[u8] = &self.chunk;
             let event = self.parser.next(&mut input).map_err(Stop::Malformed)?;
             let taken = self.chunk.len() - input.len();
-            let next = match event {
-                Some(Event::PartBegin(fields)) => Some(Some(fields)),
-                Some(Event::End) => Some(None),
-                Some(Event::Data(_) | Event::PartEnd) | None => None,
+            let step = match event {
+                Some(Event::PartBegin(fields)) => Step::Done(Some(fields)),
+                Some(Event::End) => Step::Done(None),
+                Some(Event::Data(_) | Event::PartEnd) => Step::More,
+                None => Step::Receive,
             };
             self.chunk.advance(taken);
-            if let Some(next) = next {
-                self.is_in_part = next.is_some();
-                return Ok(next);
-            }
-            if self.chunk.is_empty() {
-                self.chunk = receive(&mut self.body).await.map_err(Stop::Body)?.ok_or(TRUNCATED)?;
+            match step {
+                Step::Done(fields) => {
+                    self.is_in_part = fields.is_some();
+                    return Ok(fields);
+                }
+                Step::More => {}
+                Step::Receive => {
+                    self.chunk = receive(&mut self.body).await.map_err(Stop::Body)?.ok_or(TRUNCATED)?;
+                }
             }
         }
     }

@@ -64,6 +64,15 @@ async fn an_unread_part_is_passed_over() {
 }
 
 #[tokio::test]
+async fn an_unread_last_part_ends_with_the_last_byte_of_the_body() {
+    for size in [1, 4, 1000] {
+        let mut parts = Parts::new(arriving(b"--b\r\n\r\ndata\r\n--b--", size, true), "b");
+        parts.next().await.unwrap().unwrap();
+        assert_eq!(parts.next().await, Ok(None), "{size}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_ends_early_is_told() {
     for cut in [0, 5, 20, 60, BODY.len() - 14] {
         let mut parts = Parts::new(arriving(&BODY[..cut], 9, true), "b");
