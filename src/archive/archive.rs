@@ -28,7 +28,8 @@ pub struct Config {
 
 /// Files and index of one data folder. Clones share them.
 ///
-/// Dropped without [`Archive::close`], it commits what is queued; the next start then compares the latest files with the index.
+/// Dropped without [`Archive::close`], it commits what is queued; the next start then compares the latest files with
+/// the index.
 #[derive(Clone)]
 pub struct Archive {
     inner: Arc<Inner>,
@@ -46,12 +47,12 @@ struct Inner {
 }
 
 impl Archive {
-    /// Opens the archive: locks the folder, makes or migrates the index, and after an unclean end compares the files that came last
-    /// with it. Blocks.
+    /// Opens the archive: locks the folder, makes or migrates the index, and after an unclean end compares the files
+    /// that came last with it. Blocks.
     ///
     /// # Errors
-    /// [`Error::InUse`] when another process has the folder; [`Error::IndexMissing`] when there are instances but no index;
-    /// [`Error::NewerSchema`] when a later version has written the index; else what file system and index say.
+    /// [`Error::InUse`] when another process has the folder; [`Error::IndexMissing`] when there are instances but no
+    /// index; [`Error::NewerSchema`] when a later version has written the index; else what file system and index say.
     pub fn open(config: Config, telemetry: Telemetry) -> Result<Self, Error> {
         let Config { data_dir, min_free_bytes } = config;
         files::make_folders(&data_dir)?;
@@ -92,7 +93,8 @@ impl Archive {
         Ok(self.inner.space.read()?.free_bytes)
     }
 
-    /// Begins the file of an instance, under the unique name that it will keep, in the folder of the present hour (UTC). Blocks.
+    /// Begins the file of an instance, under the unique name that it will keep, in the folder of the present hour
+    /// (UTC). Blocks.
     ///
     /// # Errors
     /// [`Error::NoSpace`], [`Error::Io`]; with the first file of an hour also [`Error::Index`] and [`Error::Closed`].
@@ -105,24 +107,25 @@ impl Archive {
         Prepared::new(received, &self.inner.dictionaries)
     }
 
-    /// Makes an instance durable and served: its folder is synced and its rows are committed, in one transaction with what else is
-    /// queued, when this returns.
+    /// Makes an instance durable and served: its folder is synced and its rows are committed, in one transaction with
+    /// what else is queued, when this returns.
     ///
     /// Cancel safety: once the instance is queued it is committed, whether or not anybody waits.
     ///
     /// # Errors
-    /// [`Error::NoSpace`], [`Error::Io`], [`Error::Index`], [`Error::Closed`]: nothing is kept. [`Error::OutcomeUnknown`]: it may or may
-    /// not be there after the next start. In all cases nothing may be acknowledged, and sending again is safe.
+    /// [`Error::NoSpace`], [`Error::Io`], [`Error::Index`], [`Error::Closed`]: nothing is kept.
+    /// [`Error::OutcomeUnknown`]: it may or may not be there after the next start. In all cases nothing may be
+    /// acknowledged, and sending again is safe.
     pub async fn commit(&self, prepared: Prepared) -> Result<Committed, Error> {
         self.inner.writer.commit(prepared).await
     }
 
     /// Answers a query page by page: call again with [`Page::next`] until there is none.
     ///
-    /// Studies come by descending Study Date, those of a date with the newest arrival first; other levels in the order of arrival,
-    /// instances series by series. Keys that [`support`](crate::support) does not call a match are taken as universal; the caller
-    /// tells the peer. `limit` and `offset` hold for the answer as a whole. A study whose date becomes known between two pages may
-    /// show up twice or not at all; nothing else can.
+    /// Studies come by descending Study Date, those of a date with the newest arrival first; other levels in the
+    /// order of arrival, instances series by series. Keys that [`support`](crate::support) does not call a match are
+    /// taken as universal; the caller tells the peer. `limit` and `offset` hold for the answer as a whole. A study
+    /// whose date becomes known between two pages may show up twice or not at all; nothing else can.
     ///
     /// Cancel safe.
     ///
@@ -135,9 +138,11 @@ impl Archive {
         self.inner.readers.read(move |connection| find::find(connection, &query, after.as_ref())).await
     }
 
-    /// The instances of a scope, series by series in the order of arrival; none when the scope is unknown. Paged as [`Archive::find`].
+    /// The instances of a scope, series by series in the order of arrival; none when the scope is unknown. Paged as
+    /// [`Archive::find`].
     ///
-    /// A UID of the scope may also be the [`path_component`](model::Uid::path_component) of one that is not valid. Cancel safe.
+    /// A UID of the scope may also be the [`path_component`](model::Uid::path_component) of one that is not valid.
+    /// Cancel safe.
     ///
     /// # Errors
     /// [`Error::Index`], [`Error::Damaged`], [`Error::Closed`].
@@ -153,7 +158,8 @@ impl Archive {
             .await
     }
 
-    /// The DICOM JSON of the instances of a scope, one object each, in the order of [`Archive::instances`]. Paged as [`Archive::find`].
+    /// The DICOM JSON of the instances of a scope, one object each, in the order of [`Archive::instances`]. Paged as
+    /// [`Archive::find`].
     ///
     /// BulkDataURIs are relative to the server: they begin with `/dicom-web/`. Cancel safe.
     ///
@@ -186,8 +192,8 @@ impl Archive {
         self.inner.writer.probe().await
     }
 
-    /// Commits what is queued and leaves the index in one file, so that the next start has nothing to look at. Afterwards every call
-    /// gives [`Error::Closed`].
+    /// Commits what is queued and leaves the index in one file, so that the next start has nothing to look at.
+    /// Afterwards every call gives [`Error::Closed`].
     ///
     /// # Errors
     /// Why the index could not be left so; nothing acknowledged is lost by that.

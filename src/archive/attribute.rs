@@ -16,8 +16,8 @@ pub enum Support {
 
 /// Tells what the index can do with an attribute at a level; attributes of the levels above are there, too.
 ///
-/// Has the unique and required keys of PS3.4 §C.6.1.1 and §C.6.2.1, and what PS3.18 Tables 10.6.3-3 to 10.6.3-5 list but for
-/// Request Attributes Sequence, Retrieve URL and Specific Character Set.
+/// Has the unique and required keys of PS3.4 §C.6.1.1 and §C.6.2.1, and what PS3.18 Tables 10.6.3-3 to 10.6.3-5 list
+/// but for Request Attributes Sequence, Retrieve URL and Specific Character Set.
 pub fn support(level: QueryRetrieveLevel, tag: Tag) -> Support {
     match find(level, tag).map(|attribute| attribute.kind) {
         Some(Kind::Count | Kind::Constant(_)) => Support::Return,

@@ -196,7 +196,8 @@ impl Failed {
         }
     }
 
-    /// A commit that fails for want of space has not written its last frame. Any other may have, and may yet reach the disk.
+    /// A commit that fails for want of space has not written its last frame. Any other may have, and may yet reach
+    /// the disk.
     fn of_commit(error: rusqlite::Error) -> Self {
         match Error::from(error) {
             Error::Index(source) => Self::Unknown(Error::OutcomeUnknown(source)),

@@ -62,8 +62,8 @@ pub(crate) fn on_column(attribute: &Attribute, column: &str, matching: &Matching
 
 /// What the terms of an owner must hold: for each condition there must be a term.
 ///
-/// A person name matches without regard to case, accents and trailing delimiters, by each of its component groups: a key of one group
-/// is found in any group of the stored name (PS3.4 §C.2.2.2.1).
+/// A person name matches without regard to case, accents and trailing delimiters, by each of its component groups: a
+/// key of one group is found in any group of the stored name (PS3.4 §C.2.2.2.1).
 pub(crate) fn on_terms(attribute: &Attribute, matching: &Matching) -> Vec<Condition> {
     let is_name = matches!(attribute.kind, Kind::Name(_));
     let equals = |value: &str| Condition::new("value = ?", [text(value)]);
@@ -137,7 +137,8 @@ fn begins_with(column: &str, prefix: &str) -> Option<Condition> {
     })
 }
 
-/// The first text that comes after all that begin with `prefix`; SQLite compares UTF-8 by bytes, which is the order of code points.
+/// The first text that comes after all that begin with `prefix`; SQLite compares UTF-8 by bytes, which is the order
+/// of code points.
 fn successor(prefix: &str) -> Option<String> {
     let mut rest = prefix.to_owned();
     while let Some(last) = rest.pop() {
@@ -169,8 +170,8 @@ fn range(column: &str, from: Option<&str>, to: Option<&str>) -> Condition {
     }
 }
 
-/// A range of times. A time is stored as precisely as it came, `1015` or `101500.0`, so the ends are written such that the order of texts
-/// is the order of times: the first without zeros at its end, the last in full.
+/// A range of times. A time is stored as precisely as it came, `1015` or `101500.0`, so the ends are written such
+/// that the order of texts is the order of times: the first without zeros at its end, the last in full.
 fn time_range(column: &str, from: Option<&str>, to: Option<&str>) -> Condition {
     let from = from.map(|from| {
         let digits = from.split_once('.').map_or(from, |(seconds, fraction)| {

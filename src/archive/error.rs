@@ -21,8 +21,8 @@ pub enum Error {
     /// The index refused a statement; it was rolled back.
     #[error("the index failed")]
     Index(#[source] Arc<rusqlite::Error>),
-    /// The index could not tell whether the transaction is durable: the instance may be there after the next start, so its file is
-    /// kept until then. Sending again is safe.
+    /// The index could not tell whether the transaction is durable: the instance may be there after the next start,
+    /// so its file is kept until then. Sending again is safe.
     #[error("the outcome of the index transaction is unknown")]
     OutcomeUnknown(#[source] Arc<rusqlite::Error>),
     /// Another process serves this data folder.

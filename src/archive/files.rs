@@ -1,4 +1,5 @@
-//! Where the bytes are: one file per instance, written once under its final name, in a folder of the hour in which it came.
+//! Where the bytes are: one file per instance, written once under its final name, in a folder of the hour in which it
+//! came.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -34,8 +35,8 @@ impl Spool {
     /// Makes the bytes durable (fdatasync). The name becomes durable when the instance is committed. Blocks.
     ///
     /// # Errors
-    /// [`Error::NoSpace`] or [`Error::Io`]; the file is removed, because pages that failed to sync may be lost and a second sync
-    /// would not tell.
+    /// [`Error::NoSpace`] or [`Error::Io`]; the file is removed, because pages that failed to sync may be lost and a
+    /// second sync would not tell.
     pub fn sync(self) -> Result<SpooledFile, Error> {
         self.file.sync_data().map_err(Error::io("sync a file"))?;
         Ok(SpooledFile { lease: self.lease })
@@ -95,7 +96,8 @@ impl Files {
         })
     }
 
-    /// Begins a file. `announce` must make it durable that the hour's folder may hold files without rows; it is called once per hour.
+    /// Begins a file. `announce` must make it durable that the hour's folder may hold files without rows; it is
+    /// called once per hour.
     pub(crate) fn spool(
         self: &Arc<Self>,
         announce: impl Fn(i64) -> Result<(), Error>,
@@ -152,8 +154,8 @@ impl Files {
         sync_folder(&folder)
     }
 
-    /// Takes the hours out of which nothing more can come: past, no file in flight, none in doubt. Whoever spools into one of them
-    /// again announces it again.
+    /// Takes the hours out of which nothing more can come: past, no file in flight, none in doubt. Whoever spools
+    /// into one of them again announces it again.
     pub(crate) fn take_settled_hours(&self, is_past: impl Fn(i64) -> bool) -> Vec<i64> {
         let mut settled = Vec::new();
         self.open_hours().retain(|&hour, state| {
@@ -279,3 +281,85 @@ fn sync_folder(path: &Path) -> Result<(), Error> {
 }
 
 const NANOSECONDS_PER_HOUR: i64 = 3_600_000_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files() -> (tempfile::TempDir, Arc<Files>) {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Arc::new(Files::open(folder.path()).unwrap());
+        (folder, files)
+    }
+
+    #[test]
+    fn a_path_says_when_the_file_was_begun() {
+        let (folder, files) = files();
+        // 2026-11-24 13:59:59.999999999 UTC
+        let number = 1_795_528_799_999_999_999;
+        let path = folder.path().join("instances/2026/11/24/13/18eaffee33fbbfff.dcm");
+        assert_eq!((files.path(number), hour_of(number)), (path, 498_757));
+        assert!(numbers_of(498_757).contains(&number) && !numbers_of(498_757).contains(&(number + 1)));
+        assert_eq!(number_of("18eaffee33fbbfff.dcm"), Some(number));
+        for name in [
+            "18eaffee33fbbfff",
+            "18EAFFEE33FBBFFF.dcm",
+            "+8eaffee33fbbfff.dcm",
+            "x.dcm",
+            "ffffffffffffffff.dcm",
+        ] {
+            assert_eq!(number_of(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_hour_is_announced_once_and_before_its_first_file() {
+        let (_folder, files) = files();
+        let announced = std::cell::Cell::new(0);
+        let announce = |hour| {
+            assert!(fs::read_dir(files.folder(hour)).unwrap().next().is_none());
+            announced.set(announced.get() + 1);
+            Ok(())
+        };
+        let spools: Vec<_> = (0..100).map(|_| files.spool(announce).unwrap()).collect();
+        // Once more when the hour has just struck.
+        assert!((1..=2).contains(&announced.get()));
+        let numbers: std::collections::BTreeSet<i64> =
+            spools.iter().map(|spool| spool.lease.number).collect();
+        assert_eq!(numbers.len(), 100);
+    }
+
+    #[test]
+    fn an_hour_that_cannot_be_announced_gets_no_file() {
+        let (folder, files) = files();
+        assert!(matches!(files.spool(|_| Err(Error::NoSpace)), Err(Error::NoSpace)));
+        assert!(crate::tests::files_below(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn an_hour_is_settled_when_nothing_of_it_is_in_flight_or_in_doubt() {
+        let (_folder, files) = files();
+        let spool = files.spool(|_| Ok(())).unwrap();
+        let hour = hour_of(spool.lease.number);
+        assert!(files.take_settled_hours(|_| true).is_empty());
+        drop(spool);
+        assert!(files.take_settled_hours(|_| false).is_empty());
+        assert_eq!(files.take_settled_hours(|_| true), [hour]);
+        files.spool(|_| Ok(())).unwrap().sync().unwrap().leave_unsettled();
+        assert!(files.take_settled_hours(|_| true).is_empty());
+    }
+
+    #[test]
+    fn a_taken_name_is_passed_over() {
+        let (_folder, files) = files();
+        let first = files.spool(|_| Ok(())).unwrap();
+        let next = first.lease.number.max(files.next_number()) + 60_000_000_000;
+        files.latest_number.store(next - 1, Ordering::Relaxed);
+        make_folders(&files.folder(hour_of(next))).unwrap();
+        fs::write(files.path(next), "of an earlier run").unwrap();
+        let second = files.spool(|_| Ok(())).unwrap();
+        assert_eq!(second.lease.number, next + 1);
+        drop(second);
+        assert!(files.path(next).exists());
+    }
+}

@@ -1,8 +1,9 @@
 //! What is kept: the received files and the index over them, committed together.
 //!
 //! Read [`Archive`] first, then `batch.rs`. The way of an instance: [`Archive::spool`] → bytes → [`Spool::sync`] →
-//! [`Archive::prepare`] → [`Archive::commit`]; when that returns, file, folder and rows are durable. A row makes a file visible, so a
-//! file without a row is as if it had never come. Deliberately absent: deleting, and any way to change what was received.
+//! [`Archive::prepare`] → [`Archive::commit`]; when that returns, file, folder and rows are durable. A row makes a
+//! file visible, so a file without a row is as if it had never come. Deliberately absent: deleting, and any way to
+//! change what was received.
 //!
 //! ```
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {

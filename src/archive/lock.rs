@@ -1,4 +1,5 @@
-//! One process per data folder, and how often the folder was opened: an index that was opened less often than its folder is an old copy.
+//! One process per data folder, and how often the folder was opened: an index that was opened less often than its
+//! folder is an old copy.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -37,7 +38,8 @@ impl Lock {
         }
     }
 
-    /// Durable when this returns. The text has the same length each time, so that a crash leaves the old or the new one.
+    /// Durable when this returns. The text has the same length each time, so that a crash leaves the old or the new
+    /// one.
     pub(crate) fn set_starts(&mut self, starts: i64) -> Result<(), Error> {
         self.0
             .rewind()

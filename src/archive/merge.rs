@@ -1,4 +1,5 @@
-//! Patient, study and series rows from what their instances say: the first non-empty value wins, disagreement is noted.
+//! Patient, study and series rows from what their instances say: the first non-empty value wins, disagreement is
+//! noted.
 
 use model::QueryRetrieveLevel::{Patient, Series, Study};
 use model::fold::fold_person_name;

@@ -1,6 +1,7 @@
 //! The stored DICOM JSON of instances: zstd with the JSON of the series' first instance as dictionary.
 //!
-//! Instances of a series say nearly the same, so a quarter of the bytes is left and unpacking a series takes milliseconds.
+//! Instances of a series say nearly the same, so a quarter of the bytes is left and unpacking a series takes
+//! milliseconds.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -109,7 +110,8 @@ impl Dictionary {
     }
 }
 
-/// The dictionaries of the series that came last. Only committed ones: a row packed with one that was rolled back could not be read.
+/// The dictionaries of the series that came last. Only committed ones: a row packed with one that was rolled back
+/// could not be read.
 pub(crate) struct Dictionaries(Mutex<LruCache<SeriesKey, Arc<Dictionary>>>);
 
 impl Dictionaries {

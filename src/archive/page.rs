@@ -32,7 +32,8 @@ pub struct Row {
     pub attributes: Attributes,
     /// The UIDs of the row and of what it belongs to.
     pub ids: RowIds,
-    /// The stored DICOM JSON of the instance; only at instance level, and only when attributes outside the index were asked for.
+    /// The stored DICOM JSON of the instance; only at instance level, and only when attributes outside the index were
+    /// asked for.
     pub json: Option<Vec<u8>>,
 }
 

@@ -1,4 +1,5 @@
-//! Which key a query starts from. Fixed here, so that plans do not hang on statistics that a young index does not have.
+//! Which key a query starts from. Fixed here, so that plans do not hang on statistics that a young index does not
+//! have.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +40,8 @@ pub(crate) struct Plan {
     pub(crate) conditions: Vec<Condition>,
 }
 
-/// Chooses the start that leaves the fewest rows to look at. `has_cursor`: an upper bound of the date is given by the page.
+/// Chooses the start that leaves the fewest rows to look at. `has_cursor`: an upper bound of the date is given by the
+/// page.
 pub(crate) fn plan(
     connection: &Connection,
     level: QueryRetrieveLevel,
@@ -75,7 +77,8 @@ pub(crate) fn plan(
     Ok(Plan { start: best.start, chosen, conditions })
 }
 
-/// Where the column of an attribute is in a query of a level: the table of studies has what is known of the patient, too.
+/// Where the column of an attribute is in a query of a level: the table of studies has what is known of the patient,
+/// too.
 pub(crate) fn table(attribute: &Attribute, level: QueryRetrieveLevel) -> &'static str {
     match (attribute.level, level) {
         (Patient, Patient) => "patient",
@@ -156,14 +159,14 @@ impl Planning<'_> {
 
     /// Whether few rows of a table meet a condition on it. Looks at no more than those.
     fn are_few(&self, table: &str, condition: &Condition) -> Result<bool, Error> {
-        let sql =
-            format!("SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {} LIMIT {})", condition.sql, FEW + 1);
+        let sql = format!(
+            "SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {} LIMIT {})",
+            condition.sql,
+            self.few() + 1
+        );
         let mut statement = self.connection.prepare_cached(&sql)?;
-        let count: usize = statement
-            .query_row(params_from_iter(&condition.values), |row| row.get::<_, i64>(0))?
-            .try_into()
-            .unwrap_or(usize::MAX);
-        Ok(count <= FEW)
+        let count: i64 = statement.query_row(params_from_iter(&condition.values), |row| row.get(0))?;
+        Ok(usize::try_from(count).is_ok_and(|count| count <= self.few()))
     }
 
     fn terms(&mut self, attribute: &Attribute, matching: &Matching) -> Result<(), Error> {
@@ -200,12 +203,17 @@ impl Planning<'_> {
 
     /// The owners of the terms that meet a condition, each once; `None` when there are many terms.
     fn few_owners(&self, terms: Terms, condition: &Condition) -> Result<Option<BTreeSet<i64>>, Error> {
-        let sql = format!("SELECT owner FROM term WHERE kind = ? AND {} LIMIT {}", condition.sql, FEW + 1);
+        let sql =
+            format!("SELECT owner FROM term WHERE kind = ? AND {} LIMIT {}", condition.sql, self.few() + 1);
         let values = std::iter::once(Value::from(terms.code())).chain(condition.values.iter().cloned());
         let mut statement = self.connection.prepare_cached(&sql)?;
         let owners: Vec<i64> =
             statement.query_map(params_from_iter(values), |row| row.get(0))?.collect::<Result<_, _>>()?;
-        Ok((owners.len() <= FEW).then(|| owners.into_iter().collect()))
+        Ok((owners.len() <= self.few()).then(|| owners.into_iter().collect()))
+    }
+
+    fn few(&self) -> usize {
+        if self.level == Image { FEW_TO_SORT_INSTANCES_OF } else { FEW_TO_SORT }
     }
 
     fn offer(&mut self, offer: Offer) {
@@ -257,7 +265,8 @@ fn resolved(connection: &Connection, attribute: &Attribute, matching: &Matching)
     })
 }
 
-/// What the last page ended with is an earlier end than that of the range, and two ends on one column would hide it from the index.
+/// What the last page ended with is an earlier end than that of the range, and two ends on one column would hide it
+/// from the index.
 fn without_end(matching: Matching) -> Matching {
     match matching {
         Matching::Range { from, to: _ } => Matching::Range { from, to: None },
@@ -268,4 +277,7 @@ fn without_end(matching: Matching) -> Matching {
 const RANK_OF_FEW: u8 = 5;
 
 /// So many rows are sorted sooner than a long walk in order has found them.
-const FEW: usize = 2000;
+const FEW_TO_SORT: usize = 2000;
+
+/// The same for studies and series of which the instances are asked for.
+const FEW_TO_SORT_INSTANCES_OF: usize = 50;

@@ -195,7 +195,7 @@ fn series_pk(start: Start) -> &'static str {
 const STUDY_INSTANCE_UID: Tag = Tag(0x0020, 0x000D);
 const SERIES_INSTANCE_UID: Tag = Tag(0x0020, 0x000E);
 
-/// Attributes of queries and retrieves that no instance has: Specific Character Set of the answer, Query/Retrieve Level and View,
-/// Retrieve AE Title, Retrieve URL.
+/// Attributes of queries and retrieves that no instance has: Specific Character Set of the answer, Query/Retrieve
+/// Level and View, Retrieve AE Title, Retrieve URL.
 const NOT_OF_INSTANCES: [Tag; 5] =
     [Tag(0x0008, 0x0005), Tag(0x0008, 0x0052), Tag(0x0008, 0x0053), Tag(0x0008, 0x0054), Tag(0x0008, 0x1190)];

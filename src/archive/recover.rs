@@ -1,8 +1,9 @@
 //! Start-up: files and rows that a crash left without each other.
 //!
-//! Only the folders of the hours that were open are looked at, so a start takes the same time however much is kept. A file without
-//! a row was never acknowledged and is removed; unless the index is an old copy, which cannot know: the file is set aside then. A row without its file is a loss that the disk has to answer for: it is reported,
-//! and goes on being reported until the file is back.
+//! Only the folders of the hours that were open are looked at, so a start takes the same time however much is kept. A
+//! file without a row was never acknowledged and is removed; unless the index is an old copy, which cannot know: the
+//! file is set aside then. A row without its file is a loss that the disk has to answer for: it is reported, and goes
+//! on being reported until the file is back.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -37,8 +38,8 @@ pub(crate) fn recover(connection: &Connection, files: &Files, is_index_current: 
     Ok(())
 }
 
-/// Removes the files of an hour that have no row, or sets them aside, and notes the rows that have no file. Gives the number of such
-/// files.
+/// Removes the files of an hour that have no row, or sets them aside, and notes the rows that have no file. Gives the
+/// number of such files.
 fn look_at(
     connection: &Connection,
     files: &Files,

@@ -89,7 +89,8 @@ fn stored_instance(row: &Row<'_>, files: &Files, ids: InstanceIds) -> Result<Sto
     })
 }
 
-/// The statement for what is left of one series. Parameters: series, instance that came last, the only instance or NULL.
+/// The statement for what is left of one series. Parameters: series, instance that came last, the only instance or
+/// NULL.
 fn of_part((columns, join): (&str, &str), part: &Part) -> String {
     match &part.only {
         Some(_) => format!(

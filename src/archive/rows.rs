@@ -8,7 +8,8 @@ use model::{QueryRetrieveLevel, SopClassUid, Tag, Vr};
 
 use crate::attribute::{ATTRIBUTES, Attribute, Kind};
 
-/// The values of one instance for the columns of all tables, by their place in [`ATTRIBUTES`]; '' where there is none.
+/// The values of one instance for the columns of all tables, by their place in [`ATTRIBUTES`]; '' where there is
+/// none.
 #[derive(Debug)]
 pub(crate) struct Values {
     values: Vec<String>,
@@ -99,3 +100,32 @@ static BY_TAG: LazyLock<Vec<(Tag, usize)>> = LazyLock::new(|| {
 
 /// Keyed, so that no sender can make two different instances look alike.
 static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attribute::find;
+
+    fn check(tag: Tag, text: &str, expected: &str) {
+        let attribute = find(QueryRetrieveLevel::Image, tag).unwrap();
+        assert_eq!(column_value(attribute, text), expected, "{}", attribute.column);
+    }
+
+    #[test]
+    fn columns_hold_values_without_padding_and_in_one_form() {
+        check(Tag(0x0010, 0x0020), " P 1 ", "P 1");
+        check(Tag(0x0008, 0x0020), "2020.01.31", "20200131");
+        check(Tag(0x0008, 0x0030), "10:15:30.5 ", "101530.5");
+        check(Tag(0x0020, 0x0011), "+007", "7");
+        check(Tag(0x0020, 0x0011), "seven", "seven");
+        check(Tag(0x0008, 0x0008), "ORIGINAL \\ PRIMARY\\", "ORIGINAL\\PRIMARY\\");
+        check(Tag(0x0010, 0x4000), "one\\two ", "one\\two");
+    }
+
+    #[test]
+    fn long_values_are_cut_between_characters() {
+        assert_eq!(bounded("é".repeat(10), 3), "ééé");
+        assert_eq!(bounded("ab".to_owned(), 2), "ab");
+        check(Tag(0x0010, 0x0020), &"é".repeat(2000), &"é".repeat(1024));
+    }
+}

@@ -43,7 +43,8 @@ fn migrate(connection: &mut Connection) -> Result<(), Error> {
 /// Migration n leads to schema version n. One that was released is never edited.
 const MIGRATIONS: &[&str] = &[include_str!("schema/001_index.sql")];
 
-/// A commit returns when the write-ahead log is synced. The log is moved into the database after 16 MiB, or when there is time.
+/// A commit returns when the write-ahead log is synced. The log is moved into the database after 16 MiB, or when
+/// there is time.
 const WRITER_PRAGMAS: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;

@@ -1,6 +1,7 @@
 //! The one writer: a thread that owns the writing connection and commits what has queued up in one transaction.
 //!
-//! While a commit waits for the disk the next batch queues up, so batches grow with load and nobody waits for company.
+//! While a commit waits for the disk the next batch queues up, so batches grow with load and nobody waits for
+//! company.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};

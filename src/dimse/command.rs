@@ -149,6 +149,16 @@ impl Command {
         }
     }
 
+    /// What the status of a response means in its service; nothing for a request.
+    pub fn meaning(&self) -> &'static str {
+        match (self, self.outcome()) {
+            (Self::CStoreRsp(_), Some(outcome)) => store::meaning(outcome.status),
+            (Self::CFindRsp(_), Some(outcome)) => find::meaning(outcome.status),
+            (_, Some(outcome)) => outcome.status.meaning(),
+            (_, None) => "",
+        }
+    }
+
     /// The message's name, for logs.
     pub fn name(&self) -> &'static str {
         match self {

@@ -89,6 +89,7 @@ fn answers_carry_what_the_request_said() {
     assert_eq!((&read, has_data_set), (&answer, false));
     let Command::CStoreRsp(CStoreRsp { message_id_being_responded_to, outcome, .. }) = read else { panic!() };
     assert_eq!((message_id_being_responded_to, outcome.status), (1, Status(0xA700)));
+    assert_eq!(answer.meaning(), "refused: out of resources");
 
     let (Command::OtherRq(request), _) = Command::decode(&golden("c-move-rq")).unwrap() else { panic!() };
     let answer = request.answer(Outcome::from(Status::UNRECOGNIZED_OPERATION));

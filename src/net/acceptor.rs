@@ -191,7 +191,7 @@ impl Acceptor {
     }
 
     /// Turns a panic of the code that serves one association into its end.
-    async fn guard<T>(&self, work: impl Future<Output = Result<T, End>>) -> Result<T, End> {
+    pub(crate) async fn guard<T>(&self, work: impl Future<Output = Result<T, End>>) -> Result<T, End> {
         // What a panic may leave half done is the association's own, which is aborted.
         AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
             self.telemetry.record(Event::Panicked);

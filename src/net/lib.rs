@@ -3,6 +3,28 @@
 //! Read [`Listener`] and [`scu::send_all`] first. One association is one task, which owns socket, state machine and buffers; bulk goes
 //! from the socket straight into the pipeline's buffer. Deliberately absent: protocol logic ([`ul`], [`dimse`]) and any knowledge of
 //! where instances are kept ([`pipeline`]).
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use model::AeTitle;
+//! use net::scu::{Settings, Target, echo};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let title = |text| AeTitle::parse(text).unwrap();
+//! let target = Target { ae_title: title("PACS"), address: "127.0.0.1:1".to_owned() };
+//! let settings = Settings {
+//!     calling: title("GANTRY"),
+//!     max_pdu_bytes: 131_072,
+//!     connect_timeout: Duration::from_secs(10),
+//!     message_timeout: Duration::from_secs(60),
+//!     artim_timeout: Duration::from_secs(10),
+//! };
+//! // Nobody listens there.
+//! assert!(matches!(echo(&target, &settings).await, Err(net::Error::Connect { .. })));
+//! # }
+//! ```
 
 mod acceptor;
 mod access;

@@ -65,3 +65,66 @@ pub(crate) fn of_find(error: &Error) -> Outcome {
         | Error::NotAvailable(_) => Outcome::because(find::UNABLE_TO_PROCESS, error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dimse::ErrorComment;
+    use model::Tag;
+    use pipeline::BodyError;
+
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_its_status_and_says_why() {
+        let pixels = Tag(0x7FE0, 0x0010);
+        for (error, status, comment) in [
+            (Error::NoSpace, 0xA700, "not enough disk space"),
+            (Error::Archive(archive::Error::Closed), 0xA700, "archive failed"),
+            (
+                Error::Disagreement("SOP Class UID"),
+                0xA900,
+                "SOP Class UID of the command is not that of the data set",
+            ),
+            (Error::OtherStudy, 0xA900, "the instance belongs to another study"),
+            (Error::MissingUid("Study Instance UID"), 0xC000, "Study Instance UID is missing"),
+            (
+                Error::Unreadable(ScanError::Trailing(3)),
+                0xC000,
+                "bytes that are no padding follow the last element",
+            ),
+            (
+                Error::Unreadable(ScanError::FragmentPastEnd(pixels)),
+                0xC000,
+                "a fragment of (7FE0,0010) runs past the end of the data set",
+            ),
+            (Error::Body(BodyError::Ended), 0xC000, "transfer did not complete"),
+        ] {
+            let outcome = of_ingest(&Err(IngestError { error, sop_class: None, sop_instance: None }));
+            let found = outcome.error_comment.as_ref().map(ErrorComment::as_str);
+            assert_eq!((outcome.status, found), (Status(status), Some(comment)));
+        }
+    }
+
+    #[test]
+    fn every_reason_fits_its_field() {
+        let tag = Tag(0x7FE0, 0x0010);
+        for reason in [
+            ScanError::PastEnd(tag),
+            ScanError::FragmentPastEnd(tag),
+            ScanError::Unclosed(tag),
+            ScanError::Lost(tag),
+            ScanError::Trailing(7),
+            ScanError::Deflate,
+            ScanError::Inflated,
+        ] {
+            let text = unreadable(reason);
+            assert_eq!(ErrorComment::from(text.clone()).as_str(), text);
+        }
+    }
+
+    #[test]
+    fn a_query_that_failed_says_so() {
+        assert_eq!(of_find(&Error::NoSpace).status, Status(0xA700));
+        assert_eq!(of_find(&Error::Archive(archive::Error::Closed)).status, Status(0xC000));
+    }
+}

@@ -161,7 +161,7 @@ impl Pixels<'_> {
         let place = self.element.offset + start / 8..self.element.offset + end.div_ceil(8);
         let skipped = (start % 8) as u32; // below 8
         Ok(Part {
-            bits: (bits % 8 != 0).then_some(Bits { skipped, length: bits }),
+            bits: (!bits.is_multiple_of(8)).then_some(Bits { skipped, length: bits }),
             ..self.part(vec![place], self.word_bytes())
         })
     }

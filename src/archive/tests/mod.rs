@@ -2,7 +2,6 @@
 
 mod commit;
 mod find;
-mod measure;
 mod merge;
 mod paging;
 mod plans;

@@ -23,17 +23,17 @@ impl Drive {
         self.progress.restart();
         loop {
             let Some(rest) = &mut self.rest else { return Ok(true) };
-            if rest.fragment == 0 {
-                if rest.is_last {
-                    self.rest = None;
-                } else {
-                    self.begin_data_fragment().await?;
-                }
-                continue;
+            if rest.fragment == 0 && rest.is_last {
+                self.rest = None;
+                return Ok(true);
             }
             let room = buf.capacity() - buf.len();
             if room == 0 {
                 return Ok(false);
+            }
+            if rest.fragment == 0 {
+                self.begin_data_fragment().await?;
+                continue;
             }
             let wanted = rest.fragment.min(room);
             if self.input.is_empty() {
@@ -48,13 +48,18 @@ impl Drive {
         }
     }
 
-    /// Reads the message's data set to its end and drops it.
-    pub(crate) async fn drain(&mut self) -> Result<(), End> {
-        let mut scratch = Vec::with_capacity(DRAIN_BYTES);
-        while !self.read_data(&mut scratch).await? {
-            scratch.clear();
+    /// Reads the message's data set to its end and drops it; how many bytes there were.
+    pub(crate) async fn drain(&mut self) -> Result<u64, End> {
+        let mut bytes = 0;
+        if self.rest.is_some() {
+            let mut scratch = Vec::with_capacity(DRAIN_BYTES);
+            while !self.read_data(&mut scratch).await? {
+                bytes += scratch.len() as u64;
+                scratch.clear();
+            }
+            bytes += scratch.len() as u64;
         }
-        Ok(())
+        Ok(bytes)
     }
 
     /// Drops `bytes` bytes of the connection.
@@ -117,7 +122,7 @@ impl<'a> Incoming<'a> {
     pub(crate) async fn finish(self) -> Result<(), End> {
         match self.end {
             Some(end) => Err(end),
-            None => self.drive.drain().await,
+            None => self.drive.drain().await.map(|_| ()),
         }
     }
 }

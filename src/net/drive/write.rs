@@ -18,7 +18,6 @@ impl Drive {
         command: &Command,
         data_set: Option<&[u8]>,
     ) -> Result<(), End> {
-        tracing::debug!(context_id, command = command.name(), "sending");
         self.association.send(context_id, true, &command.to_bytes())?;
         if let Some(data_set) = data_set {
             self.association.send(context_id, false, data_set)?;

@@ -90,7 +90,7 @@ impl Scp<'_> {
                 self.find(drive, &context, root, request).await
             }
             // The operation it means is over; a C-CANCEL that is late is not answered (PS3.7 §9.3.2.3).
-            (_, Command::CCancelRq(_)) => drive.drain().await,
+            (_, Command::CCancelRq(_)) => drive.drain().await.map(|_| ()),
             (
                 _,
                 Command::CStoreRsp(_) | Command::CFindRsp(_) | Command::CEchoRsp(_) | Command::OtherRsp(_),
@@ -125,6 +125,14 @@ impl Scp<'_> {
     async fn respond(&mut self, drive: &mut Drive, context_id: u8, response: &Command) -> Result<(), End> {
         if let Some(outcome) = response.outcome() {
             self.tally.add(response.name(), outcome.status);
+            tracing::debug!(
+                context_id,
+                command = response.name(),
+                status = %outcome.status,
+                meaning = response.meaning(),
+                comment = outcome.error_comment.as_ref().map(dimse::ErrorComment::as_str),
+                "answering",
+            );
         }
         drive.queue(context_id, response, None)?;
         drive.flush().await

@@ -33,16 +33,11 @@ impl Scp<'_> {
                 status::of_ingest(&result)
             }
             Err(refusal) => {
-                drive.drain().await?;
+                let bytes = drive.drain().await?;
                 let status =
                     if refusal.status == Status::SOP_CLASS_NOT_SUPPORTED { "mismatch" } else { "unreadable" };
                 let elapsed = started.elapsed();
-                self.telemetry.record(Event::InstanceReceived {
-                    door: Door::Dimse,
-                    status,
-                    bytes: 0,
-                    elapsed,
-                });
+                self.telemetry.record(Event::InstanceReceived { door: Door::Dimse, status, bytes, elapsed });
                 refusal
             }
         };

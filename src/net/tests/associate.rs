@@ -6,13 +6,17 @@ use dimse::service::store::CStoreRsp;
 use dimse::{Command, Status};
 use model::{AeTitle, sop};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use ul::Event;
-use ul::pdu::{Abort, AssociateRj, ContextOutcome};
+use ul::pdu::{Abort, AssociateAc, AssociateRj, ContextOutcome, Implementation};
 
 use super::peer::{EXPLICIT, IMPLICIT, Peer, image_store, request, store};
 use super::{CT, Server, config, image};
+use crate::acceptor::Acceptor;
 use crate::config::{Peer as Known, PeerName};
+use crate::drive::Drive;
 use crate::{Accept, Config};
 
 const JPEG: &str = "1.2.840.10008.1.2.4.70";
@@ -242,7 +246,26 @@ async fn pieces_of_a_message_are_acknowledged_at_once() {
 #[cfg(target_os = "linux")]
 const ROUNDS: u32 = 50;
 
-#[test]
-fn a_panic_is_told_as_a_failure_of_the_provider() {
-    assert_eq!(crate::End::Panicked.abort(), Some(Abort { source: 2, reason: 0 }));
+#[tokio::test]
+async fn a_panic_aborts_its_association_and_is_counted() {
+    let server = Server::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (pipeline, telemetry) = (server.pipeline.clone(), server.telemetry.clone());
+    let serving = TaskTracker::new().spawn(async move {
+        let acceptor = Acceptor::new(config(), pipeline, telemetry);
+        let (stream, _) = listener.accept().await.unwrap();
+        let timeout = Duration::from_secs(10);
+        let mut drive = Drive::new(stream, ul::Association::acceptor(timeout), timeout);
+        let rq = drive.requested().await.unwrap();
+        let ac = AssociateAc::answer(&rq, Vec::new(), Vec::new(), 0, Implementation::default());
+        drive.accept(&ac).await.unwrap();
+        let end = acceptor.guard::<()>(async { panic!("this is the test's") }).await.unwrap_err();
+        drive.close(&end, &CancellationToken::new()).await;
+    });
+    let mut peer = Peer::associate(address, &[ECHO]).await;
+    assert_eq!(peer.event().await, Event::Aborted(Abort { source: 2, reason: 0 }));
+    drop(peer);
+    serving.await.unwrap();
+    assert!(server.counts("gantry_panics_total 1"));
 }
