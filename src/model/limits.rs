@@ -43,7 +43,7 @@ pub const ASSOCIATE_PDU_BYTES: u32 = 1 << 20;
 /// The largest P-DATA-TF PDU that we send, also to a peer that sets no limit.
 pub const SENT_PDU_BYTES: u32 = 131_072;
 
-/// Buffer in which received bytes travel from socket to file. One is being filled while one is being written.
+/// Buffer in which received bytes travel from socket to file. Small enough to stay in a cache between the two.
 pub const SPOOL_CHUNK_BYTES: usize = 256 << 10;
 
 /// Connections that have not yet sent A-ASSOCIATE-RQ; the oldest is closed to admit one more.

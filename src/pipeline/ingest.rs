@@ -11,7 +11,7 @@ impl Pipeline {
     /// Takes one instance in, from any door: writes, hashes and scans it while it streams, and commits file and index.
     ///
     /// When this returns [`Stored`], file and folder are synced and the index rows are committed: the door may acknowledge.
-    /// Memory: two buffers of [`model::limits::SPOOL_CHUNK_BYTES`] and the header, whatever the object's size.
+    /// Memory: a buffer of [`model::limits::SPOOL_CHUNK_BYTES`] and the header, whatever the object's size.
     /// Not cancel safe towards the body; dropped before the commit is queued it leaves nothing behind.
     ///
     /// # Errors
@@ -44,33 +44,30 @@ impl Pipeline {
         if !self.archive.has_space() {
             return Err(Error::NoSpace.into());
         }
-        let mut front = self.buffers.take();
-        let mut ended = body.fill(&mut front).await.map_err(Error::Body)?;
-        *bytes += front.len() as u64;
-        let mut intake = Intake::begin(self.archive.clone(), received, &front, ended)?;
-        let mut back = (!ended).then(|| self.buffers.take());
-        while let (false, Some(filling)) = (ended, back.as_mut()) {
+        let mut buffer = self.buffers.take();
+        let mut ended = body.fill(&mut buffer).await.map_err(Error::Body)?;
+        *bytes += buffer.len() as u64;
+        let mut intake = Intake::begin(self.archive.clone(), received, &buffer, ended)?;
+        while !ended {
             let permit = self.writers.clone().acquire_owned().await;
-            let job = blocking(move || {
-                let taken = intake.take(&front);
+            (intake, buffer) = blocking(move || {
+                let taken = intake.take(&buffer);
                 drop(permit);
-                taken.map(|()| (intake, front))
-            });
-            let (filled, taken) = tokio::join!(body.fill(filling), job);
-            (intake, front) = taken?;
-            ended = filled.map_err(Error::Body)?;
-            *bytes += filling.len() as u64;
-            front.clear();
-            std::mem::swap(&mut front, filling);
+                taken.map(|()| (intake, buffer))
+            })
+            .await?;
+            buffer.clear();
+            ended = body.fill(&mut buffer).await.map_err(Error::Body)?;
+            *bytes += buffer.len() as u64;
         }
         let permit = self.writers.clone().acquire_owned().await;
-        let (done, front) = blocking(move || {
-            let done = intake.finish(&front);
+        let (done, buffer) = blocking(move || {
+            let done = intake.finish(&buffer);
             drop(permit);
-            (done, front)
+            (done, buffer)
         })
         .await;
-        self.buffers.give_back(std::iter::once(front).chain(back));
+        self.buffers.give_back(buffer);
         let (prepared, ids, omitted) = done?;
         if omitted > 0 {
             self.telemetry.record(Event::ElementsOmitted(omitted));

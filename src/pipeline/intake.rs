@@ -168,14 +168,12 @@ impl Buffers {
         kept.unwrap_or_else(|| Vec::with_capacity(limits::SPOOL_CHUNK_BYTES))
     }
 
-    /// Keeps buffers for later, as many as files can be written at once.
-    pub(crate) fn give_back(&self, buffers: impl Iterator<Item = Vec<u8>>) {
+    /// Keeps a buffer for later, of as many as files can be written at once.
+    pub(crate) fn give_back(&self, mut buffer: Vec<u8>) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for mut buffer in buffers {
-            if kept.len() < 2 * limits::FILE_WRITERS {
-                buffer.clear();
-                kept.push(buffer);
-            }
+        if kept.len() < limits::FILE_WRITERS {
+            buffer.clear();
+            kept.push(buffer);
         }
     }
 }

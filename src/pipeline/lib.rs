@@ -25,6 +25,7 @@ pub use received::{Body, Content, Received, Stored};
 pub use rendition::{Part, Rendition};
 pub use slice::PartReader;
 use telemetry::Telemetry;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// The operations on the archive, for all doors. Cheap to clone.
 #[derive(Clone)]
@@ -63,8 +64,12 @@ impl Pipeline {
     }
 }
 
-/// Runs blocking work off the runtime's threads; a panic there is ours and is passed on as one.
+/// Runs blocking work: on this thread where the runtime has others to go on with, which spares two switches between threads and
+/// keeps the bytes in its caches; else on a thread for blocking work. A panic is passed on.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
+        return tokio::task::block_in_place(work);
+    }
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,
         Err(failed) => std::panic::resume_unwind(failed.into_panic()),

@@ -1,7 +1,9 @@
 //! C-FIND and QIDO-RS on small and large indexes.
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 use super::studies::{Question, Studies};
 use crate::bench::Bench;
@@ -90,6 +92,7 @@ fn case(studies: Studies, what: &str) -> String {
 }
 
 /// Gives SQLite the statistics it plans by.
-fn analyze(index: &std::path::Path) -> Result<()> {
-    Ok(Connection::open(index)?.execute_batch("ANALYZE")?)
+fn analyze(index: &Path) -> Result<()> {
+    let index = Connection::open_with_flags(index, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    Ok(index.execute_batch("ANALYZE")?)
 }
