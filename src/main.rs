@@ -3,6 +3,7 @@
 mod cli;
 mod config;
 mod logging;
+mod open_files;
 mod serve;
 
 use std::process::ExitCode;

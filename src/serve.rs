@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::config::{self, Config};
+use crate::open_files;
 
 /// What may take this long when stopping: the last messages, and closing the archive.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -24,6 +25,7 @@ const CLOSE: Duration = Duration::from_secs(2);
 /// # Errors
 /// The archive or an address is in use or cannot be opened, or a part of the server failed.
 pub(crate) fn run(config: Config) -> anyhow::Result<()> {
+    open_files::raise_limit(config.net.max_associations);
     let telemetry = Telemetry::new();
     let data_dir = config.archive.data_dir.display().to_string();
     let archive = Archive::open(config.archive.clone(), telemetry.clone())

@@ -80,12 +80,12 @@ impl Archive {
         })
     }
 
-    /// Whether there is room for another instance: at least `min_free_bytes` free, as of at most a second ago.
+    /// Whether there is room for another instance: at least `min_free_bytes` free, as of at most a tenth of a second ago.
     pub fn has_space(&self) -> bool {
         self.free_bytes().is_ok_and(|free| free >= self.inner.min_free_bytes)
     }
 
-    /// Bytes free for us on the file system of the archive, as of at most a second ago.
+    /// Bytes free for us on the file system of the archive, as of at most a tenth of a second ago.
     ///
     /// # Errors
     /// [`Error::Io`] when the file system does not tell.

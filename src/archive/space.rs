@@ -14,7 +14,7 @@ pub(crate) struct Space {
     pub(crate) total_bytes: u64,
 }
 
-/// Measures the room in which a folder is, at most once a second.
+/// Measures the room in which a folder is, at most ten times a second.
 pub(crate) struct Gauge {
     folder: PathBuf,
     last: Mutex<Option<(Instant, Space)>>,
@@ -43,4 +43,4 @@ impl Gauge {
     }
 }
 
-const MAX_AGE: Duration = Duration::from_secs(1);
+const MAX_AGE: Duration = Duration::from_millis(100);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The class of an error: logs choose their level by it, metrics their label, retries their decision.
+/// The class of an error: logs choose their level by it, retries their decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// The peer sent something it should not have sent.
@@ -18,17 +18,4 @@ pub enum Fault {
     Local,
     /// We broke our own contract.
     Bug,
-}
-
-impl Fault {
-    /// The metric label.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Peer => "peer",
-            Self::Policy => "policy",
-            Self::Transient { .. } => "transient",
-            Self::Local => "local",
-            Self::Bug => "bug",
-        }
-    }
 }

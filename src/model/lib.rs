@@ -18,7 +18,6 @@ mod level;
 pub mod limits;
 pub mod multipart;
 pub mod part10;
-mod phi;
 pub mod query;
 pub mod scan;
 pub mod sop;
@@ -31,7 +30,6 @@ pub use dicom_core::{Tag, VR as Vr};
 pub use fault::Fault;
 pub use ident::{InstanceIds, Scope};
 pub use level::QueryRetrieveLevel;
-pub use phi::Phi;
 pub use uid::{
     InvalidUid, Kind, Series, SeriesInstanceUid, SopClass, SopClassUid, SopInstance, SopInstanceUid, Study,
     StudyInstanceUid, TransferSyntaxKind, TransferSyntaxUid, Uid,

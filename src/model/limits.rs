@@ -9,6 +9,13 @@ pub const DEPTH: usize = 64;
 /// frames fit; what does not is left out of the JSON and counted.
 pub const HEADER_BYTES: usize = 16 << 20;
 
+/// What a header may hold without being counted against [`HEADERS_BYTES`]; those of ordinary images take some kilobytes.
+pub const SMALL_HEADER_BYTES: usize = 512 << 10;
+
+/// What all larger headers in the process, and the JSON that is made of them, may hold at once; one more instance is told to come
+/// again.
+pub const HEADERS_BYTES: usize = 256 << 20;
+
 /// Binary values longer than this are referred to by BulkDataURI and not copied into the header (PS3.18 §F.2.2).
 pub const INLINE_BINARY_BYTES: u32 = 1024;
 
@@ -34,11 +41,23 @@ pub const COMMAND_SET_BYTES: usize = 64 << 10;
 /// A pattern with wildcards longer than this is refused: matching takes the product of both lengths.
 pub const PATTERN_BYTES: usize = 1024;
 
-/// A C-FIND identifier larger than this is refused.
+/// A C-FIND identifier larger than this, or inflating to more, is refused.
 pub const IDENTIFIER_BYTES: usize = 1 << 20;
 
-/// A-ASSOCIATE PDUs larger than this abort the connection: 128 contexts with 64 transfer syntaxes each fit.
-pub const ASSOCIATE_PDU_BYTES: u32 = 1 << 20;
+/// A-ASSOCIATE PDUs larger than this abort the connection. Every connection may make us hold one. 128 contexts that each offer all 58
+/// registered transfer syntaxes, 26 bytes each, and a SOP class of 64 take 232,448 bytes; the rest is for roles and a user identity.
+pub const ASSOCIATE_PDU_BYTES: u32 = 256 << 10;
+
+/// More transfer syntaxes in one presentation context make an A-ASSOCIATE-RQ malformed: over twice as many as are registered, and too
+/// few for a request made of the shortest ones to keep a thread busy.
+pub const TRANSFER_SYNTAXES: usize = 128;
+
+/// Bytes per second that a message must bring on average over each `message_timeout`: half of what a slow line to a remote site does.
+/// A peer that sends less holds an association that others could use.
+pub const MESSAGE_BYTES_PER_SECOND: u32 = 4 << 10;
+
+/// What suffices within the first `message_timeout` of a message, where the rate asks for more: lines and peers may start slowly.
+pub const MESSAGE_FIRST_BYTES: usize = 16 << 10;
 
 /// The largest P-DATA-TF PDU that we send, also to a peer that sets no limit.
 pub const SENT_PDU_BYTES: u32 = 131_072;
@@ -46,7 +65,8 @@ pub const SENT_PDU_BYTES: u32 = 131_072;
 /// Buffer in which received bytes travel from socket to file. Small enough to stay in a cache between the two.
 pub const SPOOL_CHUNK_BYTES: usize = 256 << 10;
 
-/// Connections that have not yet sent A-ASSOCIATE-RQ; the oldest is closed to admit one more.
+/// Connections without an association: A-ASSOCIATE-RQ has not come, or the association is over and the peer has yet to close. The one
+/// that has been so for longest is closed to admit one more.
 pub const UNASSOCIATED_CONNECTIONS: usize = 512;
 
 /// HTTP connections open at once.
@@ -68,7 +88,10 @@ pub const COMMIT_BATCH: usize = 128;
 pub const FILE_WRITERS: usize = 16;
 
 /// Fragments of one Pixel Data element that a retrieve will look at.
-pub const FRAGMENTS: usize = 4 << 20;
+pub const FRAGMENTS: usize = 1 << 20;
+
+/// Parts that one rendition of bulk data is split into, one for each frame; with more it is one part, as stored.
+pub const PARTS: u64 = 1 << 16;
 
 /// The head of an HTTP request.
 pub const HTTP_HEAD_BYTES: usize = 128 << 10;

@@ -93,9 +93,9 @@ pub fn write(
         put(&mut meta, Encoding::ExplicitLittle, Tag(0x0002, element), vr, value);
     };
     element(0x0001, Vr::OB, &[0x00, 0x01]);
-    element(0x0002, Vr::UI, ids.0.as_str().as_bytes());
-    element(0x0003, Vr::UI, ids.1.as_str().as_bytes());
-    element(0x0010, Vr::UI, syntax.as_str().as_bytes());
+    element(0x0002, Vr::UI, &uid_bytes(ids.0));
+    element(0x0003, Vr::UI, &uid_bytes(ids.1));
+    element(0x0010, Vr::UI, &uid_bytes(syntax));
     element(0x0012, Vr::UI, IMPLEMENTATION_CLASS_UID.as_bytes());
     element(0x0013, Vr::SH, IMPLEMENTATION_VERSION_NAME.as_bytes());
     if let Some(title) = source_aet {
@@ -209,6 +209,11 @@ fn uid<K: Kind>(value: &[u8]) -> Option<Uid<K>> {
     Uid::from_bytes(value)
 }
 
+/// As [`Uid::from_bytes`] read it: odd UIDs too go into the file as they were received.
+fn uid_bytes<K>(uid: &Uid<K>) -> Vec<u8> {
+    uid.as_str().chars().map(|c| u8::try_from(c).unwrap_or(b'?')).collect()
+}
+
 const PREAMBLE_BYTES: usize = 128;
 const MAGIC_END: usize = 132;
 const MAGIC: &[u8] = b"DICM";
@@ -268,6 +273,25 @@ mod tests {
         assert!(
             SopClassUid::parse(IMPLEMENTATION_CLASS_UID).is_ok() && IMPLEMENTATION_VERSION_NAME.len() <= 16
         );
+    }
+
+    #[test]
+    fn writes_odd_uids_as_they_were_received() {
+        let (class, instance) = (
+            SopClassUid::from_bytes(b"1.2.\xE9").unwrap(),
+            SopInstanceUid::from_bytes(b"\xFF\x80x").unwrap(),
+        );
+        let syntax = TransferSyntaxUid::from_bytes(b"1.2.\xC3\xA9").unwrap();
+        let file = write((&class, &instance), &syntax, None);
+        for (element, value) in
+            [(0x0002, &b"1.2.\xE9"[..]), (0x0003, b"\xFF\x80x"), (0x0010, b"1.2.\xC3\xA9")]
+        {
+            let element = meta(element, Vr::UI, value);
+            assert!(file.windows(element.len()).any(|window| window == element), "{value:02X?}");
+        }
+        let read = part10(&file);
+        assert_eq!((read.sop_class.unwrap(), read.sop_instance.unwrap()), (class, instance));
+        assert_eq!((read.transfer_syntax, read.data_offset), (syntax, file.len()));
     }
 
     #[test]

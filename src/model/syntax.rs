@@ -1,5 +1,8 @@
 //! Transfer syntaxes: how the bytes of a data set are laid out (PS3.5 §10, PS3.6 Annex A).
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 /// Implicit VR Little Endian, the default transfer syntax (PS3.5 §10.1).
 pub const IMPLICIT_VR_LITTLE_ENDIAN: &str = "1.2.840.10008.1.2";
 /// Explicit VR Little Endian.
@@ -27,33 +30,24 @@ pub struct Form {
     pub encoding: Encoding,
     /// The data set bytes are a raw deflate stream (RFC 1951; PS3.5 §A.5).
     pub deflated: bool,
-    /// Pixel Data is a sequence of fragments (PS3.5 §A.4).
-    pub encapsulated: bool,
 }
 
-/// The form of a transfer syntax; one we do not know is read as Explicit VR Little Endian, encapsulated where the length is undefined.
+/// The form of a transfer syntax; one we do not know is read as Explicit VR Little Endian.
 pub fn form(uid: &str) -> Form {
-    let native = |encoding| Form { encoding, deflated: false, encapsulated: false };
+    let plain = |encoding| Form { encoding, deflated: false };
     match uid {
-        IMPLICIT_VR_LITTLE_ENDIAN => native(Encoding::ImplicitLittle),
-        EXPLICIT_VR_LITTLE_ENDIAN => native(Encoding::ExplicitLittle),
-        EXPLICIT_VR_BIG_ENDIAN => native(Encoding::ExplicitBig),
-        DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN => Form { deflated: true, ..native(Encoding::ExplicitLittle) },
-        JPIP_REFERENCED_DEFLATE | JPIP_HTJ2K_REFERENCED_DEFLATE => {
-            Form { deflated: true, ..native(Encoding::ExplicitLittle) }
+        IMPLICIT_VR_LITTLE_ENDIAN => plain(Encoding::ImplicitLittle),
+        EXPLICIT_VR_BIG_ENDIAN => plain(Encoding::ExplicitBig),
+        DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN | JPIP_REFERENCED_DEFLATE | JPIP_HTJ2K_REFERENCED_DEFLATE => {
+            Form { encoding: Encoding::ExplicitLittle, deflated: true }
         }
-        JPIP_REFERENCED | JPIP_HTJ2K_REFERENCED => native(Encoding::ExplicitLittle),
-        _ => Form { encapsulated: true, ..native(Encoding::ExplicitLittle) },
+        _ => plain(Encoding::ExplicitLittle),
     }
 }
 
 /// The name in the standard's registry (PS3.6 Table A-1); `None` for a transfer syntax we do not know.
 pub fn name(uid: &str) -> Option<&'static str> {
-    REGISTRY
-        .lines()
-        .filter_map(|line| line.split_once('\t'))
-        .find(|(known, _)| *known == uid)
-        .map(|(_, name)| name)
+    NAMES.get(uid).copied()
 }
 
 /// The media type in which one frame of this transfer syntax is sent (PS3.18 Table 8.7.3-5).
@@ -80,7 +74,45 @@ pub const OCTET_STREAM: &str = "application/octet-stream";
 /// Data set transfer syntaxes of PS3.6 Table A-1, a line each: UID, tab, name.
 const REGISTRY: &str = include_str!("syntax.tsv");
 
-const JPIP_REFERENCED: &str = "1.2.840.10008.1.2.4.94";
+/// By UID: peers offer thousands of them in one request.
+static NAMES: LazyLock<HashMap<&str, &str>> =
+    LazyLock::new(|| REGISTRY.lines().filter_map(|line| line.split_once('\t')).collect());
+
 const JPIP_REFERENCED_DEFLATE: &str = "1.2.840.10008.1.2.4.95";
-const JPIP_HTJ2K_REFERENCED: &str = "1.2.840.10008.1.2.4.204";
 const JPIP_HTJ2K_REFERENCED_DEFLATE: &str = "1.2.840.10008.1.2.4.205";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_what_is_registered_and_nothing_else() {
+        assert_eq!(REGISTRY.lines().count(), 58);
+        for line in REGISTRY.lines() {
+            let (uid, registered) = line.split_once('\t').unwrap();
+            assert_eq!(name(uid), Some(registered));
+        }
+        for unknown in ["", "1.2.840.10008.1.2.", "1.2.840.10008.1.2.4.999", "1.2.840.113619.5.2"] {
+            assert_eq!(name(unknown), None);
+        }
+    }
+
+    #[test]
+    fn deflates_and_swaps_where_the_registry_says_so() {
+        for line in REGISTRY.lines() {
+            let (uid, registered) = line.split_once('\t').unwrap();
+            let form = form(uid);
+            // That one deflates frames, not the data set.
+            let is_deflated =
+                registered.contains("Deflate") && registered != "Deflated Image Frame Compression";
+            assert_eq!(form.deflated, is_deflated, "{registered}");
+            assert_eq!(
+                form.encoding == Encoding::ExplicitBig,
+                registered.contains("Big Endian"),
+                "{registered}"
+            );
+            let is_implicit = registered.starts_with("Implicit VR");
+            assert_eq!(form.encoding == Encoding::ImplicitLittle, is_implicit, "{registered}");
+        }
+    }
+}

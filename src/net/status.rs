@@ -17,7 +17,7 @@ pub(crate) fn of_ingest(result: &Result<Stored, IngestError>) -> Outcome {
         Err(refused) => &refused.error,
     };
     match error {
-        Error::NoSpace | Error::Archive(_) | Error::File(_) => {
+        Error::NoSpace | Error::Busy | Error::Archive(_) | Error::File(_) => {
             Outcome::because(store::OUT_OF_RESOURCES, error.to_string())
         }
         Error::Disagreement(_) | Error::OtherStudy => {
@@ -51,7 +51,7 @@ pub(crate) fn unreadable(reason: ScanError) -> String {
 /// PS3.4 Table C.4-1.
 pub(crate) fn of_find(error: &Error) -> Outcome {
     match error {
-        Error::NoSpace => Outcome::because(find::OUT_OF_RESOURCES, error.to_string()),
+        Error::NoSpace | Error::Busy => Outcome::because(find::OUT_OF_RESOURCES, error.to_string()),
         Error::Archive(_)
         | Error::File(_)
         | Error::Part10(_)
@@ -79,6 +79,7 @@ mod tests {
         let pixels = Tag(0x7FE0, 0x0010);
         for (error, status, comment) in [
             (Error::NoSpace, 0xA700, "not enough disk space"),
+            (Error::Busy, 0xA700, "too many large headers at once"),
             (Error::Archive(archive::Error::Closed), 0xA700, "archive failed"),
             (
                 Error::Disagreement("SOP Class UID"),

@@ -6,9 +6,12 @@ use model::{SopClassUid, SopInstanceUid};
 /// Why an operation on the archive did not succeed. Each door maps it to its own wire codes, exhaustively.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Less disk is free than `storage.min_free_bytes`; nothing was written.
+    /// Less disk is free than `storage.min_free_bytes`, or none; nothing was kept.
     #[error("not enough disk space")]
     NoSpace,
+    /// Too many instances with large headers are on their way; the same one may be taken in a moment.
+    #[error("too many large headers at once")]
+    Busy,
     /// What was announced as a file of PS3.10 is none.
     #[error("not a DICOM file")]
     NotPart10,
@@ -41,7 +44,7 @@ pub enum Error {
     File(#[source] std::io::Error),
     /// The index or the spool failed.
     #[error("archive failed")]
-    Archive(#[from] archive::Error),
+    Archive(#[source] archive::Error),
 }
 
 /// Why a body stopped before its end; the door that read it knows more.
@@ -53,9 +56,6 @@ pub enum BodyError {
     /// No progress within the time allowed.
     #[error("peer stalled")]
     Stalled,
-    /// We are shutting down.
-    #[error("shutting down")]
-    Shutdown,
 }
 
 /// A refused instance, with as much of its identity as became known.
@@ -75,7 +75,7 @@ impl Error {
     /// Who must act.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::NoSpace => Fault::Transient { retry_after: None },
+            Self::NoSpace | Self::Busy => Fault::Transient { retry_after: None },
             Self::NotPart10
             | Self::Part10(_)
             | Self::Unreadable(_)
@@ -87,6 +87,15 @@ impl Error {
             | Self::NotAvailable(_) => Fault::Peer,
             Self::File(_) => Fault::Local,
             Self::Archive(error) => error.fault(),
+        }
+    }
+}
+
+impl From<archive::Error> for Error {
+    fn from(error: archive::Error) -> Self {
+        match error {
+            archive::Error::NoSpace => Self::NoSpace,
+            other => Self::Archive(other),
         }
     }
 }

@@ -2,6 +2,7 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use model::limits;
 
@@ -10,7 +11,21 @@ pub(crate) struct Fragments {
     /// Offsets of the Basic Offset Table, from the first fragment's item tag; empty when there is none.
     offsets: Vec<u64>,
     /// Place in the file of each fragment's value.
-    values: Vec<Range<u64>>,
+    values: Arc<[Range<u64>]>,
+}
+
+/// Which fragments are a frame's.
+pub(crate) struct Frames {
+    values: Arc<[Range<u64>]>,
+    /// Index of each frame's first fragment, and the number of fragments at the end; `None` when each fragment is a frame.
+    starts: Option<Vec<usize>>,
+}
+
+/// Some of a list of places that several share.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    all: Arc<[Range<u64>]>,
+    span: Range<usize>,
 }
 
 /// Walks the item headers between `within`, places in the file. Blocking.
@@ -19,60 +34,113 @@ pub(crate) struct Fragments {
 /// When the file cannot be read, or has more than [`limits::FRAGMENTS`] fragments.
 pub(crate) fn read(file: &File, within: Range<u64>) -> io::Result<Fragments> {
     let mut items = Vec::new();
+    let mut window = Window { file, start: 0, bytes: Vec::new() };
     let mut position = within.start;
+    let mut is_dense = true;
     while position + ITEM_HEADER_BYTES <= within.end {
-        let mut head = [0; 8];
-        file.read_exact_at(&mut head, position)?;
-        let [a, b, c, d, length @ ..] = head;
+        let [a, b, c, d, length @ ..] = window.header(position, is_dense, within.end)?;
         if [a, b, c, d] != ITEM {
             break;
         }
+        let length = u64::from(u32::from_le_bytes(length));
         let start = position + ITEM_HEADER_BYTES;
-        let end = start + u64::from(u32::from_le_bytes(length));
-        if end > within.end || items.len() > limits::FRAGMENTS {
+        position = start + length;
+        if position > within.end || items.len() > limits::FRAGMENTS {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        items.push(start..end);
-        position = end;
+        items.push(start..position);
+        is_dense = length < WINDOW_BYTES / 4;
     }
-    let mut items = items.into_iter();
-    let table = items.next().unwrap_or_default();
-    Ok(Fragments { offsets: offset_table(file, table)?, values: items.collect() })
+    let table = items.first().cloned().unwrap_or_default();
+    let values = items.get(1..).unwrap_or_default().into();
+    Ok(Fragments { offsets: offset_table(file, table)?, values })
 }
 
 impl Fragments {
-    /// The fragments of each frame; `None` when they cannot be told apart.
+    /// The fragments by frame; `None` when they cannot be told apart.
     ///
     /// As many fragments as frames: one each. One frame: all of them. Otherwise the Basic Offset Table decides, when it has an
     /// ascending entry for each frame that is the place of a fragment.
-    pub(crate) fn frames(self, number_of_frames: u64) -> Option<Vec<Vec<Range<u64>>>> {
-        if self.values.is_empty() {
+    pub(crate) fn frames(self, number_of_frames: u64) -> Option<Frames> {
+        let count = self.values.len();
+        if count == 0 {
             return None;
         }
-        if self.values.len() as u64 == number_of_frames {
-            return Some(self.values.into_iter().map(|fragment| vec![fragment]).collect());
-        }
-        if number_of_frames == 1 {
-            return Some(vec![self.values]);
-        }
-        self.by_offset_table(number_of_frames)
+        let starts = if count as u64 == number_of_frames {
+            None
+        } else if number_of_frames == 1 {
+            Some(vec![0, count])
+        } else {
+            Some(self.by_offset_table(number_of_frames)?)
+        };
+        Some(Frames { values: self.values, starts })
     }
 
-    fn by_offset_table(self, number_of_frames: u64) -> Option<Vec<Vec<Range<u64>>>> {
+    fn by_offset_table(&self, number_of_frames: u64) -> Option<Vec<usize>> {
         if self.offsets.len() as u64 != number_of_frames || self.offsets.first() != Some(&0) {
             return None;
         }
         let origin = self.values.first()?.start;
-        let mut starts = self.offsets.into_iter().peekable();
-        let mut frames: Vec<Vec<Range<u64>>> = Vec::new();
-        for fragment in self.values {
-            if starts.peek() == Some(&(fragment.start - origin)) {
-                starts.next();
-                frames.push(Vec::new());
+        let mut wanted = self.offsets.iter().peekable();
+        let mut starts = Vec::with_capacity(self.offsets.len() + 1);
+        for (index, fragment) in self.values.iter().enumerate() {
+            if wanted.next_if_eq(&&(fragment.start - origin)).is_some() {
+                starts.push(index);
             }
-            frames.last_mut()?.push(fragment);
         }
-        (frames.len() as u64 == number_of_frames).then_some(frames)
+        starts.push(self.values.len());
+        wanted.peek().is_none().then_some(starts)
+    }
+}
+
+impl Places {
+    pub(crate) fn one(place: Range<u64>) -> Self {
+        Self { all: Arc::new([place]), span: 0..1 }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Range<u64>> {
+        self.all.get(self.span.clone()).unwrap_or_default().iter()
+    }
+}
+
+impl Frames {
+    pub(crate) fn len(&self) -> usize {
+        self.starts.as_ref().map_or(self.values.len(), |starts| starts.len() - 1)
+    }
+
+    /// Places in the file of the fragments of a frame, counted from 0.
+    pub(crate) fn get(&self, index: usize) -> Option<Places> {
+        let span = match &self.starts {
+            None => index..index.checked_add(1)?,
+            Some(starts) => *starts.get(index)?..*starts.get(index + 1)?,
+        };
+        self.values.get(span.clone())?;
+        Some(Places { all: self.values.clone(), span })
+    }
+}
+
+/// Part of a file, so that many small fragments do not cost a read each.
+struct Window<'a> {
+    file: &'a File,
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window<'_> {
+    fn header(&mut self, position: u64, is_dense: bool, end: u64) -> io::Result<[u8; 8]> {
+        if let Some(header) = self.held(position) {
+            return Ok(header);
+        }
+        let wanted = if is_dense { WINDOW_BYTES.min(end - position) } else { ITEM_HEADER_BYTES };
+        self.start = position;
+        self.bytes.resize(usize::try_from(wanted).map_err(io::Error::other)?, 0);
+        self.file.read_exact_at(&mut self.bytes, position)?;
+        self.held(position).ok_or(io::ErrorKind::UnexpectedEof.into())
+    }
+
+    fn held(&self, position: u64) -> Option<[u8; 8]> {
+        let from = usize::try_from(position.checked_sub(self.start)?).ok()?;
+        self.bytes.get(from..)?.first_chunk().copied()
     }
 }
 
@@ -89,30 +157,53 @@ fn offset_table(file: &File, place: Range<u64>) -> io::Result<Vec<u64>> {
 
 const ITEM: [u8; 4] = [0xFE, 0xFF, 0x00, 0xE0];
 const ITEM_HEADER_BYTES: u64 = 8;
+const WINDOW_BYTES: u64 = 64 << 10;
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
-    fn fragments(offsets: &[u64], values: &[Range<u64>]) -> Fragments {
-        Fragments { offsets: offsets.to_vec(), values: values.to_vec() }
+    fn frames(offsets: &[u64], values: &[Range<u64>], number: u64) -> Option<Vec<Vec<Range<u64>>>> {
+        let frames = Fragments { offsets: offsets.to_vec(), values: values.into() }.frames(number)?;
+        let frame = |index| frames.get(index).map(|places| places.iter().cloned().collect());
+        assert!(frame(frames.len()).is_none());
+        Some((0..frames.len()).map(|index| frame(index).unwrap()).collect())
     }
 
     #[test]
     fn tells_frames_apart_by_count_or_offset_table() {
         let values = [100..110, 118..130, 138..140];
-        assert_eq!(fragments(&[], &values).frames(3).unwrap().len(), 3);
-        assert_eq!(fragments(&[], &values).frames(1).unwrap(), [values.to_vec()]);
-        let by_table = fragments(&[0, 38], &values).frames(2).unwrap();
-        assert_eq!(by_table, [vec![100..110, 118..130], vec![138..140]]);
+        assert_eq!(frames(&[], &values, 3).unwrap().len(), 3);
+        assert_eq!(frames(&[], &values, 1).unwrap(), [values.to_vec()]);
+        assert_eq!(frames(&[0, 38], &values, 2).unwrap(), [vec![100..110, 118..130], vec![138..140]]);
     }
 
     #[test]
     fn does_not_guess() {
         let values = [100..110, 118..130, 138..140];
-        assert_eq!(fragments(&[], &values).frames(2), None);
-        assert_eq!(fragments(&[0, 7], &values).frames(2), None);
-        assert_eq!(fragments(&[4, 38], &values).frames(2), None);
-        assert_eq!(fragments(&[], &[]).frames(1), None);
+        assert_eq!(frames(&[], &values, 2), None);
+        assert_eq!(frames(&[0, 7], &values, 2), None);
+        assert_eq!(frames(&[4, 38], &values, 2), None);
+        assert_eq!(frames(&[], &[], 1), None);
+    }
+
+    #[test]
+    fn finds_small_and_large_fragments() {
+        let mut file = tempfile::tempfile().unwrap();
+        let lengths = [0_u32, 10, 70_000, 2, 0, 200_000, 4];
+        let mut expected = Vec::new();
+        let mut at = 0;
+        for length in lengths {
+            file.write_all(&ITEM).unwrap();
+            file.write_all(&length.to_le_bytes()).unwrap();
+            file.write_all(&vec![0xFE; length as usize]).unwrap();
+            at += 8 + u64::from(length);
+            expected.push(at - u64::from(length)..at);
+        }
+        file.write_all(b"\xFE\xFF\xDD\xE0\0\0\0\0").unwrap();
+        let fragments = read(&file, 0..at + 8).unwrap();
+        assert_eq!(*fragments.values, expected[1..]);
     }
 }

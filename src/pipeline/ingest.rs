@@ -4,19 +4,18 @@ use archive::Committed;
 use model::{SopClassUid, SopInstanceUid};
 use telemetry::Event;
 
-use crate::intake::Intake;
+use crate::intake::{Intake, Taken};
 use crate::{Body, Content, Error, IngestError, Pipeline, Received, Stored, blocking};
 
 impl Pipeline {
     /// Takes one instance in, from any door: writes, hashes and scans it while it streams, and commits file and index.
     ///
     /// When this returns [`Stored`], file and folder are synced and the index rows are committed: the door may acknowledge.
-    /// Memory: a buffer of [`model::limits::SPOOL_CHUNK_BYTES`] and the header, whatever the object's size.
+    /// Memory: a buffer of [`model::limits::SPOOL_CHUNK_BYTES`], the header and its JSON (bounded in sum over all instances), whatever the object's size.
     /// Not cancel safe towards the body; dropped before the commit is queued it leaves nothing behind.
     ///
     /// # Errors
-    /// [`IngestError`]: nothing was kept. The body may be partly unread; the door drains it. After [`Error::NoSpace`] nothing of
-    /// it was read.
+    /// [`IngestError`]: nothing was kept. The body may be partly unread; the door drains it.
     pub async fn ingest<B: Body>(&self, received: Received, body: &mut B) -> Result<Stored, IngestError> {
         let started = Instant::now();
         let door = received.door;
@@ -47,7 +46,8 @@ impl Pipeline {
         let mut buffer = self.buffers.take();
         let mut ended = body.fill(&mut buffer).await.map_err(Error::Body)?;
         *bytes += buffer.len() as u64;
-        let mut intake = Intake::begin(self.archive.clone(), received, &buffer, ended)?;
+        let claim = self.headers.claim();
+        let mut intake = Intake::begin(self.archive.clone(), claim, received, &buffer, ended)?;
         while !ended {
             let permit = self.writers.clone().acquire_owned().await;
             (intake, buffer) = blocking(move || {
@@ -57,7 +57,14 @@ impl Pipeline {
             })
             .await?;
             buffer.clear();
-            ended = body.fill(&mut buffer).await.map_err(Error::Body)?;
+            ended = match body.fill(&mut buffer).await {
+                Ok(ended) => ended,
+                Err(error) => {
+                    // What was written of it goes with it.
+                    blocking(move || drop(intake)).await;
+                    return Err(Error::Body(error).into());
+                }
+            };
             *bytes += buffer.len() as u64;
         }
         let permit = self.writers.clone().acquire_owned().await;
@@ -68,7 +75,7 @@ impl Pipeline {
         })
         .await;
         self.buffers.give_back(buffer);
-        let (prepared, ids, omitted) = done?;
+        let Taken { prepared, ids, omitted, header_claim: _claim } = done?;
         if omitted > 0 {
             self.telemetry.record(Event::ElementsOmitted(omitted));
         }
@@ -107,7 +114,7 @@ fn outcome_label(outcome: &Committed) -> &'static str {
 
 fn error_label(error: &Error) -> &'static str {
     match error {
-        Error::NoSpace => "no_space",
+        Error::NoSpace | Error::Busy => "no_space",
         Error::NotPart10 | Error::Part10(_) | Error::Unreadable(_) | Error::MissingUid(_) => "unreadable",
         Error::Disagreement(_) | Error::OtherStudy => "mismatch",
         Error::Body(_) => "aborted",

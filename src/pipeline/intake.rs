@@ -7,6 +7,7 @@ use model::scan::Scanner;
 use model::{InstanceIds, Kind, StudyInstanceUid, Tag, TransferSyntaxUid, Uid, limits, syntax};
 use sha2::{Digest, Sha256};
 
+use crate::budget::Claim;
 use crate::{Content, Error, IngestError, Received};
 
 /// One instance on its way to disk: spooled, hashed and scanned chunk by chunk. Blocking.
@@ -23,6 +24,17 @@ pub(crate) struct Intake {
     length: u64,
     hash: Sha256,
     scanner: Scanner,
+    header_claim: Claim,
+}
+
+/// An instance whose file is synced and whose rows are made: all but committed.
+pub(crate) struct Taken {
+    pub(crate) prepared: Prepared,
+    pub(crate) ids: InstanceIds,
+    /// Elements that are not in the JSON.
+    pub(crate) omitted: u32,
+    /// Held until the rows are committed.
+    pub(crate) header_claim: Claim,
 }
 
 impl Intake {
@@ -32,6 +44,7 @@ impl Intake {
     /// [`Error::Part10`] when a file was announced and this is none.
     pub(crate) fn begin(
         archive: Archive,
+        header_claim: Claim,
         received: Received,
         first: &[u8],
         complete: bool,
@@ -64,17 +77,26 @@ impl Intake {
             meta_left: meta,
             length: 0,
             hash: Sha256::new(),
+            header_claim,
         })
     }
 
     /// Takes the next bytes.
     ///
     /// # Errors
-    /// [`Error::Unreadable`] as soon as the data set cannot be walked, [`Error::Archive`] when the disk fails.
+    /// [`Error::Unreadable`] as soon as the data set cannot be walked, [`Error::NoSpace`] when the disk has filled up meanwhile,
+    /// [`Error::Busy`] when the header is large and so are many others, [`Error::Archive`] when the disk fails.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let (_, data) = bytes.split_at(self.meta_left.min(bytes.len()));
         self.meta_left -= bytes.len() - data.len();
         self.scanner.feed(data).map_err(Error::Unreadable)?;
+        let header_bytes = self.scanner.held_bytes();
+        if header_bytes > limits::SMALL_HEADER_BYTES && !self.header_claim.raise_to(header_bytes) {
+            return Err(Error::Busy);
+        }
+        if !self.archive.has_space() {
+            return Err(Error::NoSpace);
+        }
         self.hash.update(data);
         let spool = match &mut self.spool {
             Some(spool) => spool,
@@ -94,8 +116,13 @@ impl Intake {
     ///
     /// # Errors
     /// As [`Intake::take`], and [`Error::MissingUid`], [`Error::Disagreement`], [`Error::OtherStudy`]; the file is gone then.
-    pub(crate) fn finish(mut self, last: &[u8]) -> Result<(Prepared, InstanceIds, u32), IngestError> {
+    pub(crate) fn finish(mut self, last: &[u8]) -> Result<Taken, IngestError> {
         self.take(last)?;
+        let header_bytes = self.scanner.held_bytes();
+        let is_small = header_bytes <= limits::SMALL_HEADER_BYTES;
+        if !is_small && !self.header_claim.raise_to(header_bytes + limits::JSON_BYTES) {
+            return Err(Error::Busy.into());
+        }
         let header = self.scanner.finish().map_err(Error::Unreadable)?;
         let ids = identify(&header, &self.received.content).map_err(|error| IngestError {
             error,
@@ -104,7 +131,7 @@ impl Intake {
         })?;
         let omitted = header.omitted();
         let Some(spool) = self.spool else { return Err(Error::MissingUid("SOP Instance UID").into()) };
-        let file = spool.sync().map_err(Error::Archive)?;
+        let file = spool.sync().map_err(Error::from)?;
         let prepared = self.archive.prepare(NewInstance {
             ids: ids.clone(),
             transfer_syntax: self.transfer_syntax,
@@ -119,7 +146,7 @@ impl Intake {
                 address: self.received.address,
             },
         });
-        Ok((prepared, ids, omitted))
+        Ok(Taken { prepared, ids, omitted, header_claim: self.header_claim })
     }
 }
 

@@ -3,6 +3,7 @@
 //! Read [`Pipeline`] and [`Received`] first. Each operation is one function: anything that one door can do to the archive the other
 //! can do too. Deliberately absent: sockets and wire formats (the doors own them) and SQL (the archive owns it).
 
+mod budget;
 mod error;
 mod fragments;
 mod header;
@@ -33,6 +34,7 @@ pub struct Pipeline {
     archive: Archive,
     telemetry: Telemetry,
     buffers: Arc<intake::Buffers>,
+    headers: Arc<budget::Budget>,
     writers: Arc<tokio::sync::Semaphore>,
 }
 
@@ -43,6 +45,7 @@ impl Pipeline {
             archive,
             telemetry,
             buffers: Arc::default(),
+            headers: Arc::new(budget::Budget::new(model::limits::HEADERS_BYTES)),
             writers: Arc::new(tokio::sync::Semaphore::new(model::limits::FILE_WRITERS)),
         }
     }
@@ -72,6 +75,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     }
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,
-        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        Err(failed) => match failed.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Cancelled: the runtime is being torn down, and this task with it.
+            Err(_) => std::future::pending().await,
+        },
     }
 }

@@ -4,8 +4,9 @@ use std::ops::Range;
 use archive::StoredInstance;
 use model::header::{AttributePath, Element, Header, Value};
 use model::syntax::{self, Encoding};
-use model::{Tag, TransferSyntaxUid, Vr, vr};
+use model::{Tag, TransferSyntaxUid, Vr, limits, vr};
 
+use crate::fragments::{Frames, Places};
 use crate::{Error, Pipeline, blocking, fragments, header};
 
 /// One or more values of a stored object in the form in which they are sent (PS3.18 §8.7.3.3).
@@ -22,8 +23,9 @@ pub struct Rendition {
 /// Where the bytes of one part lie.
 #[derive(Debug, Clone)]
 pub struct Part {
-    /// Ranges of the (inflated) data set, one after the other.
-    pub(crate) ranges: Vec<Range<u64>>,
+    places: Places,
+    /// Where the data set begins, as the places count.
+    origin: u64,
     pub(crate) word_bytes: usize,
     pub(crate) inflate: bool,
     /// Where the value begins and how long it is, when not in whole bytes.
@@ -40,12 +42,17 @@ pub(crate) struct Bits {
 }
 
 impl Part {
+    /// Ranges of the (inflated) data set, one after the other.
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = Range<u64>> {
+        self.places.iter().map(|place| place.start - self.origin..place.end - self.origin)
+    }
+
     /// Bytes of the part.
     pub fn length(&self) -> u64 {
         if let Some(bits) = self.bits {
             return bits.length.div_ceil(8);
         }
-        self.ranges.iter().map(|range| range.end - range.start).sum()
+        self.ranges().map(|range| range.end - range.start).sum()
     }
 }
 
@@ -70,17 +77,19 @@ impl Pipeline {
             let source = Pixels { instance: &instance, file: &file, header: &header, element };
             match element.value() {
                 Value::Fragments { length } => match source.frames_of_fragments(length) {
-                    Ok(frames) => Ok(source.encapsulated(frames)),
-                    Err(Error::NotAvailable(_)) => {
+                    Ok(frames) if frames.len() as u64 <= limits::PARTS => {
+                        source.encapsulated(&frames, 0..frames.len())
+                    }
+                    Ok(_) | Err(Error::NotAvailable(_)) => {
                         let stored = element.offset..element.offset + length;
-                        Ok(source.octets(vec![source.part(vec![stored], 1)]))
+                        Ok(source.octets(vec![source.part(stored, 1)]))
                     }
                     Err(error) => Err(error),
                 },
                 Value::Bytes(_) | Value::Bulk => {
                     let length = element.length.ok_or(Error::NotFound)?;
                     let value = element.offset..element.offset + u64::from(length);
-                    Ok(source.octets(vec![source.part(vec![value], source.word_bytes())]))
+                    Ok(source.octets(vec![source.part(value, source.word_bytes())]))
                 }
                 Value::Items(_) | Value::Omitted => Err(Error::NotFound),
             }
@@ -105,11 +114,9 @@ impl Pipeline {
             match element.value() {
                 Value::Fragments { length } => {
                     let frames = source.frames_of_fragments(length)?;
-                    let chosen = numbers
-                        .iter()
-                        .map(|number| frames.get(index(*number)?).cloned().ok_or(Error::NotFound))
-                        .collect::<Result<_, _>>()?;
-                    Ok(source.encapsulated(chosen))
+                    let chosen =
+                        numbers.iter().map(|number| index(*number)).collect::<Result<Vec<_>, _>>()?;
+                    source.encapsulated(&frames, chosen)
                 }
                 Value::Bytes(_) | Value::Bulk => source.native(&numbers),
                 Value::Items(_) | Value::Omitted => Err(Error::NotFound),
@@ -128,19 +135,15 @@ struct Pixels<'a> {
 }
 
 impl Pixels<'_> {
-    fn frames_of_fragments(&self, length: u64) -> Result<Vec<Vec<Range<u64>>>, Error> {
+    fn frames_of_fragments(&self, length: u64) -> Result<Frames, Error> {
         if self.is_deflated() {
             return Err(Error::NotAvailable("encapsulated pixel data inside a deflated data set"));
         }
         let start = self.instance.data_offset + self.element.offset;
         let fragments = fragments::read(self.file, start..start + length).map_err(Error::File)?;
-        let frames = fragments
+        fragments
             .frames(self.number_of_frames())
-            .ok_or(Error::NotAvailable("the fragments of this object cannot be told apart by frame"))?;
-        let to_data_set = |range: Range<u64>| {
-            range.start - self.instance.data_offset..range.end - self.instance.data_offset
-        };
-        Ok(frames.into_iter().map(|frame| frame.into_iter().map(to_data_set).collect()).collect())
+            .ok_or(Error::NotAvailable("the fragments of this object cannot be told apart by frame"))
     }
 
     fn native(&self, numbers: &[u32]) -> Result<Rendition, Error> {
@@ -162,7 +165,7 @@ impl Pixels<'_> {
         let skipped = (start % 8) as u32; // below 8
         Ok(Part {
             bits: (!bits.is_multiple_of(8)).then_some(Bits { skipped, length: bits }),
-            ..self.part(vec![place], self.word_bytes())
+            ..self.part(place, self.word_bytes())
         })
     }
 
@@ -214,16 +217,26 @@ impl Pixels<'_> {
         }
     }
 
-    fn encapsulated(&self, frames: Vec<Vec<Range<u64>>>) -> Rendition {
-        Rendition {
+    fn encapsulated(
+        &self,
+        frames: &Frames,
+        chosen: impl IntoIterator<Item = usize>,
+    ) -> Result<Rendition, Error> {
+        let part = |index| {
+            let places = frames.get(index).ok_or(Error::NotFound)?;
+            let origin = self.instance.data_offset;
+            Ok(Part { places, origin, word_bytes: 1, inflate: false, bits: None })
+        };
+        Ok(Rendition {
             media_type: syntax::frame_media_type(self.instance.transfer_syntax.as_str()),
             transfer_syntax: self.instance.transfer_syntax.clone(),
-            parts: frames.into_iter().map(|ranges| self.part(ranges, 1)).collect(),
-        }
+            parts: chosen.into_iter().map(part).collect::<Result<_, Error>>()?,
+        })
     }
 
-    fn part(&self, ranges: Vec<Range<u64>>, word_bytes: usize) -> Part {
-        Part { ranges, word_bytes, inflate: self.is_deflated(), bits: None }
+    fn part(&self, range: Range<u64>, word_bytes: usize) -> Part {
+        let inflate = self.is_deflated();
+        Part { places: Places::one(range), origin: 0, word_bytes, inflate, bits: None }
     }
 }
 

@@ -31,7 +31,7 @@ impl Pipeline {
     /// Opens the stored file, preamble and File Meta Information included, for reading in chunks. Cancel safe.
     ///
     /// # Errors
-    /// [`Error::Archive`] when the file cannot be opened.
+    /// [`Error::File`] when the file cannot be opened.
     pub async fn open(&self, instance: &StoredInstance) -> Result<PartReader, Error> {
         PartReader::whole(instance).await
     }
@@ -39,7 +39,7 @@ impl Pipeline {
     /// Opens one part of a rendition of `instance`. Cancel safe.
     ///
     /// # Errors
-    /// [`Error::Archive`] when the file cannot be opened.
+    /// [`Error::File`] when the file cannot be opened.
     pub async fn open_part(&self, instance: &StoredInstance, part: &Part) -> Result<PartReader, Error> {
         PartReader::of(instance, part).await
     }

@@ -63,7 +63,7 @@ impl PartReader {
         .await
         .map_err(Error::File)?;
         let base = if inflate { 0 } else { offset };
-        let ranges = part.ranges.iter().map(|range| range.start + base..range.end + base).collect();
+        let ranges = part.ranges().map(|range| range.start + base..range.end + base).collect();
         Ok(Self {
             source: Some(source),
             ranges,

@@ -155,7 +155,7 @@ impl Association {
     /// [`Error::OutOfPlace`] without a request to answer.
     pub fn reject(&mut self, rj: AssociateRj, now: Duration) -> Result<(), Error> {
         self.request(Occurrence::AssociateReject, &rj.to_pdu(), now)?;
-        self.proposed = Vec::new(); // up to a megabyte, and the peer has ARTIM's time to close
+        self.proposed = Vec::new(); // up to the whole PDU, and the peer has ARTIM's time to close
         Ok(())
     }
 
@@ -174,11 +174,6 @@ impl Association {
             rest = later;
         }
         Ok(())
-    }
-
-    /// Whether P-DATA may be sent now (Sta6 and Sta8); who writes data past the output asks first.
-    pub fn can_send(&self) -> bool {
-        table::action(Occurrence::DataRequest, self.state).is_some()
     }
 
     /// The longest P-DATA-TF (its PDU-length field) that the peer takes, 0 for no limit: what [`pdata`] asks for.

@@ -58,6 +58,7 @@ impl From<Error> for Problem {
         match error {
             // PS3.18 §8.5: the request may succeed later.
             Error::NoSpace => Self::unavailable("not enough disk space", NO_SPACE_RETRY),
+            Error::Busy => Self::unavailable("too many large headers at once", BUSY_RETRY),
             // PS3.18 Table 10.5.3-1: nothing of the request could be stored.
             Error::Part10(_)
             | Error::NotPart10
@@ -66,9 +67,6 @@ impl From<Error> for Problem {
             | Error::OtherStudy => Self::new(StatusCode::CONFLICT, error.to_string()),
             Error::Body(BodyError::Ended) => Self::bad_request("the body ended early"),
             Error::Body(BodyError::Stalled) => Self::new(StatusCode::REQUEST_TIMEOUT, "the body stalled"),
-            Error::Body(BodyError::Shutdown) => {
-                Self::unavailable("the server is shutting down", SHUTDOWN_RETRY)
-            }
             // PS3.18 Table 10.4.3-1
             Error::NotFound => Self::not_found(),
             Error::NotAvailable(reason) => Self::not_acceptable(reason),
@@ -92,7 +90,7 @@ impl From<Error> for Problem {
 pub(crate) fn failure_reason(error: &Error) -> u16 {
     match error {
         // Refused: out of resources.
-        Error::NoSpace => 0xA700,
+        Error::NoSpace | Error::Busy => 0xA700,
         Error::Archive(error) if matches!(error.fault(), Fault::Transient { .. }) => 0xA700,
         // Error: the data set is not what the request says it is.
         Error::Disagreement(_) | Error::OtherStudy => 0xA900,
@@ -132,7 +130,6 @@ impl IntoResponse for Problem {
 }
 
 const NO_SPACE_RETRY: Duration = Duration::from_secs(60);
-const SHUTDOWN_RETRY: Duration = Duration::from_secs(10);
 const BUSY_RETRY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -149,6 +146,7 @@ mod tests {
     fn every_error_has_its_status_and_failure_reason() {
         for (error, status, reason) in [
             (Error::NoSpace, 503, 0xA700),
+            (Error::Busy, 503, 0xA700),
             (Error::NotPart10, 409, 0xC000),
             (Error::Part10(Part10Error::Cut), 409, 0xC000),
             (Error::Unreadable(ScanError::Deflate), 500, 0xC000),
@@ -157,7 +155,6 @@ mod tests {
             (Error::OtherStudy, 409, 0xA900),
             (Error::Body(BodyError::Ended), 400, 0x0110),
             (Error::Body(BodyError::Stalled), 408, 0x0110),
-            (Error::Body(BodyError::Shutdown), 503, 0x0110),
             (Error::NotFound, 404, 0x0110),
             (Error::NotAvailable("no frames"), 406, 0x0110),
             (Error::File(io::ErrorKind::NotFound.into()), 500, 0x0110),

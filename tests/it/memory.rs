@@ -1,8 +1,10 @@
 //! Memory stays flat whatever the object's size.
 
+use std::io::Write;
+
 use crate::harness::Server;
-use crate::scu::Scu;
-use crate::synthetic::{CT, EXPLICIT, Object};
+use crate::scu::{Scu, element, pdata};
+use crate::synthetic::{CT, EXPLICIT, Object, part10};
 
 const OBJECT_BYTES: usize = 600 << 20;
 const ALLOWED_GROWTH: u64 = 32 << 20;
@@ -35,6 +37,56 @@ fn six_hundred_megabytes_in_and_out_cost_less_than_thirty_two() {
     });
     assert!(growth < ALLOWED_GROWTH, "WADO-RS grew the process by {growth} bytes");
     println!("WADO-RS: {} KiB", growth >> 10);
+}
+
+#[test]
+fn asking_for_a_frame_a_thousand_times_costs_little() {
+    let server = Server::start();
+    let object = Object { pixel_bytes: 64, ..Object::new(1, 1, 1) };
+    let mut data = object.data_set();
+    data.truncate(data.len() - 64 - 12);
+    data.extend(b"\xE0\x7F\x10\x00OB\0\0\xFF\xFF\xFF\xFF");
+    data.extend(b"\xFE\xFF\x00\xE0\0\0\0\0".repeat(300_000));
+    data.extend(b"\xFE\xFF\xDD\xE0\0\0\0\0");
+    let file = part10(CT, &object.instance, "1.2.840.10008.1.2.5", &data);
+    assert_eq!(server.stow("/dicom-web/studies", &[&file]).status, 200);
+    let frames = "/dicom-web/studies/2.25.1/series/2.25.1.1/instances/2.25.1.1.1/frames";
+    let growth = growth(&server, || {
+        let answer = server.get(&format!("{frames}/{}", ["1"; 1000].join(",")));
+        assert_eq!((answer.status, answer.parts().len()), (200, 1000));
+    });
+    assert!(growth < ALLOWED_GROWTH, "grew by {growth} bytes");
+}
+
+#[test]
+fn large_headers_have_a_common_limit() {
+    let server = Server::start();
+    let object = Object::new(1, 1, 1);
+    // Fourteen million bytes of private elements without values: a header at its limit.
+    let mut data = object.data_set();
+    let pixels = data.split_off(data.len() - 2048 - 12);
+    let empty = element(0x0099, 0x1001, "LO", "");
+    data.extend(empty.repeat(600_000));
+    data.extend(pixels);
+    let send_half = |scu: &mut Scu| {
+        let command = scu.command(1, CT, &[(0x0700, &[0, 0]), (0x1000, b"2.25.1")], true);
+        scu.send(1, true, &command).unwrap();
+        for chunk in data[..data.len() - 4096].chunks(100_000) {
+            scu.stream().write_all(&pdata(1, 0, chunk)).unwrap();
+        }
+    };
+    let growth = growth(&server, || {
+        let mut open: Vec<_> =
+            (0..40).map(|_| Scu::associate(server.dimse, &[(CT, &[EXPLICIT])]).unwrap()).collect();
+        open.iter_mut().for_each(send_half);
+        let mut scu = Scu::associate(server.dimse, &[(CT, &[EXPLICIT])]).unwrap();
+        assert_eq!(
+            scu.store(1, CT, &object.instance, &object.data_set()).unwrap().status(),
+            0,
+            "small ones pass"
+        );
+    });
+    assert!(growth < (256 + 128) << 20, "grew by {growth} bytes");
 }
 
 /// By how much the process peaks above where it stood while `work` runs.

@@ -76,6 +76,17 @@ fn without_space_the_data_set_is_drained_and_refused() {
 }
 
 #[test]
+fn an_object_may_not_eat_the_space_that_is_to_stay_free() {
+    let folder = std::env::temp_dir();
+    let free = rustix::fs::statvfs(&folder).unwrap();
+    let server = Server::with_free_bytes(free.f_bavail * free.f_frsize - (64 << 20));
+    let object = Object { pixel_bytes: 700 << 20, ..Object::new(1, 1, 1) };
+    let mut scu = Scu::associate(server.dimse, &[(CT, &[EXPLICIT])]).unwrap();
+    assert_eq!(scu.store(1, CT, &object.instance, &object.data_set()).unwrap().status(), 0xA700);
+    assert_eq!(files(&server), 0, "what was written of it is gone");
+}
+
+#[test]
 fn stow_says_what_was_kept_and_what_was_not() {
     let server = Server::start();
     let (good, other) = (Object::new(1, 1, 1), Object::new(2, 1, 1));

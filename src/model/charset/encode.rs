@@ -4,7 +4,7 @@ use super::{Charset, Coding};
 impl Charset {
     /// UTF-8, as ISO_IR 192.
     pub(crate) fn utf8() -> Self {
-        Self { coding: Coding::Utf8, term: Some("ISO_IR 192"), known: true }
+        Self { coding: Coding::Utf8, term: Some("ISO_IR 192") }
     }
 
     /// How an answer in this set names it in (0008,0005); `None` where there is nothing to name or the set takes code

@@ -23,7 +23,6 @@ pub struct Charset {
     coding: Coding,
     /// How an answer in the same set names it; `None` where answers take another set.
     term: Option<&'static str>,
-    known: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +39,7 @@ impl Charset {
     ///
     /// The first value says what is designated initially (PS3.5 §6.1.2.5.1). Escape sequences are understood whether
     /// or not a further value announces them. Common misspellings (`ISO-IR 100`) are taken; an unknown term counts as
-    /// ISO-IR 6, see [`Charset::is_known`].
+    /// ISO-IR 6.
     pub fn parse(value: &[u8]) -> Self {
         term::parse(value)
     }
@@ -65,16 +64,11 @@ impl Charset {
             },
         }
     }
-
-    /// Whether every term was one of the standard's, perhaps misspelt.
-    pub fn is_known(&self) -> bool {
-        self.known
-    }
 }
 
 impl Default for Charset {
     fn default() -> Self {
-        Self { coding: Coding::Iso2022(G0::Ascii, G1::Latin1), term: None, known: true }
+        Self { coding: Coding::Iso2022(G0::Ascii, G1::Latin1), term: None }
     }
 }
 

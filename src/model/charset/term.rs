@@ -8,10 +8,8 @@ use super::{Charset, Coding};
 
 pub(super) fn parse(value: &[u8]) -> Charset {
     let text: String = value.iter().copied().map(char::from).collect();
-    let mut terms = text.split('\\').map(|term| term_of(&spelling(term)));
-    let first = terms.next().flatten();
-    let known = first.is_some() && terms.all(|term| term.is_some());
-    Charset { known, ..first.unwrap_or_default() }
+    let first = text.split('\\').next().unwrap_or_default();
+    term_of(&spelling(first)).unwrap_or_default()
 }
 
 /// A term without case, padding and the differences between space, underscore and hyphen.
@@ -22,7 +20,7 @@ fn spelling(term: &str) -> String {
 
 /// Defined terms of PS3.3 Tables C.12-2 to C.12-5; the empty one stands for ISO-IR 6.
 fn term_of(spelling: &str) -> Option<Charset> {
-    let of = |coding, term| Charset { coding, term, known: true };
+    let of = |coding, term| Charset { coding, term };
     match spelling {
         "" => return Some(Charset::default()),
         "UTF 8" | "UTF8" => return term_of("ISO IR 192"),

@@ -70,7 +70,7 @@ pub fn fuzz_json(data: &[u8]) {
         1 => Encoding::ExplicitLittle,
         _ => Encoding::ExplicitBig,
     };
-    let form = Form { encoding, deflated: form & 4 != 0, encapsulated: true };
+    let form = Form { encoding, deflated: form & 4 != 0 };
     let Ok(header) = crate::scan::scan(form, data_set) else { return };
     let mut out = Vec::new();
     write_header(&header, "/bulk\"\\", &mut out);

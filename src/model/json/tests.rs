@@ -8,7 +8,7 @@ const LITTLE: Encoding = Encoding::ExplicitLittle;
 /// The JSON of a data set of these elements, without the braces around it.
 fn json(encoding: Encoding, elements: &[(u32, Vr, &[u8])]) -> String {
     let data_set = encoded(encoding, elements);
-    let header = scan(Form { encoding, deflated: false, encapsulated: false }, &data_set).unwrap();
+    let header = scan(Form { encoding, deflated: false }, &data_set).unwrap();
     let mut out = Vec::new();
     assert_eq!(write_header(&header, "/b", &mut out), 0);
     let text = String::from_utf8(out).unwrap();
@@ -130,7 +130,7 @@ fn refers_to_bulk_data_by_its_path() {
         r#""00283010":{"vr":"SQ","Value":[{},{"00283006":{"vr":"OW","BulkDataURI":"/b/00283010/2/00283006"},"7FE00010":{"vr":"OW","BulkDataURI":"/b/00283010/2/7FE00010"}}]},"7FE00010":{"vr":"OB","BulkDataURI":"/b/7FE00010"}"#
     );
     let fragments = b"\xE0\x7F\x10\0OB\0\0\xFF\xFF\xFF\xFF\xFE\xFF\0\xE0\0\0\0\0\xFE\xFF\xDD\xE0\0\0\0\0";
-    let form = Form { encoding: LITTLE, deflated: false, encapsulated: true };
+    let form = Form { encoding: LITTLE, deflated: false };
     let mut out = Vec::new();
     write_header(&scan(form, fragments).unwrap(), "/b", &mut out);
     assert_eq!(out, br#"{"7FE00010":{"vr":"OB","BulkDataURI":"/b/7FE00010"}}"#);
@@ -141,7 +141,7 @@ fn a_long_value_that_may_not_be_referred_to_leaves_its_attribute_empty() {
     let name = vec![b'a'; limits::INLINE_TEXT_BYTES as usize + 2];
     let data_set =
         encoded(Encoding::ImplicitLittle, &[(0x0010_0010, Vr::PN, &name), (0x0010_4000, Vr::LT, &name)]);
-    let form = Form { encoding: Encoding::ImplicitLittle, deflated: false, encapsulated: false };
+    let form = Form { encoding: Encoding::ImplicitLittle, deflated: false };
     let mut out = Vec::new();
     write_header(&scan(form, &data_set).unwrap(), "/b", &mut out);
     assert_eq!(
@@ -187,8 +187,7 @@ fn swaps_big_endian_values() {
 fn output_is_bounded_whatever_the_escapes() {
     let text = vec![1; limits::INLINE_TEXT_BYTES as usize];
     let elements: Vec<_> = (0..200u32).map(|n| (0x0011_1000 + n, Vr::UT, text.as_slice())).collect();
-    let header =
-        scan(Form { encoding: LITTLE, deflated: false, encapsulated: false }, &encoded(LITTLE, &elements));
+    let header = scan(Form { encoding: LITTLE, deflated: false }, &encoded(LITTLE, &elements));
     let mut out = Vec::new();
     let left_out = write_header(&header.unwrap(), "/b", &mut out);
     assert!(left_out > 50 && out.len() < limits::JSON_BYTES + 500_000, "{left_out}");

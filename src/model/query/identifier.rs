@@ -111,7 +111,7 @@ mod tests {
         for (tag, vr, value) in elements {
             put(&mut bytes, encoding, Tag((tag >> 16) as u16, *tag as u16), *vr, value);
         }
-        let form = Form { encoding, deflated: false, encapsulated: false };
+        let form = Form { encoding, deflated: false };
         Query::from_identifier(&scan(form, &bytes).unwrap(), root)
     }
 

@@ -21,10 +21,15 @@ impl Collect {
         }
     }
 
+    /// Bytes that records and values take now.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.records.len() * size_of::<Record>() + self.bytes.len()
+    }
+
     /// Adds a record, with room for `value` bytes; `None` (and counted) when that is over the limit.
     pub(super) fn push(&mut self, record: Record, is_top_level: bool, value: u32) -> Option<u32> {
         let limit = if is_top_level { limits::HEADER_BYTES } else { limits::HEADER_BYTES - TOP_LEVEL_BYTES };
-        let used = (self.records.len() + 1) * size_of::<Record>() + self.bytes.len();
+        let used = self.held_bytes() + size_of::<Record>();
         let value = usize::try_from(value).unwrap_or(usize::MAX);
         let index = u32::try_from(self.records.len()).ok();
         let Some(index) = index.filter(|_| used.saturating_add(value) <= limit) else {

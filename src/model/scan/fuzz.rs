@@ -15,7 +15,7 @@ pub fn fuzz_scan(data: &[u8]) {
         _ => Encoding::ExplicitBig,
     };
     let deflated = form & 4 != 0;
-    let form = Form { encoding, deflated, encapsulated: true };
+    let form = Form { encoding, deflated };
     let whole = scan(form, data_set);
     let chunked = scan_in_chunks(form, data_set, usize::from(*chunk) + 1);
     if deflated {

@@ -18,4 +18,4 @@ mod wire;
 
 pub use error::ScanError;
 pub use fuzz::fuzz_scan;
-pub use scanner::{Scanner, scan};
+pub use scanner::{Scanner, scan, scan_within};

@@ -24,9 +24,13 @@ pub struct Scanner {
 }
 
 impl Scanner {
-    /// A scanner of a data set of this form; a deflated one is inflated on the way.
+    /// A scanner of a data set of this form; a deflated one is inflated on the way, up to [`limits::INFLATED_BYTES`].
     pub fn new(form: Form) -> Self {
-        let inflate = form.deflated.then(|| Box::new(Inflate::new(limits::INFLATED_BYTES)));
+        Self::inflating(form, limits::INFLATED_BYTES)
+    }
+
+    fn inflating(form: Form, most_bytes: u64) -> Self {
+        let inflate = form.deflated.then(|| Box::new(Inflate::new(most_bytes)));
         Self { walk: Walk::new(form.encoding), inflate }
     }
 
@@ -39,6 +43,11 @@ impl Scanner {
             Some(inflate) => inflate.feed(bytes, &mut self.walk),
             None => self.walk.feed(bytes),
         }
+    }
+
+    /// Memory that the header takes so far.
+    pub fn held_bytes(&self) -> usize {
+        self.walk.held_bytes()
     }
 
     /// How many of the bytes that follow the scanner need not see; 0 while inflating. They may be more than there are.
@@ -69,7 +78,15 @@ impl Scanner {
 /// # Errors
 /// [`ScanError`] when the data set is unreadable.
 pub fn scan(form: Form, data_set: &[u8]) -> Result<Header, ScanError> {
-    let mut scanner = Scanner::new(form);
+    scan_within(form, data_set, limits::INFLATED_BYTES)
+}
+
+/// As [`scan`], for data sets that have no reason to be large: at most `most_bytes` are inflated.
+///
+/// # Errors
+/// [`ScanError`] when the data set is unreadable.
+pub fn scan_within(form: Form, data_set: &[u8], most_bytes: u64) -> Result<Header, ScanError> {
+    let mut scanner = Scanner::inflating(form, most_bytes);
     scanner.feed(data_set)?;
     scanner.finish()
 }

@@ -95,7 +95,7 @@ fn reference() -> Data {
 }
 
 fn form(encoding: Encoding) -> Form {
-    Form { encoding, deflated: false, encapsulated: true }
+    Form { encoding, deflated: false }
 }
 
 fn first_item(element: Element<'_>) -> Option<Vec<Tag>> {

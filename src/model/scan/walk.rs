@@ -52,6 +52,10 @@ impl Walk {
         }
     }
 
+    pub(super) fn held_bytes(&self) -> usize {
+        self.collect.held_bytes()
+    }
+
     pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), ScanError> {
         while !bytes.is_empty() {
             if self.remaining > 0 {

@@ -203,11 +203,14 @@ async fn scan_identifier(form: Form, bytes: Vec<u8>) -> Result<Header, scan::Sca
     if !form.deflated && bytes.len() <= SMALL_IDENTIFIER_BYTES {
         return scan::scan(form, &bytes);
     }
-    match tokio::task::spawn_blocking(move || scan::scan(form, &bytes)).await {
+    match tokio::task::spawn_blocking(move || scan::scan_within(form, &bytes, MOST_BYTES)).await {
         Ok(scanned) => scanned,
         Err(failed) => std::panic::resume_unwind(failed.into_panic()),
     }
 }
+
+/// What a deflated identifier may inflate to.
+const MOST_BYTES: u64 = limits::IDENTIFIER_BYTES as u64; // lossless
 
 /// A raw deflate stream, padded to even length (PS3.5 §A.5).
 fn deflate(data_set: &[u8]) -> Vec<u8> {

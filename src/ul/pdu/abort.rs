@@ -37,11 +37,6 @@ impl Abort {
     pub const fn provider(reason: AbortReason) -> Self {
         Self { source: 2, reason: reason as u8 } // the discriminant is the wire value
     }
-
-    /// Whether the service-provider aborted (A-P-ABORT), not its user (A-ABORT).
-    pub const fn is_by_provider(self) -> bool {
-        self.source == 2
-    }
 }
 
 impl fmt::Display for Abort {

@@ -12,6 +12,8 @@
     clippy::arithmetic_side_effects
 )]
 
+use model::limits;
+
 use super::associate::{
     AssociateAc, AssociateRq, ContextOutcome, ContextResult, Implementation, ProposedContext, RoleSelection,
     Titles,
@@ -119,6 +121,9 @@ fn proposed_context(value: &[u8]) -> Result<ProposedContext, Violation> {
     for item in Items(sub_items) {
         match item? {
             (0x30, value) => abstract_syntax = Some(text(value)),
+            (0x40, _) if transfer_syntaxes.len() == limits::TRANSFER_SYNTAXES => {
+                return Err(Violation::Malformed("too many transfer syntaxes"));
+            }
             (0x40, value) => transfer_syntaxes.push(text(value)),
             _ => {}
         }

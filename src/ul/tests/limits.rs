@@ -58,6 +58,24 @@ fn refuses_an_association_pdu_over_the_limit_by_its_header() {
 }
 
 #[test]
+fn refuses_a_request_with_more_transfer_syntaxes_than_can_be_meant() {
+    for (count, is_taken) in [(limits::TRANSFER_SYNTAXES, true), (limits::TRANSFER_SYNTAXES + 1, false)] {
+        let mut rq = request(0);
+        rq.contexts[0].transfer_syntaxes = vec!["1".to_owned(); count];
+        let mut end = End::new(Association::acceptor(ARTIM));
+        end.feed(&rq.to_pdu().unwrap(), seconds(1));
+        let event = end.take_events().pop();
+        if is_taken {
+            assert_eq!(event, Some(Event::AssociateRequested(Box::new(rq))));
+        } else {
+            let violation = Violation::Malformed("too many transfer syntaxes");
+            assert_eq!(event, Some(Event::ProtocolError(violation)));
+            assert_eq!(end.association.output().split().as_ref(), Abort::user().to_pdu(), "AA-1");
+        }
+    }
+}
+
+#[test]
 fn waits_for_a_request_within_the_limit_without_taking_room_for_it() {
     let mut association = Association::acceptor(ARTIM);
     let mut input = BytesMut::from(&[1, 0, 0, 16, 0, 0][..]);

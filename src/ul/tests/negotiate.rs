@@ -1,7 +1,9 @@
 //! Negotiation as tables: what is proposed, what is answered.
 
 use ul::negotiate::{Admission, Service, acceptable, negotiate};
-use ul::pdu::{AssociateAc, AssociateRj, ContextOutcome, Implementation, ProposedContext, RoleSelection};
+use ul::pdu::{
+    AssociateAc, AssociateRj, AssociateRq, ContextOutcome, Implementation, ProposedContext, RoleSelection,
+};
 
 use crate::support::{CT, EXPLICIT, IMPLICIT, request};
 
@@ -100,13 +102,19 @@ fn rejects_even_presentation_context_id_and_answers_a_repeated_one_once() {
 }
 
 #[test]
-fn answers_128_contexts_of_64_transfer_syntaxes_within_the_limit() {
-    let syntaxes: Vec<String> = (0..63).map(|n| format!("{PRIVATE}.{n}.{}", "1".repeat(40))).collect();
-    let syntaxes = [syntaxes, vec![EXPLICIT.to_owned()]].concat();
+fn answers_128_contexts_of_all_transfer_syntaxes_within_the_limit() {
+    let unknown = (1..58).map(|n| format!("1.2.840.10008.1.2.4.999.{n:02}"));
+    let syntaxes: Vec<String> = unknown.chain([EXPLICIT.to_owned()]).collect();
+    assert!(syntaxes.len() == 58 && syntaxes[0].len() == 26);
+    let class = format!("1.2.276.{}", "1".repeat(56));
     let mut rq = request(0);
-    rq.contexts = ProposedContext::numbered((0..128).map(|_| (CT.to_owned(), syntaxes.clone()))).unwrap();
+    rq.contexts = ProposedContext::numbered((0..128).map(|_| (class.clone(), syntaxes.clone()))).unwrap();
+    rq.roles =
+        Vec::from_iter((0..128).map(|_| RoleSelection { sop_class: class.clone(), scu: true, scp: false }));
     assert_eq!(rq.contexts[127].id, 255);
-    assert!(rq.to_pdu().unwrap().len() < model::limits::ASSOCIATE_PDU_BYTES as usize);
+    let pdu = rq.to_pdu().unwrap();
+    assert!(pdu.len() - 6 <= model::limits::ASSOCIATE_PDU_BYTES as usize);
+    assert_eq!(AssociateRq::from_body(&pdu[6..]).unwrap().contexts, rq.contexts);
     let answer = negotiate(&rq, services);
     assert!(answer.contexts.iter().all(|context| context.outcome == accepted(EXPLICIT)));
     let ac = AssociateAc::answer(&rq, answer.contexts, answer.roles, 0, Implementation::default());
@@ -143,8 +151,8 @@ fn rejects_for_good_before_it_rejects_for_now() {
     let no_room = Admission { has_room: false, ..all };
     let unknown = Admission { is_calling_known: false, ..no_room };
     let wrong = Admission { is_called_ours: false, ..unknown };
-    let other = ul::pdu::AssociateRq { application_context: "1.2.3".into(), ..rq.clone() };
-    let old = ul::pdu::AssociateRq { protocol_version: 4, ..other.clone() };
+    let other = AssociateRq { application_context: "1.2.3".into(), ..rq.clone() };
+    let old = AssociateRq { protocol_version: 4, ..other.clone() };
     for (rq, admission, answer) in [
         (&rq, all, Ok(())),
         (&rq, no_room, Err(AssociateRj { result: 2, source: 3, reason: 2 })),

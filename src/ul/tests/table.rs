@@ -317,7 +317,7 @@ fn primitive(event: &Event) -> &'static str {
         Event::Data(_) => "P-DATA indication",
         Event::ReleaseRequested => "A-RELEASE indication",
         Event::Released => "A-RELEASE confirmation",
-        Event::Aborted(abort) if abort.is_by_provider() => "A-P-ABORT indication",
+        Event::Aborted(abort) if abort.source == 2 => "A-P-ABORT indication",
         Event::Aborted(_) => "A-ABORT indication",
         Event::ProtocolError(_) | Event::Closed => "A-P-ABORT indication",
         Event::TimedOut => "timed out",

@@ -37,7 +37,7 @@ impl Outcome {
             Ok(stored) => self.stored.push(stored.ids),
             Err(IngestError { error, sop_class, sop_instance }) => {
                 let reason = problem::failure_reason(&error);
-                self.is_out_of_space |= matches!(error, Error::NoSpace);
+                self.is_out_of_space |= matches!(error, Error::NoSpace | Error::Busy);
                 self.failed.push(Failed { sop_class, sop_instance, reason });
             }
         }
