@@ -1,3 +1,4 @@
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -59,12 +60,15 @@ impl Archive {
         let mut lock = Lock::take(&data_dir)?;
         let files = Arc::new(Files::open(&data_dir)?);
         let index = data_dir.join("index.sqlite");
-        if !index.exists() && !files.is_empty() {
+        // SQLite would take an empty file for a new database.
+        if !fs::metadata(&index).is_ok_and(|found| found.len() > 0) && !files.is_empty() {
             return Err(Error::IndexMissing);
         }
         let connection = schema::open_writer(&index)?;
-        let is_index_current = count_start(&connection, &mut lock)?;
-        recover::recover(&connection, &files, is_index_current)?;
+        let starts = Starts::read(&connection, &mut lock)?;
+        recover::recover(&connection, &files, starts.of_folder <= starts.of_index)?;
+        // Not before: a start that fails or dies must leave an older copy recognisable as one.
+        starts.count(&connection, &mut lock)?;
         let dictionaries = Arc::new(Dictionaries::new());
         let shared = Shared { files: files.clone(), dictionaries: dictionaries.clone(), telemetry };
         Ok(Self {
@@ -203,12 +207,22 @@ impl Archive {
     }
 }
 
-/// Counts this start in the index and in the folder; tells whether the index was there at the last one.
-fn count_start(connection: &Connection, lock: &mut Lock) -> Result<bool, Error> {
-    let of_index: i64 = connection.query_row("SELECT starts FROM total", [], |row| row.get(0))?;
-    let of_folder = lock.starts()?;
-    let starts = of_index.max(of_folder).saturating_add(1);
-    connection.execute("UPDATE total SET starts = ?1", [starts])?;
-    lock.set_starts(starts)?;
-    Ok(of_folder <= of_index)
+/// How often index and folder were opened. An index that was opened less often was not there at the last start.
+struct Starts {
+    of_index: i64,
+    of_folder: i64,
+}
+
+impl Starts {
+    fn read(connection: &Connection, lock: &mut Lock) -> Result<Self, Error> {
+        let of_index = connection.query_row("SELECT starts FROM total", [], |row| row.get(0))?;
+        Ok(Self { of_index, of_folder: lock.starts()? })
+    }
+
+    /// Counts one more.
+    fn count(self, connection: &Connection, lock: &mut Lock) -> Result<(), Error> {
+        let starts = self.of_index.max(self.of_folder).saturating_add(1);
+        connection.execute("UPDATE total SET starts = ?1", [starts])?;
+        lock.set_starts(starts)
+    }
 }

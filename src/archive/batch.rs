@@ -9,9 +9,9 @@ use tokio::sync::oneshot;
 
 use crate::files::hour_of;
 use crate::metadata::SeriesKey;
-use crate::store::{Places, Store};
+use crate::store::{Added, Places, Store};
 use crate::writer::{Reply, Shared};
-use crate::{Committed, Error, Prepared};
+use crate::{Committed, Error, Prepared, SpooledFile};
 
 /// An instance to commit, and where the answer goes.
 pub(crate) struct Job {
@@ -38,7 +38,7 @@ enum Failed {
 
 /// What a committed transaction leaves to do.
 struct Done {
-    outcomes: Vec<Committed>,
+    added: Vec<Added>,
     dictionaries: HashMap<SeriesKey, Vec<u8>>,
     disagreements: i64,
 }
@@ -102,16 +102,17 @@ impl<'a> Batcher<'a> {
             .prepare_cached("BEGIN IMMEDIATE")
             .and_then(|mut begin| begin.execute([]))
             .map_err(all)?;
-        let mut store = Store::new(self.connection, &mut self.places, &self.shared.dictionaries);
-        let outcomes: Result<Vec<_>, _> = jobs.iter().map(|job| store.add(&job.instance)).collect();
-        let outcomes = outcomes.map_err(Failed::of_statement)?;
+        let mut store =
+            Store::new(self.connection, &self.shared.files, &mut self.places, &self.shared.dictionaries);
+        let added: Result<Vec<_>, _> = jobs.iter().map(|job| store.add(&job.instance)).collect();
+        let added = added.map_err(Failed::of_statement)?;
         let disagreements = store.counters.disagreements();
         let dictionaries = store.finish().map_err(Failed::of_statement)?;
         self.connection
             .prepare_cached("COMMIT")
             .and_then(|mut commit| commit.execute([]))
             .map_err(Failed::of_commit)?;
-        Ok(Done { outcomes, dictionaries, disagreements })
+        Ok(Done { added, dictionaries, disagreements })
     }
 
     /// Answers, once the outcome is certain. Files follow their rows.
@@ -142,6 +143,12 @@ impl<'a> Batcher<'a> {
 
     fn succeed(&self, jobs: Vec<Job>, done: Done, begin: Instant) {
         let instances = u64::try_from(jobs.len()).unwrap_or(u64::MAX);
+        // First of all: whatever happens next, rows have their files.
+        let answers: Vec<_> = jobs
+            .into_iter()
+            .zip(done.added)
+            .map(|(Job { instance, reply }, added)| (reply, added, keep_or_leave(instance.file, added)))
+            .collect();
         let telemetry = &self.shared.telemetry;
         (0..done.disagreements).for_each(|_| telemetry.record(Event::AttributeDisagreement));
         telemetry.record(Event::CommitBatch { instances, elapsed: begin.elapsed() });
@@ -149,22 +156,43 @@ impl<'a> Batcher<'a> {
         for (series, dictionary) in done.dictionaries {
             self.shared.dictionaries.insert(series, dictionary);
         }
-        for (Job { instance, reply }, outcome) in jobs.into_iter().zip(done.outcomes) {
-            let unwanted = match outcome {
-                Committed::New => {
-                    instance.file.keep();
-                    None
+        for (reply, added, unwanted) in answers {
+            let outcome = match added {
+                Added::New => Committed::New,
+                Added::Duplicate => Committed::Duplicate,
+                Added::Repaired { former } => {
+                    self.report_repair(former);
+                    Committed::Duplicate
                 }
-                Committed::Conflict { .. } => {
+                Added::Conflict { version } => {
                     telemetry.record(Event::Conflict);
-                    instance.file.keep();
-                    None
+                    Committed::Conflict { version }
                 }
-                Committed::Duplicate => Some(instance.file),
             };
             send(reply, Reply { outcome: Ok(outcome), unwanted });
         }
     }
+
+    /// What is left of the file goes where the next start will not take it for one that was never acknowledged.
+    fn report_repair(&self, former: i64) {
+        let files = &self.shared.files;
+        let path = files.path(former);
+        tracing::error!(path = %path.display(), "a missing or damaged file was replaced by the same content, sent again");
+        if path.exists()
+            && let Err(error) = files.set_aside([former])
+        {
+            tracing::warn!(path = %path.display(), error = &error as &dyn std::error::Error, "it could not be set aside");
+        }
+    }
+}
+
+/// Keeps a file that a row speaks of; gives back any other.
+fn keep_or_leave(file: SpooledFile, added: Added) -> Option<SpooledFile> {
+    match added {
+        Added::New | Added::Repaired { .. } | Added::Conflict { .. } => file.keep(),
+        Added::Duplicate => return Some(file),
+    }
+    None
 }
 
 impl Failed {

@@ -40,6 +40,7 @@ struct Totals {
     bytes: i64,
     conflicts: i64,
     disagreements: i64,
+    repairs: i64,
 }
 
 impl Counters {
@@ -76,6 +77,12 @@ impl Counters {
         self.bytes(bytes);
     }
 
+    /// A lost file was replaced by one that has so many bytes more.
+    pub(crate) fn repair(&mut self, more_bytes: i64) {
+        self.totals.repairs += 1;
+        self.totals.bytes = self.totals.bytes.saturating_add(more_bytes);
+    }
+
     /// Instances that said something else than the rows above them.
     pub(crate) fn disagreements(&self) -> i64 {
         self.totals.disagreements
@@ -89,7 +96,7 @@ impl Counters {
             .prepare_cached(
                 "UPDATE total SET patients = patients + ?1, studies = studies + ?2, series = series + ?3,
                  instances = instances + ?4, bytes = bytes + ?5, conflicts = conflicts + ?6,
-                 disagreements = disagreements + ?7",
+                 disagreements = disagreements + ?7, repairs = repairs + ?8",
             )?
             .execute(params![
                 totals.patients,
@@ -98,7 +105,8 @@ impl Counters {
                 totals.instances,
                 totals.bytes,
                 totals.conflicts,
-                totals.disagreements
+                totals.disagreements,
+                totals.repairs
             ])?;
         Ok(())
     }

@@ -2,13 +2,14 @@
 //! came.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use time::OffsetDateTime;
+use time::{Date, Month, OffsetDateTime};
 
 use crate::Error;
 
@@ -146,11 +147,43 @@ impl Files {
         fs::read_dir(&self.root).map(|mut entries| entries.next().is_none()).unwrap_or(true)
     }
 
-    /// Moves a file out of the tree into `data_dir/unindexed`, durably but for its absence here.
-    pub(crate) fn set_aside(&self, number: i64) -> Result<(), Error> {
+    /// Whether a file is there in its full length. What cannot be looked at is as good as lost.
+    pub(crate) fn is_whole(&self, number: i64, length: i64) -> bool {
+        fs::metadata(self.path(number))
+            .is_ok_and(|found| found.is_file() && i64::try_from(found.len()) == Ok(length))
+    }
+
+    /// The hours not before `first` that have a folder.
+    pub(crate) fn hours_from(&self, first: i64) -> Result<Vec<i64>, Error> {
+        let first = self.folder(first);
+        let mut hours = Vec::new();
+        let mut folders = vec![self.root.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).map_err(Error::io("read a folder"))? {
+                let path = entry.map_err(Error::io("read a folder"))?.path();
+                // Names have a fixed width: folders sort as hours do, and before what is in them.
+                let is_before =
+                    first.components().cmp(path.components()).is_gt() && !first.starts_with(&path);
+                let levels = path.strip_prefix(&self.root).ok().and_then(levels_of);
+                match levels.as_deref() {
+                    None => {}
+                    Some(_) if is_before || !path.is_dir() => {}
+                    Some(&[year, month, day, hour]) => hours.extend(hour_from(year, month, day, hour)),
+                    Some(_) => folders.push(path),
+                }
+            }
+        }
+        Ok(hours)
+    }
+
+    /// Moves files out of the tree into `data_dir/unindexed`, durably but for their absence here.
+    pub(crate) fn set_aside(&self, numbers: impl IntoIterator<Item = i64>) -> Result<(), Error> {
         let folder = self.root.with_file_name("unindexed");
         make_folders(&folder)?;
-        fs::rename(self.path(number), folder.join(file_name(number))).map_err(Error::io("move a file"))?;
+        for number in numbers {
+            fs::rename(self.path(number), folder.join(file_name(number)))
+                .map_err(Error::io("move a file"))?;
+        }
         sync_folder(&folder)
     }
 
@@ -241,6 +274,24 @@ pub(crate) fn hour_of(number: i64) -> i64 {
     number.div_euclid(NANOSECONDS_PER_HOUR)
 }
 
+/// The numbers that folders on the way to an hour are named by; `None` where one of them is not of ours.
+fn levels_of(relative: &Path) -> Option<Vec<u16>> {
+    let level = |(depth, part): (usize, &OsStr)| {
+        let digits = part.to_str().filter(|digits| digits.len() == if depth == 0 { 4 } else { 2 })?;
+        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+    };
+    relative.iter().enumerate().map(level).collect()
+}
+
+/// The hour that a folder is of; `None` when there is none such.
+fn hour_from(year: u16, month: u16, day: u16, hour: u16) -> Option<i64> {
+    let small = |number: u16| u8::try_from(number).ok();
+    let month = Month::try_from(small(month)?).ok()?;
+    let date = Date::from_calendar_date(year.into(), month, small(day)?).ok()?;
+    let begin = date.with_hms(small(hour)?, 0, 0).ok()?.assume_utc();
+    Some(begin.unix_timestamp().div_euclid(3600))
+}
+
 /// The numbers of the files of an hour.
 pub(crate) fn numbers_of(hour: i64) -> std::ops::RangeInclusive<i64> {
     let first = hour.saturating_mul(NANOSECONDS_PER_HOUR);
@@ -310,6 +361,30 @@ mod tests {
         ] {
             assert_eq!(number_of(name), None, "{name}");
         }
+    }
+
+    #[test]
+    fn hours_are_found_by_their_folders_from_any_of_them_on() {
+        let (folder, files) = files();
+        let root = folder.path().join("instances");
+        for path in ["2025/12/31/23", "2026/11/24/12", "2026/11/24/13", "2026/11/25/00", "2027/01/01/00"] {
+            fs::create_dir_all(root.join(path)).unwrap();
+        }
+        for path in ["2026/11/24/14x", "2026/11/1/01", "2026/11/31/01", "2026/13", "lost+found/26/11/24"] {
+            fs::create_dir_all(root.join(path)).unwrap();
+        }
+        fs::write(root.join("2026/11/24/15"), "a file").unwrap();
+        let from = |first| {
+            let mut hours = files.hours_from(first).unwrap();
+            hours.sort_unstable();
+            hours
+        };
+        let hour = 498_757;
+        let all = [hour - 7862, hour - 1, hour, hour + 11, hour + 899];
+        assert_eq!(from(i64::MIN), all);
+        assert_eq!(from(hour), all[2..]);
+        assert_eq!(from(hour + 1), all[3..]);
+        assert!(from(hour + 900).is_empty());
     }
 
     #[test]

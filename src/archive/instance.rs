@@ -51,6 +51,7 @@ pub struct Prepared {
     pub(crate) source: Source,
     pub(crate) values: Values,
     pub(crate) json: PackedJson,
+    omitted: u32,
 }
 
 impl Prepared {
@@ -58,7 +59,7 @@ impl Prepared {
         let NewInstance { ids, transfer_syntax, file, data_offset, length, sha256, header, source } =
             received;
         let mut json = Vec::new();
-        json::write_header(&header, &bulk_base(&ids), &mut json);
+        let omitted = json::write_header(&header, &bulk_base(&ids), &mut json);
         let dictionary = dictionaries.of(&SeriesKey::of(&ids));
         Self {
             values: Values::from_header(&header, &ids.sop_class),
@@ -70,7 +71,19 @@ impl Prepared {
             length,
             sha256,
             source,
+            omitted,
         }
+    }
+
+    /// Attributes that are in the header and, for its length, not in the stored JSON. Those that the header itself is
+    /// without come on top: [`Header::omitted`].
+    pub fn omitted(&self) -> u32 {
+        self.omitted
+    }
+
+    /// What it will add to the index, nearly.
+    pub(crate) fn json_bytes(&self) -> usize {
+        self.json.bytes.len() + self.json.dictionary.as_ref().map_or(0, Vec::len)
     }
 }
 
@@ -79,7 +92,7 @@ impl Prepared {
 pub enum Committed {
     /// It is served from now on.
     New,
-    /// The same content is there already; the new file is removed.
+    /// The same content is there already. The new file is removed, or takes the place of one that was lost.
     Duplicate,
     /// The SOP Instance UID is there with different content, which stays the one that is served.
     Conflict {

@@ -26,6 +26,8 @@ pub struct Overview {
     pub disagreements: u64,
     /// Files that were missing or short when the archive was opened.
     pub damaged_files: u64,
+    /// Missing or damaged files that were replaced because the same content came again.
+    pub repaired_files: u64,
     /// The latest versions beyond the first, newest first, at most 20.
     pub latest_conflicts: Vec<ConflictSummary>,
     /// The studies whose first instance came last, newest first, at most 20.
@@ -74,9 +76,9 @@ pub(crate) fn overview(connection: &Connection, space: Space) -> Result<Overview
     let count =
         |sql: &str| -> Result<u64, Error> { Ok(unsigned(connection.query_row(sql, [], |row| row.get(0))?)) };
     let totals: Vec<u64> = connection.query_row(
-        "SELECT patients, studies, series, instances, bytes, conflicts, disagreements FROM total",
+        "SELECT patients, studies, series, instances, bytes, conflicts, disagreements, repairs FROM total",
         [],
-        |row| (0..7).map(|at| row.get(at).map(unsigned)).collect(),
+        |row| (0..8).map(|at| row.get(at).map(unsigned)).collect(),
     )?;
     let total = |at: usize| totals.get(at).copied().unwrap_or_default();
     Ok(Overview {
@@ -88,6 +90,7 @@ pub(crate) fn overview(connection: &Connection, space: Space) -> Result<Overview
         conflicts: total(5),
         disagreements: total(6),
         damaged_files: count("SELECT count(*) FROM damaged_file")?,
+        repaired_files: total(7),
         latest_conflicts: rows(connection, LATEST_CONFLICTS, conflict)?,
         recent_studies: rows(connection, &recent_studies(), study)?,
         free_bytes: space.free_bytes,

@@ -1,9 +1,9 @@
 //! Start-up: files and rows that a crash left without each other.
 //!
 //! Only the folders of the hours that were open are looked at, so a start takes the same time however much is kept. A
-//! file without a row was never acknowledged and is removed; unless the index is an old copy, which cannot know: the
-//! file is set aside then. A row without its file is a loss that the disk has to answer for: it is reported, and goes
-//! on being reported until the file is back.
+//! file without a row was never acknowledged and is removed; unless the index is an old copy, which cannot know: all
+//! files that came after its latest row are set aside then. A row without its file is a loss that the disk has to
+//! answer for: it is reported, and goes on being reported until the file is back or its content comes again.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,17 +12,25 @@ use std::io;
 use rusqlite::{Connection, params};
 
 use crate::Error;
-use crate::files::{Files, number_of, numbers_of};
+use crate::files::{Files, hour_of, number_of, numbers_of};
 
-/// Brings files and rows of the open hours into line, and forgets that those hours were open.
+/// Brings files and rows of the open hours into line, and forgets that those hours were open. With an index that is
+/// known to be an older copy, or that does not know the latest hours, also those that are later than its latest row.
 pub(crate) fn recover(connection: &Connection, files: &Files, is_index_current: bool) -> Result<(), Error> {
-    if !is_index_current {
-        tracing::error!("the index is an older copy: instances that came after it are not served");
-    }
-    let hours: Vec<i64> = connection
-        .prepare("SELECT hour FROM open_hour ORDER BY hour")?
+    let mut hours: BTreeSet<i64> = connection
+        .prepare("SELECT hour FROM open_hour")?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
+    let latest_row = connection.query_row(LATEST_ROW, [], |row| row.get::<_, Option<i64>>(0))?.map(hour_of);
+    let later = files.hours_from(latest_row.unwrap_or(i64::MIN))?;
+    let is_index_current =
+        is_index_current && !has_unknown_files(files, &later, latest_row.max(hours.last().copied()))?;
+    if !is_index_current {
+        hours.extend(later);
+        tracing::error!(
+            "the index is an older copy: instances that came after it are set aside and not served"
+        );
+    }
     let mut orphans = 0;
     for &hour in &hours {
         orphans += look_at(connection, files, hour, is_index_current)?;
@@ -36,6 +44,17 @@ pub(crate) fn recover(connection: &Connection, files: &Files, is_index_current: 
         tracing::error!(files = damaged, "files that the index speaks of are missing or short");
     }
     Ok(())
+}
+
+/// Whether one of the hours has files although it is later than all that the index knows. No hour gets a file before
+/// the index knows it.
+fn has_unknown_files(files: &Files, hours: &[i64], known: Option<i64>) -> Result<bool, Error> {
+    for &hour in hours.iter().filter(|&&hour| known.is_none_or(|known| hour > known)) {
+        if !files_of(files, hour)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Removes the files of an hour that have no row, or sets them aside, and notes the rows that have no file. Gives the
@@ -67,16 +86,17 @@ fn look_at(
             note_damage(connection, file, damage)?;
         }
     }
-    for &orphan in &present {
+    let orphans = present.len();
+    if orphans > 0 {
         match is_index_current {
-            true => fs::remove_file(files.path(orphan)).map_err(Error::io("remove a file"))?,
-            false => files.set_aside(orphan)?,
+            true => present.into_iter().try_for_each(|orphan| {
+                fs::remove_file(files.path(orphan)).map_err(Error::io("remove a file"))
+            })?,
+            false => files.set_aside(present)?,
         }
-    }
-    if !present.is_empty() {
         files.sync_folder(hour)?;
     }
-    Ok(present.len())
+    Ok(orphans)
 }
 
 /// The files of ours in the folder of an hour. What else lies there is none of our business.
@@ -141,6 +161,9 @@ fn note_damage(connection: &Connection, file: i64, damage: &str) -> Result<(), E
         .execute(params![file, damage])?;
     Ok(())
 }
+
+const LATEST_ROW: &str =
+    "SELECT max(file) FROM (SELECT max(file) AS file FROM instance UNION ALL SELECT max(file) FROM conflict)";
 
 const MISSING: &str = "missing";
 

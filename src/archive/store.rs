@@ -13,9 +13,10 @@ use time::OffsetDateTime;
 
 use crate::attribute::{Terms, from_header};
 use crate::counters::Counters;
+use crate::files::Files;
 use crate::merge;
 use crate::metadata::{Dictionaries, SeriesKey, pack_plain, unpack_dictionary};
-use crate::{Committed, Error, Prepared};
+use crate::{Error, Prepared};
 
 /// The rows that an instance hangs on.
 #[derive(Debug, Clone, Copy)]
@@ -42,9 +43,34 @@ impl Places {
     }
 }
 
+/// What was done with an instance.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Added {
+    /// It has rows of its own now.
+    New,
+    /// Its content is there.
+    Duplicate,
+    /// Its content has a row, but not the file that the row spoke of; now the row speaks of the instance's own.
+    Repaired {
+        /// The file that is missing or damaged.
+        former: i64,
+    },
+    /// It is kept under this version number.
+    Conflict { version: u32 },
+}
+
+/// A row that has the content of an instance already.
+struct Keeper {
+    table: &'static str,
+    pk: i64,
+    file: i64,
+    length: i64,
+}
+
 /// The writer's transaction.
 pub(crate) struct Store<'a> {
     pub(crate) connection: &'a Connection,
+    files: &'a Files,
     pub(crate) places: &'a mut Places,
     pub(crate) counters: Counters,
     dictionaries: &'a Dictionaries,
@@ -54,28 +80,31 @@ pub(crate) struct Store<'a> {
 impl<'a> Store<'a> {
     pub(crate) fn new(
         connection: &'a Connection,
+        files: &'a Files,
         places: &'a mut Places,
         dictionaries: &'a Dictionaries,
     ) -> Self {
         let (counters, new_dictionaries) = Default::default();
-        Self { connection, places, counters, dictionaries, new_dictionaries }
+        Self { connection, files, places, counters, dictionaries, new_dictionaries }
     }
 
     /// Adds one instance, unless it is there.
-    pub(crate) fn add(&mut self, instance: &Prepared) -> Result<Committed, Error> {
+    pub(crate) fn add(&mut self, instance: &Prepared) -> Result<Added, Error> {
         let same_uid = self
             .connection
             .prepare_cached(
-                "SELECT instance_pk, sha256, transfer_syntax_uid FROM instance WHERE sop_instance_uid = ?1",
+                "SELECT instance_pk, file, length, sha256, transfer_syntax_uid FROM instance WHERE sop_instance_uid = ?1",
             )?
             .query_row([instance.ids.sop_instance.as_str()], |row| {
-                Ok((row.get(0)?, is_content_of(instance, row.get_ref(1)?, row.get_ref(2)?)))
+                let keeper =
+                    Keeper { table: "instance", pk: row.get(0)?, file: row.get(1)?, length: row.get(2)? };
+                Ok((keeper, is_content_of(instance, row.get_ref(3)?, row.get_ref(4)?)))
             })
             .optional()?;
         match same_uid {
-            None => self.add_new(instance).map(|()| Committed::New),
-            Some((_, true)) => Ok(Committed::Duplicate),
-            Some((instance_pk, false)) => self.add_version(instance, instance_pk),
+            None => self.add_new(instance).map(|()| Added::New),
+            Some((keeper, true)) => self.confirm(instance, &keeper),
+            Some((keeper, false)) => self.add_version(instance, keeper.pk),
         }
     }
 
@@ -90,6 +119,27 @@ impl<'a> Store<'a> {
             .prepare_cached("INSERT OR IGNORE INTO term (kind, value, owner) VALUES (?1, ?2, ?3)")?
             .execute(params![terms.code(), value, owner])?;
         Ok(())
+    }
+
+    /// Sees to it that the content of a duplicate, which is about to be acknowledged once more, still has a file.
+    fn confirm(&mut self, instance: &Prepared, keeper: &Keeper) -> Result<Added, Error> {
+        if self.files.is_whole(keeper.file, keeper.length) {
+            return Ok(Added::Duplicate);
+        }
+        let length = as_i64(instance.length);
+        let statement = format!(
+            "UPDATE {table} SET file = ?2, data_offset = ?3, length = ?4 WHERE {table}_pk = ?1",
+            table = keeper.table
+        );
+        self.connection.prepare_cached(&statement)?.execute(params![
+            keeper.pk,
+            instance.file.number(),
+            as_i64(instance.data_offset),
+            length
+        ])?;
+        self.connection.prepare_cached("DELETE FROM damaged_file WHERE file = ?1")?.execute([keeper.file])?;
+        self.counters.repair(length.saturating_sub(keeper.length));
+        Ok(Added::Repaired { former: keeper.file })
     }
 
     fn add_new(&mut self, instance: &Prepared) -> Result<(), Error> {
@@ -163,23 +213,26 @@ impl<'a> Store<'a> {
         Ok(())
     }
 
-    fn add_version(&mut self, instance: &Prepared, instance_pk: i64) -> Result<Committed, Error> {
+    fn add_version(&mut self, instance: &Prepared, instance_pk: i64) -> Result<Added, Error> {
         let mut version = 1;
         let mut statement = self.connection.prepare_cached(
-            "SELECT version, sha256, transfer_syntax_uid FROM conflict WHERE instance_pk = ?1 ORDER BY version",
+            "SELECT version, conflict_pk, file, length, sha256, transfer_syntax_uid FROM conflict WHERE instance_pk = ?1
+             ORDER BY version",
         )?;
         let mut rows = statement.query([instance_pk])?;
         while let Some(row) = rows.next()? {
             version = row.get(0)?;
-            if is_content_of(instance, row.get_ref(1)?, row.get_ref(2)?) {
-                return Ok(Committed::Duplicate);
+            if is_content_of(instance, row.get_ref(4)?, row.get_ref(5)?) {
+                let keeper =
+                    Keeper { table: "conflict", pk: row.get(1)?, file: row.get(2)?, length: row.get(3)? };
+                return self.confirm(instance, &keeper);
             }
         }
         version += 1;
         self.insert_version(instance, instance_pk, version)?;
         self.remember_odd_uids(instance)?;
         self.counters.conflict(instance.length);
-        Ok(Committed::Conflict { version })
+        Ok(Added::Conflict { version })
     }
 
     fn insert_version(&self, instance: &Prepared, instance_pk: i64, version: u32) -> Result<(), Error> {

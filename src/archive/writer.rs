@@ -150,18 +150,27 @@ fn run(connection: &Connection, shared: &Shared, commands: &Receiver<Command>) {
     }
 }
 
-/// Takes the commits that are queued behind the first one, and the other command that comes after them.
+/// Takes the commits that are queued behind the first one, as many as one transaction should have, and the command
+/// that comes after them.
 fn drain(
     first: Job,
     permit: OwnedSemaphorePermit,
     commands: &Receiver<Command>,
 ) -> (Vec<Job>, Option<Command>) {
     drop(permit);
+    let mut bytes = first.instance.json_bytes();
     let mut jobs = vec![first];
     while jobs.len() < limits::COMMIT_BATCH {
         match commands.try_recv() {
-            // Its place in the queue is free again.
-            Ok(Command::Commit(job, _permit)) => jobs.push(*job),
+            Ok(Command::Commit(job, permit)) => {
+                bytes = bytes.saturating_add(job.instance.json_bytes());
+                if bytes > BATCH_BYTES {
+                    return (jobs, Some(Command::Commit(job, permit)));
+                }
+                // Its place in the queue is free again.
+                drop(permit);
+                jobs.push(*job);
+            }
             Ok(other) => return (jobs, Some(other)),
             Err(_) => break,
         }
@@ -176,5 +185,45 @@ fn answer(send: impl FnOnce(Result<(), Error>) -> bool, result: Result<(), Error
     }
 }
 
+/// Stored JSON in one transaction, unless a single instance has more: a thousand ordinary instances have less.
+const BATCH_BYTES: usize = 16 << 20;
+
 /// So long without work, and the writer tidies up.
 const IDLE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{Home, Sample};
+
+    /// How many jobs of these sizes are drained at a time.
+    fn batches(sizes: &[usize]) -> Vec<usize> {
+        let home = Home::new();
+        let (queue, commands) = sync_channel(sizes.len());
+        let places = Arc::new(Semaphore::new(sizes.len()));
+        for &size in sizes {
+            let mut instance = Sample::new(1, 1, 1).prepared(&home.archive);
+            instance.json.bytes = vec![0; size];
+            instance.json.dictionary = None;
+            let job = Box::new(Job { instance, reply: oneshot::channel().0 });
+            let permit = places.clone().try_acquire_owned().unwrap();
+            assert!(queue.try_send(Command::Commit(job, permit)).is_ok());
+        }
+        let mut batches = Vec::new();
+        let mut next = commands.try_recv().ok();
+        while let Some(Command::Commit(job, permit)) = next {
+            let jobs;
+            (jobs, next) = drain(*job, permit, &commands);
+            batches.push(jobs.len());
+            next = next.or_else(|| commands.try_recv().ok());
+        }
+        assert_eq!(places.available_permits(), sizes.len());
+        batches
+    }
+
+    #[test]
+    fn a_batch_is_bounded_in_instances_and_in_bytes() {
+        assert_eq!(batches(&vec![1; limits::COMMIT_BATCH + 2]), [limits::COMMIT_BATCH, 2]);
+        assert_eq!(batches(&[1, BATCH_BYTES - 1, 1, BATCH_BYTES, BATCH_BYTES + 1, 1, 1]), [2, 1, 1, 1, 2]);
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map;
+use std::fmt;
 
 use crate::charset::{self, Charset};
 use crate::element;
@@ -10,12 +11,19 @@ use crate::vr::is_multi_valued_text;
 use crate::{Tag, Vr};
 
 /// The values of one attribute, decoded and without padding: numbers in decimal, tags as eight hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Attribute {
     /// Its value representation: any but SQ and those of bytes and words (OB … OW, UN).
     pub vr: Vr,
     /// One text a value; an empty text is an empty value among others. None at all: present with zero length.
     pub values: Vec<String>,
+}
+
+/// Without the values, which may be a patient's.
+impl fmt::Debug for Attribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} ({} values)", self.vr, self.values.len())
+    }
 }
 
 /// Attributes of one answer, by tag.
@@ -238,5 +246,12 @@ mod tests {
             data_set(values, Encoding::ExplicitLittle, b""),
             b"\x08\0\x61\0CS\x06\0CT\\SEG\x10\0\x20\0LO\0\0"
         );
+    }
+    #[test]
+    fn prints_no_values() {
+        let mut attributes = Attributes::new();
+        attributes.insert_text(NAME, Vr::PN, "Doe^Jane");
+        let printed = format!("{attributes:?}");
+        assert!(printed.contains("PN (1 values)") && !printed.contains("Doe"), "{printed}");
     }
 }

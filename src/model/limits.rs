@@ -90,6 +90,9 @@ pub const FILE_WRITERS: usize = 16;
 /// Fragments of one Pixel Data element that a retrieve will look at.
 pub const FRAGMENTS: usize = 1 << 20;
 
+/// Frames of a deflated object that are sent at a time: each is a pass over the object.
+pub const DEFLATED_FRAMES: usize = 16;
+
 /// Parts that one rendition of bulk data is split into, one for each frame; with more it is one part, as stored.
 pub const PARTS: u64 = 1 << 16;
 

@@ -70,9 +70,10 @@ impl Acceptor {
         };
         match accepted {
             Ok(accepted) => {
-                drop(place);
+                let lobby = place.vacate();
                 let end = self.associated(&mut drive, from, accepted, &shutdown).await;
-                drive.close(&end, &shutdown).await;
+                let place = lobby.enter(&shutdown);
+                drive.close(&end, place.must_close()).await;
             }
             Err(end) => {
                 if let End::Rejected(rejection) = end {
@@ -81,7 +82,7 @@ impl Acceptor {
                 } else {
                     tracing::debug!(end = crate::chain(&end), "no association");
                 }
-                drive.close(&end, &place.leave).await;
+                drive.close(&end, place.must_close()).await;
             }
         }
     }

@@ -2,32 +2,39 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use model::AeTitle;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
 
 use crate::config::{Accept, Config, Peer};
 
 /// Decides whether a caller may associate.
 ///
-/// Host names are looked up when somebody calls under their peer's AE title, and the answer is kept for [`KEPT`].
+/// Host names are looked up when somebody calls under their peer's AE title, each by one caller at a time. The answer is kept for
+/// [`KEPT`], but that there is none only for [`PAUSE`].
 pub(crate) struct Access {
     config: Arc<Config>,
-    addresses: Mutex<HashMap<String, Known>>,
+    hosts: HashMap<String, Mutex<Host>>,
 }
 
-struct Known {
+/// What is known of the host of a peer.
+struct Host {
     addresses: Vec<IpAddr>,
-    since: Instant,
+    until: Instant,
 }
 
 impl Access {
     pub(crate) fn new(config: Arc<Config>) -> Self {
-        Self { config, addresses: Mutex::default() }
+        let unknown = || Mutex::new(Host { addresses: Vec::new(), until: Instant::now() });
+        let hosts = config.peers.iter().map(|peer| (peer.address.clone(), unknown())).collect();
+        Self { config, hosts }
     }
 
-    /// Whether a peer of this calling AE title may associate from this address. Takes at most `connect_timeout`. Cancel safe.
+    /// Whether a peer of this calling AE title may associate from this address. Takes at most twice `connect_timeout` for each such
+    /// peer. Cancel safe.
     pub(crate) async fn admits(&self, calling: Option<&AeTitle>, from: IpAddr) -> bool {
         match self.config.accept {
             Accept::Any => true,
@@ -46,36 +53,36 @@ impl Access {
     }
 
     async fn is_host(&self, peer: &Peer, from: IpAddr) -> bool {
-        if let Some(known) = self.known(&peer.address) {
-            return known.contains(&from);
+        let Some(host) = self.hosts.get(&peer.address) else { return false };
+        let Ok(mut host) = timeout(self.config.connect_timeout, host.lock()).await else { return false };
+        if host.until <= Instant::now() {
+            *host = self.look_up(peer).await;
         }
+        host.addresses.contains(&from)
+    }
+
+    async fn look_up(&self, peer: &Peer) -> Host {
         let lookup = tokio::net::lookup_host(&peer.address);
-        let addresses = match tokio::time::timeout(self.config.connect_timeout, lookup).await {
-            Ok(Ok(addresses)) => addresses.map(|address| address.ip().to_canonical()).collect(),
+        match timeout(self.config.connect_timeout, lookup).await {
+            Ok(Ok(addresses)) => {
+                let addresses = addresses.map(|address| address.ip().to_canonical()).collect();
+                return Host { addresses, until: Instant::now() + KEPT };
+            }
             Ok(Err(error)) => {
                 tracing::warn!(peer = %peer.name, address = peer.address, %error, "cannot look up the host of a peer");
-                Vec::new()
             }
             Err(_) => {
                 tracing::warn!(peer = %peer.name, address = peer.address, "looking up the host of a peer takes too long");
-                Vec::new()
             }
-        };
-        let is_host = addresses.contains(&from);
-        let known = Known { addresses, since: Instant::now() };
-        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).insert(peer.address.clone(), known);
-        is_host
-    }
-
-    fn known(&self, address: &str) -> Option<Vec<IpAddr>> {
-        let kept = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = kept.get(address)?;
-        (known.since.elapsed() < KEPT).then(|| known.addresses.clone())
+        }
+        Host { addresses: Vec::new(), until: Instant::now() + PAUSE }
     }
 }
 
 /// Short enough that a host that moves may soon call again, long enough that a burst of associations asks once.
 const KEPT: Duration = Duration::from_secs(30);
+/// After a lookup that failed: a name server that is back is asked at once, and one that is gone is not flooded.
+const PAUSE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -122,6 +129,23 @@ mod tests {
             );
         }
         assert!(!access.admits(None, "127.0.0.1".parse().unwrap()).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lookup_that_failed_is_soon_made_again() {
+        let access = access(Accept::Known, &[("PACS", "127.0.0.1:104", &[]), ("CT", "no port", &[])]);
+        let due_in = async |calling, address: &str, admitted| {
+            let calling = AeTitle::parse(calling).unwrap();
+            assert_eq!(access.admits(Some(&calling), "127.0.0.1".parse().unwrap()).await, admitted);
+            access.hosts[address].lock().await.until - Instant::now()
+        };
+        assert_eq!(due_in("PACS", "127.0.0.1:104", true).await, KEPT);
+        assert_eq!(due_in("CT", "no port", false).await, PAUSE);
+        tokio::time::advance(PAUSE / 2).await;
+        assert_eq!(due_in("CT", "no port", false).await, PAUSE / 2, "not at once");
+        tokio::time::advance(PAUSE).await;
+        assert_eq!(due_in("CT", "no port", false).await, PAUSE);
+        assert!(due_in("PACS", "127.0.0.1:104", true).await < KEPT);
     }
 
     #[tokio::test]

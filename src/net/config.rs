@@ -24,7 +24,8 @@ pub struct Config {
     pub artim_timeout: Duration,
     /// How long an association may go without a message.
     pub idle_timeout: Duration,
-    /// How long a message may make no progress, sent or received, and how long we wait for a response.
+    /// How long a message may make too little progress ([`model::limits::MESSAGE_BYTES_PER_SECOND`]), sent or received, and how long
+    /// we wait for a response.
     pub message_timeout: Duration,
     /// How long looking up a host and connecting to it may take.
     pub connect_timeout: Duration,

@@ -62,7 +62,7 @@ pub enum Wait {
     #[error("no message came in time")]
     Message,
     /// The rest of a message, in either direction.
-    #[error("a message made no progress")]
+    #[error("a message made too little progress")]
     Progress,
 }
 

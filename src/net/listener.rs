@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::limits;
 use pipeline::Pipeline;
 use telemetry::Telemetry;
 use tokio::net::TcpListener;
@@ -47,7 +48,7 @@ impl Listener {
     /// answered first. The caller bounds the wait for `tracker`. Whatever a task meets, a panic included, ends its own association
     /// only.
     pub async fn serve(self, shutdown: CancellationToken, tracker: TaskTracker) {
-        let lobby = Arc::new(Lobby::default());
+        let lobby = Lobby::new(limits::UNASSOCIATED_CONNECTIONS);
         for number in 1_u64.. {
             let accepted = tokio::select! {
                 biased;
@@ -57,7 +58,7 @@ impl Listener {
             match accepted {
                 Ok((stream, from)) => {
                     let acceptor = Arc::clone(&self.acceptor);
-                    let place = lobby.enter(number, &shutdown);
+                    let place = lobby.enter(&shutdown);
                     let span = tracing::info_span!("association", assoc = number, from = %from.ip(), calling = Empty);
                     let shutdown = shutdown.clone();
                     let serve = async move { acceptor.serve(stream, from, place, shutdown).await };

@@ -79,6 +79,7 @@ mod tests {
         let pixels = Tag(0x7FE0, 0x0010);
         for (error, status, comment) in [
             (Error::NoSpace, 0xA700, "not enough disk space"),
+            (archive::Error::NoSpace.into(), 0xA700, "not enough disk space"),
             (Error::Busy, 0xA700, "too many large headers at once"),
             (Error::Archive(archive::Error::Closed), 0xA700, "archive failed"),
             (

@@ -2,6 +2,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use model::limits;
 use tokio::time::{Instant, Sleep};
 
 /// One deadline that moves often and passes rarely: moving it later costs nothing until the old one passes.
@@ -35,29 +36,47 @@ impl Timer {
     }
 }
 
-/// Whether a message moves on: at least [`PROGRESS_BYTES`] have to pass in every `timeout`.
+/// Whether a message moves on: within every `timeout` it has to bring [`limits::MESSAGE_BYTES_PER_SECOND`] on average, but within the
+/// first [`limits::MESSAGE_FIRST_BYTES`] suffice.
 ///
-/// A byte now and then is no progress, so a peer cannot hold an association open with a message that never ends.
+/// So a peer cannot hold an association open with a message that trickles and never ends.
 #[derive(Debug)]
 pub(crate) struct Progress {
     timeout: Duration,
     deadline: Instant,
     missing: usize,
+    paused: Option<Instant>,
 }
 
 impl Progress {
     pub(crate) fn new(timeout: Duration) -> Self {
-        Self { timeout, deadline: Instant::now() + timeout, missing: PROGRESS_BYTES }
+        let missing = enough(timeout).min(limits::MESSAGE_FIRST_BYTES);
+        Self { timeout, deadline: Instant::now() + timeout, missing, paused: None }
     }
 
-    /// Counts anew: a message begins, or goes on after a pause that was ours.
+    /// Counts anew: a message begins.
     pub(crate) fn restart(&mut self) {
         *self = Self::new(self.timeout);
     }
 
+    /// Stops the clock, for as long as it is not the peer we wait for.
+    pub(crate) fn pause(&mut self) {
+        self.paused.get_or_insert_with(Instant::now);
+    }
+
+    /// Ends a pause.
+    pub(crate) fn resume(&mut self) {
+        if let Some(since) = self.paused.take() {
+            self.deadline += since.elapsed();
+        }
+    }
+
     pub(crate) fn add(&mut self, bytes: usize) {
         match self.missing.checked_sub(bytes) {
-            None | Some(0) => self.restart(),
+            None | Some(0) => {
+                self.missing = enough(self.timeout);
+                self.deadline = Instant::now() + self.timeout;
+            }
             Some(missing) => self.missing = missing,
         }
     }
@@ -71,8 +90,11 @@ impl Progress {
     }
 }
 
-/// A telephone line does more than this within any sensible `message_timeout`.
-const PROGRESS_BYTES: usize = 16 << 10;
+/// What a message has to bring within `timeout`.
+fn enough(timeout: Duration) -> usize {
+    let bytes = timeout.as_millis().saturating_mul(limits::MESSAGE_BYTES_PER_SECOND.into()) / 1000;
+    usize::try_from(bytes).unwrap_or(usize::MAX).max(1)
+}
 
 #[cfg(test)]
 mod tests {
@@ -97,14 +119,56 @@ mod tests {
         assert_eq!(start.elapsed().as_secs(), 12);
     }
 
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// How long a message of so many bytes each second is let go on, at most an hour.
+    async fn lasts(progress: &mut Progress, bytes_per_second: usize) -> Duration {
+        let start = Instant::now();
+        while start.elapsed() < 60 * MINUTE && Instant::now() < progress.deadline() {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            progress.add(bytes_per_second);
+        }
+        start.elapsed()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_trickle_is_no_progress() {
-        let start = Instant::now();
-        let mut progress = Progress::new(Duration::from_secs(60));
-        tokio::time::advance(Duration::from_secs(50)).await;
-        progress.add(PROGRESS_BYTES - 1);
-        assert_eq!(progress.deadline() - start, Duration::from_secs(60));
-        progress.add(1);
-        assert_eq!(progress.deadline() - start, Duration::from_secs(110));
+        for (bytes_per_second, expected) in [
+            (0, MINUTE),
+            (272, MINUTE),
+            // The first bytes may be few, which must not help for long.
+            (300, MINUTE + Duration::from_secs(55)),
+            (4_000, MINUTE + Duration::from_secs(5)),
+            (8_000, 60 * MINUTE),
+        ] {
+            let found = lasts(&mut Progress::new(MINUTE), bytes_per_second).await;
+            assert_eq!(found, expected, "{bytes_per_second}");
+        }
+        let mut progress = Progress::new(MINUTE);
+        progress.add(100 << 20);
+        assert_eq!(lasts(&mut progress, 4_000).await, MINUTE, "what came fast before does not count");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn our_own_pauses_do_not_count_and_give_nothing() {
+        let (start, mut progress) = (Instant::now(), Progress::new(MINUTE));
+        tokio::time::advance(MINUTE / 2).await;
+        progress.pause();
+        tokio::time::advance(10 * MINUTE).await;
+        progress.pause();
+        tokio::time::advance(10 * MINUTE).await;
+        progress.resume();
+        progress.resume();
+        assert_eq!(progress.deadline() - start, 21 * MINUTE);
+        progress.pause();
+        progress.restart();
+        tokio::time::advance(MINUTE / 2).await;
+        progress.resume();
+        assert_eq!(progress.deadline() - Instant::now(), MINUTE / 2, "a message that begins ends the pause");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_short_timeout_asks_for_less() {
+        assert_eq!(lasts(&mut Progress::new(Duration::from_secs(1)), 4_096).await, 60 * MINUTE);
     }
 }

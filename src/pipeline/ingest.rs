@@ -80,7 +80,7 @@ impl Pipeline {
             self.telemetry.record(Event::ElementsOmitted(omitted));
         }
         let outcome =
-            self.archive.commit(prepared).await.map_err(Error::Archive).map_err(|error| IngestError {
+            self.archive.commit(prepared).await.map_err(Error::from).map_err(|error| IngestError {
                 error,
                 sop_class: Some(ids.sop_class.clone()),
                 sop_instance: Some(ids.sop_instance.clone()),

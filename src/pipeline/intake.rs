@@ -146,6 +146,7 @@ impl Intake {
                 address: self.received.address,
             },
         });
+        let omitted = omitted.saturating_add(prepared.omitted());
         Ok(Taken { prepared, ids, omitted, header_claim: self.header_claim })
     }
 }

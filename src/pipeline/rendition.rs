@@ -1,4 +1,5 @@
 use std::fs::File;
+use std::io::ErrorKind;
 use std::ops::Range;
 
 use archive::StoredInstance;
@@ -32,11 +33,11 @@ pub struct Part {
     pub(crate) bits: Option<Bits>,
 }
 
-/// Place of a frame of single-bit pixels in the bytes that hold it; the first pixel is the lowest bit (PS3.5 §8.1.1).
+/// Place of a frame in the whole words that hold it; the first pixel is the lowest bit (PS3.5 §8.1.1).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bits {
-    /// Bits of the first byte that belong to the frame before.
-    pub(crate) skipped: u32,
+    /// Bits that belong to the frame before.
+    pub(crate) skipped: u64,
     /// Bits of the frame.
     pub(crate) length: u64,
 }
@@ -59,8 +60,8 @@ impl Part {
 impl Pipeline {
     /// The value that a BulkDataURI of the metadata names. Cancel safe.
     ///
-    /// A native value is one part, big endian words turned to little endian. Encapsulated Pixel Data is a part for each frame, or,
-    /// where fragments cannot be told apart by frame, one part with the items as stored.
+    /// A native value is one part, big endian words turned to little endian. Encapsulated Pixel Data is a part for each frame; a
+    /// video is one; where fragments cannot be told apart by frame, it is one part with the items as stored.
     ///
     /// # Errors
     /// [`Error::NotFound`] when the object has no such value, [`Error::File`] and [`Error::Unreadable`] when it cannot be read.
@@ -74,15 +75,16 @@ impl Pipeline {
             let file = File::open(&instance.path).map_err(Error::File)?;
             let header = header::read(&instance, &file)?;
             let element = header.at(&path).ok_or(Error::NotFound)?;
-            let source = Pixels { instance: &instance, file: &file, header: &header, element };
+            let source = Pixels { instance: &instance, file: &file, header: &header, element, path: &path };
+            let number_of_frames = if source.is_video() { 1 } else { source.number_of_frames() };
             match element.value() {
-                Value::Fragments { length } => match source.frames_of_fragments(length) {
+                Value::Fragments { length } => match source.frames_of_fragments(length, number_of_frames) {
                     Ok(frames) if frames.len() as u64 <= limits::PARTS => {
                         source.encapsulated(&frames, 0..frames.len())
                     }
                     Ok(_) | Err(Error::NotAvailable(_)) => {
                         let stored = element.offset..element.offset + length;
-                        Ok(source.octets(vec![source.part(stored, 1)]))
+                        Ok(source.as_stored(source.part(stored, 1)))
                     }
                     Err(error) => Err(error),
                 },
@@ -110,10 +112,14 @@ impl Pipeline {
             let file = File::open(&instance.path).map_err(Error::File)?;
             let header = header::read(&instance, &file)?;
             let element = PIXELS.iter().find_map(|tag| header.element(*tag)).ok_or(Error::NotFound)?;
-            let source = Pixels { instance: &instance, file: &file, header: &header, element };
+            let path = AttributePath::top(element.tag);
+            let source = Pixels { instance: &instance, file: &file, header: &header, element, path: &path };
+            if source.is_deflated() && numbers.len() > limits::DEFLATED_FRAMES {
+                return Err(Error::NotAvailable("too many frames of a deflated object at a time"));
+            }
             match element.value() {
                 Value::Fragments { length } => {
-                    let frames = source.frames_of_fragments(length)?;
+                    let frames = source.frames_of_fragments(length, source.number_of_frames())?;
                     let chosen =
                         numbers.iter().map(|number| index(*number)).collect::<Result<Vec<_>, _>>()?;
                     source.encapsulated(&frames, chosen)
@@ -132,17 +138,22 @@ struct Pixels<'a> {
     file: &'a File,
     header: &'a Header,
     element: Element<'a>,
+    /// Of the element.
+    path: &'a AttributePath,
 }
 
 impl Pixels<'_> {
-    fn frames_of_fragments(&self, length: u64) -> Result<Frames, Error> {
+    fn frames_of_fragments(&self, length: u64, number_of_frames: u64) -> Result<Frames, Error> {
         if self.is_deflated() {
             return Err(Error::NotAvailable("encapsulated pixel data inside a deflated data set"));
         }
         let start = self.instance.data_offset + self.element.offset;
-        let fragments = fragments::read(self.file, start..start + length).map_err(Error::File)?;
+        let fragments = match fragments::read(self.file, start..start + length) {
+            Err(error) if error.kind() == ErrorKind::InvalidData => None,
+            read => Some(read.map_err(Error::File)?),
+        };
         fragments
-            .frames(self.number_of_frames())
+            .and_then(|fragments| fragments.frames(number_of_frames))
             .ok_or(Error::NotAvailable("the fragments of this object cannot be told apart by frame"))
     }
 
@@ -158,36 +169,54 @@ impl Pixels<'_> {
         let start = bits.checked_mul(before).filter(|_| before < self.number_of_frames());
         let end = start.and_then(|start| start.checked_add(bits)).ok_or(Error::NotFound)?;
         let start = start.ok_or(Error::NotFound)?;
-        if end.div_ceil(8) > u64::from(self.element.length.ok_or(Error::NotFound)?) {
+        let value_bytes = u64::from(self.element.length.ok_or(Error::NotFound)?);
+        if end.div_ceil(8) > value_bytes {
             return Err(Error::NotFound);
         }
-        let place = self.element.offset + start / 8..self.element.offset + end.div_ceil(8);
-        let skipped = (start % 8) as u32; // below 8
+        let word_bytes = self.word_bytes();
+        let word = word_bytes as u64; // at most 8
+        let (first, last) =
+            (start / 8 / word * word, end.div_ceil(8).next_multiple_of(word).min(value_bytes));
+        let place = Bits { skipped: start - first * 8, length: bits };
+        let is_whole = place.skipped == 0 && (last - first) * 8 == bits;
         Ok(Part {
-            bits: (!bits.is_multiple_of(8)).then_some(Bits { skipped, length: bits }),
-            ..self.part(place, self.word_bytes())
+            bits: (!is_whole).then_some(place),
+            ..self.part(self.element.offset + first..self.element.offset + last, word_bytes)
         })
+    }
+
+    /// An attribute that stands beside the element, in the same item.
+    fn beside(&self, tag: Tag) -> Option<Element<'_>> {
+        self.header.at(&self.path.beside(tag))
     }
 
     /// Bits of a native frame (PS3.3 §C.7.6.3); `None` when the object does not say or says nonsense.
     fn frame_bits(&self) -> Option<u64> {
-        let positive = |tag| self.header.integer(tag).and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0);
+        let positive = |tag| self.positive(tag);
         let samples = positive(SAMPLES_PER_PIXEL).unwrap_or(1);
         let bits = positive(ROWS)?
             .checked_mul(positive(COLUMNS)?)?
             .checked_mul(samples)?
             .checked_mul(positive(BITS_ALLOCATED)?)?;
         let photometric = self.header.text(PHOTOMETRIC_INTERPRETATION).unwrap_or_default();
-        // Two luminance samples share one pair of chrominance samples (PS3.3 §C.7.6.3.1.2).
-        if samples == 3 && photometric.ends_with("_422") { Some(bits / 3 * 2) } else { Some(bits) }
+        // Two luminance samples share one pair of chrominance samples (PS3.3 §C.7.6.3.1.2), but some write all of them.
+        let is_subsampled = samples == 3 && photometric.ends_with("_422");
+        let all_bits = bits.checked_mul(self.number_of_frames())?;
+        let is_short = u64::from(self.element.length?) < all_bits.div_ceil(8);
+        Some(if is_subsampled && is_short { bits / 3 * 2 } else { bits })
+    }
+
+    fn positive(&self, tag: Tag) -> Option<u64> {
+        let value = self.beside(tag)?.integer()?;
+        u64::try_from(value).ok().filter(|value| *value > 0)
     }
 
     fn number_of_frames(&self) -> u64 {
-        self.header
-            .integer(NUMBER_OF_FRAMES)
-            .and_then(|n| u64::try_from(n).ok())
-            .filter(|n| *n > 0)
-            .unwrap_or(1)
+        self.positive(NUMBER_OF_FRAMES).unwrap_or(1)
+    }
+
+    fn is_video(&self) -> bool {
+        syntax::frame_media_type(self.instance.transfer_syntax.as_str()).starts_with("video/")
     }
 
     /// Bytes of a word that big endian storage reverses; 1 in little endian.
@@ -197,7 +226,7 @@ impl Pixels<'_> {
         }
         let word = vr::word_bytes(self.element.vr);
         let is_pixels = PIXELS.contains(&self.element.tag) && self.element.vr == Vr::OW;
-        match self.header.integer(BITS_ALLOCATED) {
+        match self.positive(BITS_ALLOCATED) {
             Some(32) if is_pixels => 4,
             Some(64) if is_pixels => 8,
             Some(_) | None => word,
@@ -215,6 +244,10 @@ impl Pixels<'_> {
                 .expect("the constant is not empty"),
             parts,
         }
+    }
+
+    fn as_stored(&self, part: Part) -> Rendition {
+        Rendition { transfer_syntax: self.instance.transfer_syntax.clone(), ..self.octets(vec![part]) }
     }
 
     fn encapsulated(

@@ -8,6 +8,7 @@ use archive::StoredInstance;
 use flate2::read::DeflateDecoder;
 use model::limits;
 
+use crate::rendition::Bits;
 use crate::{Error, Part, blocking};
 
 /// Reads a stored file, or ranges of its data set, in chunks of at most [`limits::SPOOL_CHUNK_BYTES`].
@@ -21,8 +22,11 @@ pub struct PartReader {
     shift: Option<Shift>,
 }
 
-/// Moves a frame of single-bit pixels to the beginning of its bytes, chunk by chunk.
+/// Cuts a frame out of the whole words that hold it, chunk by chunk.
 struct Shift {
+    /// Whole bytes to be left out first.
+    skipped_bytes: u64,
+    /// Bits to be left out then, fewer than 8.
     skipped: u32,
     bits_left: u64,
     /// The byte whose upper bits are still to come out.
@@ -69,7 +73,7 @@ impl PartReader {
             ranges,
             length: part.length(),
             word_bytes: part.word_bytes,
-            shift: part.bits.map(|bits| Shift { skipped: bits.skipped, bits_left: bits.length, carry: None }),
+            shift: part.bits.map(Shift::new),
         })
     }
 
@@ -135,7 +139,15 @@ impl Source {
 }
 
 impl Shift {
+    fn new(bits: Bits) -> Self {
+        let skipped = (bits.skipped % 8) as u32; // below 8
+        Self { skipped_bytes: bits.skipped / 8, skipped, bits_left: bits.length, carry: None }
+    }
+
     fn apply(&mut self, chunk: &[u8], is_last: bool) -> Vec<u8> {
+        let left_out = self.skipped_bytes.min(chunk.len() as u64);
+        self.skipped_bytes -= left_out;
+        let chunk = chunk.get(left_out as usize..).unwrap_or_default(); // at most the chunk's length
         let end = is_last.then_some(0);
         let mut shifted = Vec::with_capacity(chunk.len() + 1);
         for byte in chunk.iter().copied().chain(end) {
@@ -177,12 +189,18 @@ mod tests {
     fn frames_of_single_bits_come_out_aligned_whatever_the_chunks() {
         // Two pixels of the frame before, then twelve ones and a zero of this one, then a one of the next.
         let packed = [0b1111_1100, 0b1011_1111];
-        let shift = || Shift { skipped: 2, bits_left: 13, carry: None };
+        let shift = || Shift::new(Bits { skipped: 2, length: 13 });
         let expected = vec![0b1111_1111, 0b0_1111];
         assert_eq!(shift().apply(&packed, true), expected);
         let mut by_byte = shift();
         let parts = packed.iter().enumerate().map(|(n, byte)| by_byte.apply(&[*byte], n + 1 == packed.len()));
         assert_eq!(parts.collect::<Vec<_>>().concat(), expected);
+    }
+
+    #[test]
+    fn frames_that_begin_inside_a_word_lose_what_is_before() {
+        let mut shift = Shift::new(Bits { skipped: 24, length: 16 });
+        assert_eq!([shift.apply(&[1, 2], false), shift.apply(&[3, 4, 5, 6], true)].concat(), [4, 5]);
     }
 
     #[test]

@@ -137,6 +137,48 @@ fn frames_are_cut_out_by_number() {
 }
 
 #[test]
+fn big_endian_frames_that_end_inside_a_word_come_out_right() {
+    let server = Server::start();
+    let big = |group: u16, number: u16, vr: &str, value: &[u8]| {
+        let head = [group.to_be_bytes(), number.to_be_bytes(), vr.as_bytes().try_into().unwrap()].concat();
+        let length = value.len() as u16;
+        let length = if vr == "OW" {
+            [&[0, 0, 0, 0][..], &length.to_be_bytes()].concat()
+        } else {
+            length.to_be_bytes().to_vec()
+        };
+        [head, length, value.to_vec()].concat()
+    };
+    // Two frames of 3 × 3 bytes, 1 to 18, in words whose bytes are exchanged.
+    let pixels: Vec<u8> = (1..=18).map(|n: u8| if n % 2 == 1 { n + 1 } else { n - 1 }).collect();
+    let data = [
+        big(0x0008, 0x0016, "UI", b"1.2.840.10008.5.1.4.1.1.7\0"),
+        big(0x0008, 0x0018, "UI", b"2.25.5.1.1\0\0"),
+        big(0x0020, 0x000D, "UI", b"2.25.5"),
+        big(0x0020, 0x000E, "UI", b"2.25.5.1"),
+        big(0x0028, 0x0002, "US", &[0, 1]),
+        big(0x0028, 0x0008, "IS", b"2 "),
+        big(0x0028, 0x0010, "US", &[0, 3]),
+        big(0x0028, 0x0011, "US", &[0, 3]),
+        big(0x0028, 0x0100, "US", &[0, 8]),
+        big(0x7FE0, 0x0010, "OW", &pixels),
+    ];
+    let file = crate::synthetic::part10(
+        "1.2.840.10008.5.1.4.1.1.7",
+        "2.25.5.1.1",
+        "1.2.840.10008.1.2.2",
+        &data.concat(),
+    );
+    assert_eq!(server.stow("/dicom-web/studies", &[&file]).status, 200);
+    let frames = "/dicom-web/studies/2.25.5/series/2.25.5.1/instances/2.25.5.1.1/frames";
+    let parts = server.get(&format!("{frames}/1,2")).parts();
+    assert_eq!(
+        (&parts[0].1[..], &parts[1].1[..]),
+        (&[1, 2, 3, 4, 5, 6, 7, 8, 9][..], &[10, 11, 12, 13, 14, 15, 16, 17, 18][..])
+    );
+}
+
+#[test]
 fn operators_see_health_metrics_and_a_page_without_patients() {
     let server = filled();
     assert_eq!(server.get("/livez").status, 200);

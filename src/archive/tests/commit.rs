@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use model::limits;
 use tokio::sync::oneshot;
 
 use super::*;
@@ -261,6 +262,27 @@ fn a_full_index_refuses_all_and_keeps_nothing() {
     connection.pragma_update(None, "max_page_count", pages * 100).unwrap();
     assert!(commit(2..100).iter().all(|outcome| matches!(outcome, Ok(Committed::New))));
     assert_eq!(files_below(&folder.path().join("instances")).len(), 99);
+}
+
+#[test]
+fn attributes_that_the_json_has_no_room_for_are_counted() {
+    let home = Home::new();
+    let sample = Sample::new(1, 1, 1);
+    assert_eq!(sample.prepared(&home.archive).omitted(), 0);
+    // Each character takes six in JSON.
+    let mut long = sample.data_set();
+    for number in 0..100 {
+        let value = [1; limits::INLINE_TEXT_BYTES as usize];
+        put(&mut long, Encoding::ExplicitLittle, Tag(0x7001, 0x1000 + number), Vr::UT, &value);
+    }
+    let header = scan(form(EXPLICIT_VR_LITTLE_ENDIAN), &long).unwrap();
+    assert_eq!(header.omitted(), 0);
+    let header = std::cell::Cell::new(Some(header));
+    let prepared = sample.prepared_by(home.archive.spool().unwrap(), |received| {
+        home.archive.prepare(NewInstance { header: header.take().unwrap(), ..received })
+    });
+    let fitting = limits::JSON_BYTES.div_ceil(6 * limits::INLINE_TEXT_BYTES as usize);
+    assert_eq!(usize::try_from(prepared.omitted()).unwrap(), 100 - fitting);
 }
 
 #[test]

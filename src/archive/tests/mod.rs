@@ -6,6 +6,7 @@ mod merge;
 mod paging;
 mod plans;
 mod recovery;
+mod repair;
 mod retrieve;
 
 use std::collections::BTreeMap;

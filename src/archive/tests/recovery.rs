@@ -145,3 +145,81 @@ fn what_an_old_copy_of_the_index_does_not_know_is_set_aside() {
     let aside = files_below(&home.folder.path().join("unindexed"));
     assert_eq!(aside.iter().map(|file| fs::read(file).unwrap()).collect::<Vec<_>>(), [second.data_set()]);
 }
+
+/// An archive with one instance whose index is the copy of a time before another instance came, and that other one.
+fn with_old_copy(change: impl FnOnce(&Path)) -> (Result<Archive, Error>, TempDir, Sample) {
+    let home = Home::new();
+    run(home.store_new(&Sample::new(1, 1, 1)));
+    run(home.archive.close()).unwrap();
+    let index = home.folder.path().join("index.sqlite");
+    let copy = fs::read(&index).unwrap();
+    let home = home.reopen();
+    let second = Sample::new(2, 1, 1);
+    run(home.store_new(&second));
+    run(home.archive.close()).unwrap();
+    let Home { folder, archive, telemetry } = home;
+    drop(archive);
+    fs::write(&index, copy).unwrap();
+    change(folder.path());
+    (Archive::open(config(folder.path()), telemetry), folder, second)
+}
+
+fn set_aside(folder: &Path) -> Vec<Vec<u8>> {
+    files_below(&folder.join("unindexed")).iter().map(|file| fs::read(file).unwrap()).collect()
+}
+
+#[test]
+fn what_an_old_copy_does_not_know_outlives_the_starts_after_it() {
+    let (archive, folder, second) = with_old_copy(|_| ());
+    let home = Home { archive: archive.unwrap(), folder, telemetry: Telemetry::new() };
+    assert_eq!(home.files().len(), 1);
+    // Opens the hour again, which the copy took for settled.
+    let third = Sample::new(3, 1, 1);
+    run(home.store_new(&third));
+    let home = home.reopen();
+    assert_eq!(home.files().len(), 2);
+    assert_eq!(set_aside(home.folder.path()), [second.data_set()]);
+}
+
+#[test]
+fn an_old_copy_is_known_as_one_until_a_start_has_set_things_aside() {
+    let (refused, folder, second) =
+        with_old_copy(|data_dir| fs::write(data_dir.join("unindexed"), "").unwrap());
+    assert!(matches!(refused, Err(Error::Io { .. })));
+    fs::remove_file(folder.path().join("unindexed")).unwrap();
+    let archive = Archive::open(config(folder.path()), Telemetry::new()).unwrap();
+    assert_eq!(set_aside(folder.path()), [second.data_set()]);
+    drop(archive);
+}
+
+#[test]
+fn an_index_that_does_not_know_the_latest_hour_is_an_old_copy() {
+    let home = Home::new();
+    run(home.store_new(&Sample::new(1, 1, 1)));
+    let kept = home.files();
+    std::mem::forget(Sample::new(1, 1, 2).prepared(&home.archive));
+    let number = 0x3900_0000_0000_0000;
+    let files = crate::files::Files::open(home.folder.path()).unwrap();
+    let later = files.path(number);
+    fs::create_dir_all(later.parent().unwrap()).unwrap();
+    fs::write(&later, "of a row that the copy has not").unwrap();
+    let home = home.reopen();
+    assert_eq!(home.files(), kept);
+    assert_eq!(
+        set_aside(home.folder.path()),
+        [Sample::new(1, 1, 2).data_set(), b"of a row that the copy has not".to_vec()]
+    );
+    assert_eq!(run(home.uids(&query(QueryRetrieveLevel::Image))), ["2.25.1.1.1"]);
+}
+
+#[test]
+fn an_emptied_index_is_a_lost_one() {
+    let home = Home::new();
+    run(home.store_new(&Sample::new(1, 1, 1)));
+    run(home.archive.close()).unwrap();
+    let Home { folder, archive, telemetry } = home;
+    drop(archive);
+    fs::write(folder.path().join("index.sqlite"), "").unwrap();
+    let error = Archive::open(config(folder.path()), telemetry).err().unwrap();
+    assert!(matches!(error, Error::IndexMissing));
+}

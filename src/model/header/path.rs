@@ -32,6 +32,11 @@ impl AttributePath {
         Self { containers, tag }
     }
 
+    /// The path of another element in the same item, or at the top level.
+    pub fn beside(&self, tag: Tag) -> Self {
+        Self { containers: self.containers.clone(), tag }
+    }
+
     /// The tag of the element itself.
     pub fn tag(&self) -> Tag {
         self.tag

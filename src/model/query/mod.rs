@@ -10,6 +10,7 @@ pub use moment::{date, datetime, time};
 pub use wildcard::wildcard_matches;
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use crate::{QueryRetrieveLevel, Tag, Vr, vr};
 
@@ -42,7 +43,7 @@ pub struct Key {
 /// The kinds of matching (PS3.4 §C.2.2.2). Universal matching has no key: the tag stands among the return keys.
 ///
 /// Comparison is with case and accents but for PN, where both sides go through [`fold`](crate::fold) first.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Matching {
     /// Single value matching. A date is YYYYMMDD, a number in decimal without leading zeros.
     Single(String),
@@ -59,6 +60,18 @@ pub enum Matching {
         /// Latest.
         to: Option<String>,
     },
+}
+
+/// Without what is looked for, which may be a patient's.
+impl fmt::Debug for Matching {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Single(_) => "Single",
+            Self::UidList(_) => "UidList",
+            Self::Wildcard(_) => "Wildcard",
+            Self::Range { .. } => "Range",
+        })
+    }
 }
 
 /// What a row holds.
@@ -131,5 +144,18 @@ mod tests {
         assert_eq!(error.to_string(), "StudyDate (0008,0020) is not valid for matching as DA");
         let error = QueryError::Value { tag: None, vr: Vr::TM };
         assert_eq!(error.to_string(), "the value is not valid for matching as TM");
+    }
+    #[test]
+    fn prints_nothing_that_is_looked_for() {
+        let doe = || "Doe".to_owned();
+        for matching in [
+            Matching::Single(doe()),
+            Matching::UidList(vec![doe()]),
+            Matching::Wildcard(doe()),
+            Matching::Range { from: Some(doe()), to: Some(doe()) },
+        ] {
+            let key = Key { tag: Tag(0x0010, 0x0010), vr: Vr::PN, matching };
+            assert!(!format!("{key:?}").contains("Doe"), "{key:?}");
+        }
     }
 }

@@ -20,7 +20,12 @@ impl Drive {
     ///
     /// Bytes go from the socket straight into `buf`. Not cancel safe.
     pub(crate) async fn read_data(&mut self, buf: &mut Vec<u8>) -> Result<bool, End> {
-        self.progress.restart();
+        let read = self.fill(buf).await;
+        self.progress.pause();
+        read
+    }
+
+    async fn fill(&mut self, buf: &mut Vec<u8>) -> Result<bool, End> {
         loop {
             let Some(rest) = &mut self.rest else { return Ok(true) };
             if rest.fragment == 0 && rest.is_last {

@@ -16,7 +16,6 @@ use dimse::{Assembler, Command, Fragment, Message};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
-use tokio_util::sync::CancellationToken;
 use ul::pdu::{AssociateAc, AssociateRj, AssociateRq};
 use ul::{Association, Event, State};
 
@@ -67,7 +66,10 @@ impl Drive {
     /// Waits for A-ASSOCIATE-RQ until ARTIM runs out. Cancel safe.
     pub(crate) async fn requested(&mut self) -> Result<Box<AssociateRq>, End> {
         match self.event(FIRST_READ_BYTES).await? {
-            Event::AssociateRequested(rq) => Ok(rq),
+            Event::AssociateRequested(rq) => {
+                self.shrink_input();
+                Ok(rq)
+            }
             other => Err(unexpected(&other)),
         }
     }
@@ -78,7 +80,10 @@ impl Drive {
         self.flush().await?;
         self.message_due = Some(Instant::now() + self.progress.timeout());
         match self.event(FIRST_READ_BYTES).await? {
-            Event::Associated(ac) => Ok(ac),
+            Event::Associated(ac) => {
+                self.shrink_input();
+                Ok(ac)
+            }
             other => Err(unexpected(&other)),
         }
     }
@@ -88,11 +93,14 @@ impl Drive {
     /// A release is answered here. Cancel safe: what has come of a message is kept.
     pub(crate) async fn next_message(&mut self, patience: Duration) -> Result<Message, End> {
         if let Some(message) = self.kept.take() {
+            self.progress.restart();
+            self.progress.pause();
             return Ok(message);
         }
         self.message_due = Some(Instant::now() + patience);
         let message = self.read_message().await?;
         self.message_due = None;
+        self.progress.pause();
         Ok(message)
     }
 
@@ -151,28 +159,26 @@ impl Drive {
         }
     }
 
-    /// Says what the peer has yet to hear, and waits for it to close the connection, at most until ARTIM runs out; after
-    /// `shutdown` only for a moment. Never fails: the association is over.
+    /// Says what the peer has yet to hear, and waits for it to close the connection, at most until ARTIM runs out or `give_up` ends.
+    /// Never fails: the association is over.
     ///
     /// Closing with bytes unread would reset the connection, and the peer might never see our last PDU.
-    pub(crate) async fn close(mut self, end: &End, shutdown: &CancellationToken) {
+    pub(crate) async fn close(mut self, end: &End, give_up: impl Future<Output = ()>) {
         if let Some(abort) = end.abort() {
             self.association.abort(abort, self.started.elapsed());
         }
+        self.input = BytesMut::new();
         let farewell = async {
             if self.flush().await.is_ok() && self.association.state() == State::Sta13 {
-                while self.read_ahead(READ_BYTES).await.is_ok() {
+                while self.read_ahead(FIRST_READ_BYTES).await.is_ok() {
                     self.input.clear();
                 }
             }
         };
-        let hurry = async {
-            shutdown.cancelled().await;
-            tokio::time::sleep(LAST_WORDS).await;
-        };
         tokio::select! {
+            biased; // there is hardly ever no room for a last PDU
             () = farewell => {}
-            () = hurry => {}
+            () = give_up => {}
         }
     }
 
@@ -227,6 +233,11 @@ impl Drive {
         }
     }
 
+    /// Gives up the room that an A-ASSOCIATE PDU took.
+    fn shrink_input(&mut self) {
+        self.input = BytesMut::from(self.input.as_ref());
+    }
+
     /// The next event that does not end the association. Cancel safe.
     async fn event(&mut self, read_bytes: usize) -> Result<Event, End> {
         loop {
@@ -268,6 +279,7 @@ impl Drive {
 
     /// Sets the timer for the next read; says what it guards.
     fn arm(&mut self) -> Wait {
+        self.progress.resume();
         let (wait, deadline) = if let Some(artim) = self.association.timeout() {
             (Wait::Request, self.started + artim)
         } else if self.is_between_messages() {
@@ -331,9 +343,50 @@ fn unexpected(event: &Event) -> End {
 
 /// Read at once while a message may begin: a small instance comes whole, with its command, in one read.
 const READ_BYTES: usize = 64 << 10;
-/// Read at once before there is an association, and to see a release.
+/// Read at once before there is an association and after it, and to see a release.
 const FIRST_READ_BYTES: usize = 4 << 10;
 /// While we work on a request its sender need not say anything, however long that takes.
 const OUR_TURN: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long the last PDU may take to reach a peer when the process is stopping.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use model::AeTitle;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+    use ul::pdu::{Implementation, ProposedContext, Titles};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_large_request_leaves_no_large_buffer() {
+        let syntaxes = vec!["1.2.840.10008.1.2.4.50".to_owned(); 64];
+        let contexts = (0..128).map(|_| ("1.2.840.10008.5.1.4.1.1.2".to_owned(), syntaxes.clone()));
+        let title = AeTitle::parse("ANY").unwrap();
+        let rq = AssociateRq::new(
+            Titles::new(&title, &title),
+            ProposedContext::numbered(contexts).unwrap(),
+            0,
+            Implementation::default(),
+        );
+        let mut requestor = Association::requestor(rq, PATIENCE).unwrap();
+        requestor.connected().unwrap();
+        let mut bytes = requestor.output().to_vec();
+        assert!(bytes.len() > 200_000);
+        bytes.push(4);
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut drive = Drive::new(stream, Association::acceptor(PATIENCE), PATIENCE);
+        let (rq, written) = tokio::join!(drive.requested(), peer.write_all(&bytes));
+        written.unwrap();
+        assert_eq!(rq.unwrap().contexts.len(), 128);
+        assert!(drive.input.capacity() < 2 * FIRST_READ_BYTES, "{}", drive.input.capacity());
+        while drive.input.is_empty() {
+            drive.read_ahead(FIRST_READ_BYTES).await.unwrap();
+        }
+        assert_eq!(drive.input.as_ref(), [4], "what came behind it is kept");
+    }
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+}

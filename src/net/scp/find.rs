@@ -12,6 +12,7 @@ use model::syntax::{self, Form};
 use model::{Fault, Tag, Vr, limits, scan};
 use pipeline::{Cursor, Page, Row, Support};
 use telemetry::{Door, Event};
+use tokio::task::JoinHandle;
 use ul::PresentationContext;
 
 use super::Scp;
@@ -203,9 +204,18 @@ async fn scan_identifier(form: Form, bytes: Vec<u8>) -> Result<Header, scan::Sca
     if !form.deflated && bytes.len() <= SMALL_IDENTIFIER_BYTES {
         return scan::scan(form, &bytes);
     }
-    match tokio::task::spawn_blocking(move || scan::scan_within(form, &bytes, MOST_BYTES)).await {
-        Ok(scanned) => scanned,
-        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    finished(tokio::task::spawn_blocking(move || scan::scan_within(form, &bytes, MOST_BYTES))).await
+}
+
+/// Waits for a task of ours. Its panic is passed on.
+async fn finished<T>(task: JoinHandle<T>) -> T {
+    match task.await {
+        Ok(done) => done,
+        Err(failed) => match failed.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Cancelled: the runtime is being torn down, and this task with it.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 
@@ -238,3 +248,21 @@ const RETRIEVE_AE_TITLE: Tag = Tag(0x0008, 0x0054);
 /// Matches are written in pieces of about this size.
 const WRITE_BYTES: usize = 64 << 10;
 const SMALL_IDENTIFIER_BYTES: usize = 16 << 10;
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use tokio_util::task::TaskTracker;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_is_cancelled_is_no_panic() {
+        let tracker = TaskTracker::new();
+        let task = tracker.spawn(std::future::pending::<()>());
+        task.abort();
+        tokio::task::yield_now().await;
+        assert!(task.is_finished() && finished(task).now_or_never().is_none());
+        assert_eq!(finished(tracker.spawn(async { 1 })).await, 1);
+    }
+}

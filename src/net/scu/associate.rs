@@ -2,7 +2,6 @@ use std::io;
 
 use model::part10;
 use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
 use ul::Association;
 use ul::pdu::{AssociateRq, ContextOutcome, ContextResult, Implementation, ProposedContext, Titles};
 
@@ -65,7 +64,7 @@ pub(super) async fn release(mut drive: Drive) -> Result<(), Error> {
 
 /// Ends an association that failed so.
 pub(super) async fn close(drive: Drive, end: &End) {
-    drive.close(end, &CancellationToken::new()).await;
+    drive.close(end, std::future::pending()).await;
 }
 
 /// Why a context was not accepted, in words; `None` when it was.

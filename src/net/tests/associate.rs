@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dimse::OtherRq;
@@ -17,6 +18,7 @@ use super::{CT, Server, config, image};
 use crate::acceptor::Acceptor;
 use crate::config::{Peer as Known, PeerName};
 use crate::drive::Drive;
+use crate::lobby::Lobby;
 use crate::{Accept, Config};
 
 const JPEG: &str = "1.2.840.10008.1.2.4.70";
@@ -261,11 +263,52 @@ async fn a_panic_aborts_its_association_and_is_counted() {
         let ac = AssociateAc::answer(&rq, Vec::new(), Vec::new(), 0, Implementation::default());
         drive.accept(&ac).await.unwrap();
         let end = acceptor.guard::<()>(async { panic!("this is the test's") }).await.unwrap_err();
-        drive.close(&end, &CancellationToken::new()).await;
+        drive.close(&end, std::future::pending()).await;
     });
     let mut peer = Peer::associate(address, &[ECHO]).await;
     assert_eq!(peer.event().await, Event::Aborted(Abort { source: 2, reason: 0 }));
     drop(peer);
     serving.await.unwrap();
     assert!(server.counts("gantry_panics_total 1"));
+}
+
+/// Neither the peer's close nor ARTIM is waited for where too many do not close.
+#[tokio::test]
+async fn connections_that_are_never_closed_make_way() {
+    let server = Server::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let config = Config { artim_timeout: Duration::from_secs(3600), max_associations: 1, ..config() };
+    let acceptor = Arc::new(Acceptor::new(config, server.pipeline.clone(), server.telemetry.clone()));
+    let tracker = TaskTracker::new();
+    let serving = tracker.clone();
+    let accepting = TaskTracker::new().spawn(async move {
+        let lobby = Lobby::new(2);
+        while let Ok((stream, from)) = listener.accept().await {
+            let (acceptor, shutdown) = (Arc::clone(&acceptor), CancellationToken::new());
+            let place = lobby.enter(&shutdown);
+            serving.spawn(async move { acceptor.serve(stream, from, place, shutdown).await });
+        }
+    });
+    let mut released = Vec::new();
+    for _ in 0..5 {
+        let mut peer = Peer::associate(address, &[ECHO]).await;
+        peer.association.release().unwrap();
+        peer.flush().await;
+        assert_eq!(peer.event().await, Event::Released, "before anything is closed");
+        released.push(peer);
+    }
+    for peer in &mut released[..3] {
+        assert_eq!(peer.event().await, Event::Closed);
+    }
+    assert_eq!(tracker.len(), 2);
+    // A living association needs no place.
+    let mut living = Peer::associate(address, &[ECHO]).await;
+    let _silent = [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
+    for peer in &mut released[3..] {
+        assert_eq!(peer.event().await, Event::Closed);
+    }
+    living.send(1, CEchoRq { message_id: 1 }, None).await;
+    assert_eq!(living.status().await, 0);
+    accepting.abort();
 }

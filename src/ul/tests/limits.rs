@@ -78,7 +78,7 @@ fn refuses_a_request_with_more_transfer_syntaxes_than_can_be_meant() {
 #[test]
 fn waits_for_a_request_within_the_limit_without_taking_room_for_it() {
     let mut association = Association::acceptor(ARTIM);
-    let mut input = BytesMut::from(&[1, 0, 0, 16, 0, 0][..]);
+    let mut input = BytesMut::from(&[1, 0, 0, 4, 0, 0][..]);
     assert_eq!(association.receive(&mut input, seconds(1)), None);
     assert_eq!(input.len(), 6);
     assert!(input.capacity() < 100);

@@ -53,11 +53,27 @@ pub(crate) struct Server {
 }
 
 impl Place {
-    /// A new folder that is removed when dropped.
+    /// A new folder, in memory removed when dropped, on disk by [`Place::clear_disk`].
     pub(crate) fn folder(self) -> Result<TempDir> {
         fs::create_dir_all(self.parent())?;
         let prefix = format!("{FOLDER_PREFIX}{}-", std::process::id());
-        Ok(tempfile::Builder::new().prefix(&prefix).tempdir_in(self.parent())?)
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(&prefix).disable_cleanup(self == Self::Disk);
+        Ok(builder.tempdir_in(self.parent())?)
+    }
+
+    /// Removes this run's folders on disk and waits until ext4 has forgotten them: for five seconds it looks at each inode that was
+    /// freed before it takes one, which whoever creates files next would pay for.
+    pub(crate) fn clear_disk() -> Result<()> {
+        let own = format!("{FOLDER_PREFIX}{}-", std::process::id());
+        for entry in fs::read_dir(Self::Disk.parent())? {
+            let entry = entry?;
+            if entry.file_name().to_str().is_some_and(|name| name.starts_with(&own)) {
+                fs::remove_dir_all(entry.path())?;
+            }
+        }
+        thread::sleep(Duration::from_secs(6));
+        Ok(())
     }
 
     /// Removes the folders of runs that were interrupted: gigabytes of memory else stay taken.

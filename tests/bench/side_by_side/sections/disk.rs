@@ -44,6 +44,8 @@ fn run(bench: &Bench, mut section: Section, template: &Template) -> Result<Secti
             settle();
             section.add(&case(width), "floor", floor::run(&load, Place::Disk)?);
         }
+        drop(servers);
+        Place::clear_disk()?;
     }
     Ok(section)
 }
