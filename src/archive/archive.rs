@@ -1,4 +1,3 @@
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -53,21 +52,17 @@ impl Archive {
     ///
     /// # Errors
     /// [`Error::InUse`] when another process has the folder; [`Error::IndexMissing`] when there are instances but no
-    /// index; [`Error::NewerSchema`] when a later version has written the index; else what file system and index say.
+    /// index, or an empty one; [`Error::NewerSchema`] when a later version has written the index; else what file system and index say.
     pub fn open(config: Config, telemetry: Telemetry) -> Result<Self, Error> {
         let Config { data_dir, min_free_bytes } = config;
         files::make_folders(&data_dir)?;
         let mut lock = Lock::take(&data_dir)?;
         let files = Arc::new(Files::open(&data_dir)?);
         let index = data_dir.join("index.sqlite");
-        // SQLite would take an empty file for a new database.
-        if !fs::metadata(&index).is_ok_and(|found| found.len() > 0) && !files.is_empty() {
-            return Err(Error::IndexMissing);
-        }
-        let connection = schema::open_writer(&index)?;
+        let connection = schema::open_writer(&index, files.is_empty())?;
         let starts = Starts::read(&connection, &mut lock)?;
         recover::recover(&connection, &files, starts.of_folder <= starts.of_index)?;
-        // Not before: a start that fails or dies must leave an older copy recognisable as one.
+        // Not before: a start that fails or dies must leave an older copy recognisable as one, to be looked at again.
         starts.count(&connection, &mut lock)?;
         let dictionaries = Arc::new(Dictionaries::new());
         let shared = Shared { files: files.clone(), dictionaries: dictionaries.clone(), telemetry };

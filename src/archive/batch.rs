@@ -173,7 +173,7 @@ impl<'a> Batcher<'a> {
         }
     }
 
-    /// What is left of the file goes where the next start will not take it for one that was never acknowledged.
+    /// What is left of the file goes where everything is that no row speaks of.
     fn report_repair(&self, former: i64) {
         let files = &self.shared.files;
         let path = files.path(former);

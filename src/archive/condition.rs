@@ -46,9 +46,14 @@ pub(crate) fn on_column(attribute: &Attribute, column: &str, matching: &Matching
             ),
             [json(values.iter().map(|value| normal(value)))],
         ),
+        (_, Matching::Wildcard(pattern)) if pattern.contains('\0') => nothing(),
+        // The text as JSON, in which a backslash is two: a list of its values when each such pair ends a string.
         (Kind::Texts, Matching::Wildcard(pattern)) => Condition::new(
-            format!("{column} <> '' AND '\\' || {column} || '\\' GLOB ?"),
-            [text(&format!("*\\{}\\*", glob(pattern)))],
+            format!(
+                "{column} <> '' AND EXISTS (SELECT 1 FROM json_each('[' || replace(json_quote({column}), '\\\\', '\",\"') || ']')
+                 WHERE json_each.value GLOB ?)"
+            ),
+            [text(&glob(pattern))],
         ),
         (_, Matching::Single(value)) => Condition::new(format!("{column} = ?"), [text(&normal(value))]),
         (_, Matching::UidList(values)) => Condition::new(
@@ -68,6 +73,7 @@ pub(crate) fn on_terms(attribute: &Attribute, matching: &Matching) -> Vec<Condit
     let is_name = matches!(attribute.kind, Kind::Name(_));
     let equals = |value: &str| Condition::new("value = ?", [text(value)]);
     match matching {
+        Matching::Wildcard(pattern) if pattern.contains('\0') => vec![nothing()],
         Matching::Single(name) if is_name => {
             fold_person_name(name).iter().map(|group| equals(group)).collect()
         }
@@ -95,6 +101,11 @@ pub(crate) fn json<T: Into<serde_json::Value>>(values: impl Iterator<Item = T>) 
 
 pub(crate) fn text(value: &str) -> Value {
     Value::Text(value.to_owned())
+}
+
+/// What no row meets: no text has a NUL inside (PS3.5 §6.1.3), and GLOB would take it for the end of the pattern.
+fn nothing() -> Condition {
+    Condition::new("0", [])
 }
 
 /// Wildcard matching, by a range of the index as far as the pattern begins with plain text.
@@ -280,6 +291,29 @@ mod tests {
         assert!(image(&Matching::Single("PRIMARY".into())) && !image(&Matching::Single("PRIM".into())));
         assert!(image(&wildcard("PRIM*")) && image(&wildcard("?RIGINAL")) && !image(&wildcard("RIM*")));
         assert!(image(&list(&["X", "AXIAL"])) && !image(&list(&["X", "AX"])));
+    }
+
+    #[test]
+    fn wildcards_match_one_of_several_values_and_not_across_them() {
+        let image = |pattern: &str, stored: &str| column(IMAGE_TYPE, &wildcard(pattern), stored);
+        assert!(!image("ORIG*AXIAL", "ORIGINAL\\PRIMARY\\AXIAL") && image("ORIG*L", "ORIGINAL\\AXIAL"));
+        assert!(!image("ORIGINAL?AXIAL", "ORIGINAL\\AXIAL") && image("AX*L", "\\AXIAL\\"));
+        assert!(
+            image("*\"x", "a\"x\\b")
+                && image("\"*", "a\\\"")
+                && image("a\"", "a\"\\\"b")
+                && image("é\n*", "é\nb\\c")
+        );
+        assert!(!image("*", "") && !image("?*", "\\") && image("[a]*", "b\\[a]c"));
+    }
+
+    #[test]
+    fn a_pattern_with_a_nul_matches_nothing() {
+        let pattern = wildcard("*A\0*B");
+        assert!(!column(PATIENT_ID, &pattern, "xA") && !column(IMAGE_TYPE, &pattern, "xA\\B"));
+        for condition in on_terms(attribute(PATIENT_NAME), &wildcard("*a\0*")) {
+            assert!(!holds(&[condition], "xa"));
+        }
     }
 
     #[test]

@@ -28,8 +28,8 @@ pub enum Error {
     /// Another process serves this data folder.
     #[error("another process uses this data folder")]
     InUse,
-    /// There are instances, but no index. To start with an empty one would hide them.
-    #[error("the index is missing, but there are instances: restore it, or move the instances away")]
+    /// There are instances, but no index, or one without content. To start with an empty one would hide them.
+    #[error("the index is missing or empty, but there are instances: restore it, or move the instances away")]
     IndexMissing,
     /// A later version of this program has written the index.
     #[error("the index has schema version {found}, this program knows up to {known}")]

@@ -176,13 +176,19 @@ impl Files {
         Ok(hours)
     }
 
-    /// Moves files out of the tree into `data_dir/unindexed`, durably but for their absence here.
+    /// Where files are that no row speaks of.
+    pub(crate) fn unindexed(&self) -> PathBuf {
+        self.root.with_file_name("unindexed")
+    }
+
+    /// Moves files out of the tree into [`Files::unindexed`], over none that is there, durably but for their absence
+    /// here.
     pub(crate) fn set_aside(&self, numbers: impl IntoIterator<Item = i64>) -> Result<(), Error> {
-        let folder = self.root.with_file_name("unindexed");
+        let folder = self.unindexed();
         make_folders(&folder)?;
         for number in numbers {
-            fs::rename(self.path(number), folder.join(file_name(number)))
-                .map_err(Error::io("move a file"))?;
+            // The lock of the data folder sees to it that nobody takes the name in between.
+            fs::rename(self.path(number), free_name(&folder, number)?).map_err(Error::io("move a file"))?;
         }
         sync_folder(&folder)
     }
@@ -309,6 +315,19 @@ fn file_name(number: i64) -> String {
     format!("{number:016x}.dcm")
 }
 
+/// A path in a folder that nothing has: the name of the file, with a number before its end where that is taken.
+fn free_name(folder: &Path, number: i64) -> Result<PathBuf, Error> {
+    let mut path = folder.join(file_name(number));
+    for copy in 2_u64.. {
+        match path.symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+            Err(error) => return Err(Error::io("look at a file")(error)),
+            Ok(_) => path.set_file_name(format!("{number:016x}.{copy}.dcm")),
+        }
+    }
+    Ok(path)
+}
+
 /// Makes a folder and those above it that are missing, durably.
 pub(crate) fn make_folders(path: &Path) -> Result<(), Error> {
     let missing: Vec<&Path> =
@@ -422,6 +441,25 @@ mod tests {
         assert_eq!(files.take_settled_hours(|_| true), [hour]);
         files.spool(|_| Ok(())).unwrap().sync().unwrap().leave_unsettled();
         assert!(files.take_settled_hours(|_| true).is_empty());
+    }
+
+    #[test]
+    fn what_is_set_aside_takes_nobodys_name() {
+        let (folder, files) = files();
+        let number = 1_795_528_799_999_999_999;
+        make_folders(&files.folder(hour_of(number))).unwrap();
+        for content in ["first", "second", "third"] {
+            fs::write(files.path(number), content).unwrap();
+            files.set_aside([number]).unwrap();
+        }
+        for (name, content) in [
+            ("18eaffee33fbbfff.dcm", "first"),
+            ("18eaffee33fbbfff.2.dcm", "second"),
+            ("18eaffee33fbbfff.3.dcm", "third"),
+        ] {
+            assert_eq!(fs::read_to_string(folder.path().join("unindexed").join(name)).unwrap(), content);
+        }
+        assert!(!files.path(number).exists());
     }
 
     #[test]

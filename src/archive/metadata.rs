@@ -7,19 +7,23 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use lru::LruCache;
-use model::{InstanceIds, SeriesInstanceUid, StudyInstanceUid};
+use model::InstanceIds;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::dict::EncoderDictionary;
 
 use crate::Error;
 
-/// A series within its study: series UIDs that occur in several studies are several series.
+/// A series within its study: series UIDs that occur in several studies are several series. By the path components of
+/// the UIDs, which are short even where the UIDs are not: caches hold many keys.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct SeriesKey(pub(crate) StudyInstanceUid, pub(crate) SeriesInstanceUid);
+pub(crate) struct SeriesKey {
+    study: Box<str>,
+    series: Box<str>,
+}
 
 impl SeriesKey {
     pub(crate) fn of(ids: &InstanceIds) -> Self {
-        Self(ids.study.clone(), ids.series.clone())
+        Self { study: ids.study.path_component().into(), series: ids.series.path_component().into() }
     }
 }
 
@@ -157,6 +161,8 @@ const PACKING_FAILS: &str = "packing into a buffer of the worst-case size cannot
 
 #[cfg(test)]
 mod tests {
+    use model::{SeriesInstanceUid, SopClassUid, SopInstanceUid, StudyInstanceUid};
+
     use super::*;
 
     const FIRST: &[u8] = br#"{"00080060":{"vr":"CS","Value":["CT"]},"00200013":{"vr":"IS","Value":[1]}}"#;
@@ -172,6 +178,25 @@ mod tests {
         let mut unpacker = Unpacker::new(Some(&pack_plain(&raw))).unwrap();
         assert_eq!(unpacker.unpack(&first.bytes, false).unwrap(), FIRST);
         assert_eq!(unpacker.unpack(&second.bytes, true).unwrap(), SECOND);
+    }
+
+    #[test]
+    fn the_key_of_a_series_is_short_and_tells_odd_uids_apart() {
+        let key = |study: &str, series: &str| {
+            SeriesKey::of(&InstanceIds {
+                study: StudyInstanceUid::lenient(study).unwrap(),
+                series: SeriesInstanceUid::lenient(series).unwrap(),
+                sop_class: SopClassUid::lenient("1.2").unwrap(),
+                sop_instance: SopInstanceUid::lenient("1.2.3").unwrap(),
+            })
+        };
+        let long = "1".repeat(60_000);
+        let of_long = key(&long, &long);
+        assert!(of_long.study.len() + of_long.series.len() <= 2 * 66);
+        assert_ne!(of_long, key(&long, &format!("{long}1")));
+        assert_ne!(of_long, key(&of_long.study, &of_long.series));
+        assert_eq!(key("1.2", "1.3"), key("1.2", "1.3"));
+        assert_ne!(key("1.2", "1.3"), key("1.3", "1.2"));
     }
 
     #[test]

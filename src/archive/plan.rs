@@ -141,8 +141,9 @@ impl Planning<'_> {
         let Some((rank, start)) = indexed(attribute.column, table) else { return Ok(None) };
         let is_unique_key = attribute.kind == Kind::Own;
         let is_usable = match matching {
-            Matching::Single(_) if attribute.column == "study_date" => {
-                self.level > Study && self.are_few(table, condition)?
+            Matching::Single(_) if attribute.column == "study_date" && self.level == Study => false,
+            Matching::Single(_) if self.level > Study && MANY_MAY_HAVE.contains(&attribute.column) => {
+                self.are_few(table, condition)?
             }
             Matching::Single(_) => true,
             Matching::UidList(_) => is_unique_key,
@@ -273,6 +274,9 @@ fn without_end(matching: Matching) -> Matching {
         Matching::Single(_) | Matching::UidList(_) | Matching::Wildcard(_) => matching,
     }
 }
+
+/// Columns of studies of which any number may have the same value. The rows below those studies must be sorted.
+const MANY_MAY_HAVE: [&str; 4] = ["accession_number", "patient_birth_date", "study_date", "study_id"];
 
 const RANK_OF_FEW: u8 = 5;
 

@@ -1,9 +1,10 @@
 //! Start-up: files and rows that a crash left without each other.
 //!
 //! Only the folders of the hours that were open are looked at, so a start takes the same time however much is kept. A
-//! file without a row was never acknowledged and is removed; unless the index is an old copy, which cannot know: all
-//! files that came after its latest row are set aside then. A row without its file is a loss that the disk has to
-//! answer for: it is reported, and goes on being reported until the file is back or its content comes again.
+//! file without a row is most likely one that was never acknowledged; but the index may be an old copy or have lost
+//! its log, so no file is ever removed here: it is set aside in `data_dir/unindexed`. A row without its file is a loss
+//! that the disk has to answer for: it is reported, and goes on being reported until the file is back or its content
+//! comes again.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,30 +15,33 @@ use rusqlite::{Connection, params};
 use crate::Error;
 use crate::files::{Files, hour_of, number_of, numbers_of};
 
-/// Brings files and rows of the open hours into line, and forgets that those hours were open. With an index that is
-/// known to be an older copy, or that does not know the latest hours, also those that are later than its latest row.
+/// Brings files and rows of the open hours into line, and forgets that those hours were open. Also those of hours that
+/// are later than all that the index knows, and, when it is known to be an older copy, of the hour of its latest row.
 pub(crate) fn recover(connection: &Connection, files: &Files, is_index_current: bool) -> Result<(), Error> {
     let mut hours: BTreeSet<i64> = connection
         .prepare("SELECT hour FROM open_hour")?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     let latest_row = connection.query_row(LATEST_ROW, [], |row| row.get::<_, Option<i64>>(0))?.map(hour_of);
-    let later = files.hours_from(latest_row.unwrap_or(i64::MIN))?;
-    let is_index_current =
-        is_index_current && !has_unknown_files(files, &later, latest_row.max(hours.last().copied()))?;
-    if !is_index_current {
-        hours.extend(later);
-        tracing::error!(
-            "the index is an older copy: instances that came after it are set aside and not served"
-        );
-    }
+    let first = match is_index_current {
+        true => latest_row.max(hours.last().copied()).map(|known| known.saturating_add(1)),
+        false => {
+            tracing::error!("the index is an older copy: instances that came after it are not served");
+            latest_row
+        }
+    };
+    hours.extend(files.hours_from(first.unwrap_or(i64::MIN))?);
     let mut orphans = 0;
     for &hour in &hours {
-        orphans += look_at(connection, files, hour, is_index_current)?;
+        orphans += look_at(connection, files, hour)?;
         connection.execute("DELETE FROM open_hour WHERE hour = ?1", [hour])?;
     }
     if !hours.is_empty() {
-        tracing::info!(hours = hours.len(), orphans, "files and index compared after an unclean end");
+        tracing::info!(hours = hours.len(), "latest folders compared with the index");
+    }
+    if orphans > 0 {
+        let folder = files.unindexed();
+        tracing::warn!(files = orphans, folder = %folder.display(), "files that the index does not know were set aside");
     }
     let damaged = recheck_damaged(connection, files)?;
     if damaged > 0 {
@@ -46,25 +50,9 @@ pub(crate) fn recover(connection: &Connection, files: &Files, is_index_current: 
     Ok(())
 }
 
-/// Whether one of the hours has files although it is later than all that the index knows. No hour gets a file before
-/// the index knows it.
-fn has_unknown_files(files: &Files, hours: &[i64], known: Option<i64>) -> Result<bool, Error> {
-    for &hour in hours.iter().filter(|&&hour| known.is_none_or(|known| hour > known)) {
-        if !files_of(files, hour)?.is_empty() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Removes the files of an hour that have no row, or sets them aside, and notes the rows that have no file. Gives the
-/// number of such files.
-fn look_at(
-    connection: &Connection,
-    files: &Files,
-    hour: i64,
-    is_index_current: bool,
-) -> Result<usize, Error> {
+/// Sets the files of an hour aside that have no row, and notes the rows that have no file. Gives the number of such
+/// files.
+fn look_at(connection: &Connection, files: &Files, hour: i64) -> Result<usize, Error> {
     let mut present = files_of(files, hour)?;
     let mut newest = Vec::new();
     let mut statement = connection.prepare_cached(
@@ -88,12 +76,7 @@ fn look_at(
     }
     let orphans = present.len();
     if orphans > 0 {
-        match is_index_current {
-            true => present.into_iter().try_for_each(|orphan| {
-                fs::remove_file(files.path(orphan)).map_err(Error::io("remove a file"))
-            })?,
-            false => files.set_aside(present)?,
-        }
+        files.set_aside(present)?;
         files.sync_folder(hour)?;
     }
     Ok(orphans)

@@ -1,17 +1,28 @@
 //! The index file: how it is opened, and the versions of its schema.
 
+use std::fs;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::Error;
 
-/// Opens the index for writing, making or migrating it as needed. At most one such connection exists.
-pub(crate) fn open_writer(path: &Path) -> Result<Connection, Error> {
+/// Opens the index for writing, migrating it as needed; where it `may_be_new`, also making it. At most one such
+/// connection exists.
+pub(crate) fn open_writer(path: &Path, may_be_new: bool) -> Result<Connection, Error> {
+    // SQLite would take an empty file for a new database, and remove the log beside it.
+    if !may_be_new && !fs::metadata(path).is_ok_and(|found| found.len() > 0) {
+        return Err(Error::IndexMissing);
+    }
     let mut connection = Connection::open(path)?;
+    // Before anything is written: a database whose log is lost may be left with a header and no tables.
+    let version = version(&connection)?;
+    if !may_be_new && version == 0 {
+        return Err(Error::IndexMissing);
+    }
     connection.execute_batch(WRITER_PRAGMAS)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    migrate(&mut connection)?;
+    migrate(&mut connection, version)?;
     Ok(connection)
 }
 
@@ -24,8 +35,11 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), Error> {
-    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+fn version(connection: &Connection) -> Result<i64, Error> {
+    Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+}
+
+fn migrate(connection: &mut Connection, found: i64) -> Result<(), Error> {
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     if found > known {
         return Err(Error::NewerSchema { found, known });
@@ -41,7 +55,11 @@ fn migrate(connection: &mut Connection) -> Result<(), Error> {
 }
 
 /// Migration n leads to schema version n. One that was released is never edited.
-const MIGRATIONS: &[&str] = &[include_str!("schema/001_index.sql"), include_str!("schema/002_repairs.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/001_index.sql"),
+    include_str!("schema/002_repairs.sql"),
+    include_str!("schema/003_probes.sql"),
+];
 
 /// A commit returns when the write-ahead log is synced. The log is moved into the database after 16 MiB, or when
 /// there is time.
@@ -69,21 +87,21 @@ mod tests {
     fn makes_the_schema_once_and_refuses_a_newer_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("index.sqlite");
-        drop(open_writer(&path).unwrap());
-        let connection = open_writer(&path).unwrap();
+        drop(open_writer(&path, true).unwrap());
+        let connection = open_writer(&path, true).unwrap();
         let synchronous: i64 = connection.query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap();
         assert_eq!(synchronous, 2);
         connection.pragma_update(None, "user_version", 99).unwrap();
         drop(connection);
-        let error = open_writer(&path).unwrap_err();
-        assert!(matches!(error, Error::NewerSchema { found: 99, known: 2 }));
+        let error = open_writer(&path, true).unwrap_err();
+        assert!(matches!(error, Error::NewerSchema { found: 99, known: 3 }));
     }
 
     #[test]
     fn readers_cannot_write() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("index.sqlite");
-        let _writer = open_writer(&path).unwrap();
+        let _writer = open_writer(&path, true).unwrap();
         let reader = open_reader(&path).unwrap();
         assert!(reader.execute("DELETE FROM open_hour", []).is_err());
     }

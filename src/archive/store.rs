@@ -214,21 +214,19 @@ impl<'a> Store<'a> {
     }
 
     fn add_version(&mut self, instance: &Prepared, instance_pk: i64) -> Result<Added, Error> {
-        let mut version = 1;
-        let mut statement = self.connection.prepare_cached(
-            "SELECT version, conflict_pk, file, length, sha256, transfer_syntax_uid FROM conflict WHERE instance_pk = ?1
-             ORDER BY version",
-        )?;
-        let mut rows = statement.query([instance_pk])?;
-        while let Some(row) = rows.next()? {
-            version = row.get(0)?;
-            if is_content_of(instance, row.get_ref(4)?, row.get_ref(5)?) {
-                let keeper =
-                    Keeper { table: "conflict", pk: row.get(1)?, file: row.get(2)?, length: row.get(3)? };
-                return self.confirm(instance, &keeper);
-            }
+        let same_content = self
+            .connection
+            .prepare_cached(VERSION_BY_CONTENT)?
+            .query_row(params![instance_pk, instance.sha256, instance.transfer_syntax.as_str()], |row| {
+                Ok(Keeper { table: "conflict", pk: row.get(0)?, file: row.get(1)?, length: row.get(2)? })
+            })
+            .optional()?;
+        if let Some(keeper) = same_content {
+            return self.confirm(instance, &keeper);
         }
-        version += 1;
+        let latest: Option<u32> =
+            self.connection.prepare_cached(LATEST_VERSION)?.query_row([instance_pk], |row| row.get(0))?;
+        let version = latest.unwrap_or(1).saturating_add(1);
         self.insert_version(instance, instance_pk, version)?;
         self.remember_odd_uids(instance)?;
         self.counters.conflict(instance.length);
@@ -307,6 +305,12 @@ fn text(value: &str) -> Value {
 fn as_i64(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
+
+/// The later version of an instance that has this content, if any.
+pub(crate) const VERSION_BY_CONTENT: &str = "SELECT conflict_pk, file, length FROM conflict
+    WHERE instance_pk = ?1 AND sha256 = ?2 AND transfer_syntax_uid = ?3";
+
+pub(crate) const LATEST_VERSION: &str = "SELECT max(version) FROM conflict WHERE instance_pk = ?1";
 
 /// The columns that version 1 and later versions have in common.
 const KEPT: &str = "sop_class_uid, transfer_syntax_uid, file, data_offset, length, sha256, received, door, calling_aet, address";

@@ -1,10 +1,11 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
+use anyhow::anyhow;
 use clap::Args;
 use net::scu::{Class, echo};
 
-use super::peer::{Peer, block_on};
+use super::peer::{Peer, block_on, explain};
 use super::say;
 
 /// Ask a peer for a sign of life (C-ECHO)
@@ -17,7 +18,8 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let settings = arguments.peer.settings()?;
     let started = Instant::now();
-    let outcome = block_on(echo(&arguments.peer.target, &settings))??;
+    let outcome = block_on(echo(&arguments.peer.target, &settings))?;
+    let outcome = outcome.map_err(|error| anyhow!(explain(&error)))?;
     let status = outcome.status;
     let elapsed = started.elapsed().as_secs_f64() * 1e3;
     say(&format!("{}: {status} {} in {elapsed:.1} ms", arguments.peer.name(), status.meaning()));

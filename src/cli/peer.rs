@@ -1,9 +1,12 @@
 //! What the commands that call a peer have in common.
 
+use std::io::ErrorKind;
+
 use anyhow::Context;
 use clap::Args;
 use model::AeTitle;
 use net::scu::{Settings, Target};
+use net::{End, Error};
 
 use crate::{config, logging};
 
@@ -48,8 +51,36 @@ fn ae_title(given: &str) -> Result<AeTitle, String> {
     AeTitle::parse(given).map_err(|refusal| refusal.to_string())
 }
 
-/// An error with its causes.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+/// An error with its causes, and what may be done about it.
+pub(super) fn explain(error: &Error) -> String {
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    let causes = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    match hint(error) {
+        Some(hint) => format!("{causes}; {hint}"),
+        None => causes,
+    }
+}
+
+fn hint(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::Connect { source, .. } if source.kind() == ErrorKind::ConnectionRefused => {
+            Some("nothing listens there")
+        }
+        Error::Association(End::Rejected(rejection)) => match (rejection.source, rejection.reason) {
+            (1, 3) => Some("the peer does not know our AE title: see --calling"),
+            (1, 7) => Some("the peer is not called so: see its AE title"),
+            (3, 1 | 2) => Some("the peer is full: try again later"),
+            (_, _) => None,
+        },
+        Error::Association(End::Closed | End::Lost(_) | End::Violation(_) | End::TimedOut(_)) => {
+            Some("it took the connection and gave no DICOM answer: is this a DICOM port?")
+        }
+        Error::Association(_)
+        | Error::Lost(_)
+        | Error::Connect { .. }
+        | Error::Listen { .. }
+        | Error::NotAccepted { .. }
+        | Error::File(_)
+        | Error::Response => None,
+    }
 }

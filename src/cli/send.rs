@@ -4,13 +4,11 @@ mod summary;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use net::scu::{Instance, Settings, Target, send_all};
-use tokio_util::task::TaskTracker;
 
 use super::peer::{Peer, block_on};
 use super::{say, say_error};
@@ -25,8 +23,8 @@ pub(super) struct Arguments {
     /// Files, and folders with all that is in them
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Over how many associations to send at once
-    #[arg(long, value_name = "N", default_value = "1")]
+    /// Over how many associations to send at once (1 to 64)
+    #[arg(long, value_name = "N", default_value = "1", value_parser = associations)]
     associations: NonZeroUsize,
 }
 
@@ -40,6 +38,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         say_error(&format!("not sent {}: {reason}", path.display()));
     }
     let total = instances.len();
+    if total == 0 {
+        say_error("nothing to send");
+        return Ok(ExitCode::FAILURE);
+    }
     let started = Instant::now();
     let summary = block_on(send(&arguments.peer.target, &settings, instances, arguments.associations))?;
     say(&summary.tell(total, started.elapsed()));
@@ -47,48 +49,34 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(if is_done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Sends over several associations at once; each takes every n-th instance.
 async fn send(
     target: &Target,
     settings: &Settings,
-    instances: Vec<Sendable>,
+    found: Vec<Sendable>,
     associations: NonZeroUsize,
 ) -> Summary {
-    let bar = progress(instances.len());
-    let summary = Arc::new(Mutex::new(Summary::default()));
-    let tracker = TaskTracker::new();
-    for lane in lanes(instances, associations.get()) {
-        let (target, settings) = (target.clone(), settings.clone());
-        let (bar, summary) = (bar.clone(), Arc::clone(&summary));
-        tracker.spawn(async move {
-            let files: Vec<_> = lane.iter().map(|one| (one.instance.path.clone(), one.bytes)).collect();
-            let instances: Vec<Instance> = lane.into_iter().map(|one| one.instance).collect();
-            let report = |index: usize, outcome| {
-                if let Some((path, bytes)) = files.get(index) {
-                    summary.lock().unwrap_or_else(PoisonError::into_inner).add(path, *bytes, outcome);
-                }
-                bar.inc(1);
-            };
-            send_all(&target, &settings, instances, report).await;
-        });
-    }
-    tracker.close();
-    tracker.wait().await;
+    let bar = progress(found.len());
+    let mut summary = Summary::default();
+    let files: Vec<_> = found.iter().map(|one| (one.instance.path.clone(), one.bytes)).collect();
+    let instances: Vec<Instance> = found.into_iter().map(|one| one.instance).collect();
+    let report = |index: usize, outcome| {
+        if let Some((path, bytes)) = files.get(index) {
+            summary.add(path, *bytes, outcome);
+        }
+        bar.inc(1);
+    };
+    send_all(target, settings, instances, associations, report).await;
     bar.finish_and_clear();
-    let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
-    std::mem::take(&mut summary)
+    summary
 }
 
-fn lanes(instances: Vec<Sendable>, count: usize) -> Vec<Vec<Sendable>> {
-    let count = count.min(instances.len());
-    let mut lanes: Vec<Vec<Sendable>> = (0..count).map(|_| Vec::new()).collect();
-    for (lane, instance) in (0..count).cycle().zip(instances) {
-        if let Some(lane) = lanes.get_mut(lane) {
-            lane.push(instance);
-        }
-    }
-    lanes
+fn associations(given: &str) -> Result<NonZeroUsize, String> {
+    let number = given.parse().ok().filter(|number: &NonZeroUsize| number.get() <= MAX_ASSOCIATIONS);
+    number.ok_or_else(|| format!("it is a number from 1 to {MAX_ASSOCIATIONS}"))
 }
+
+/// More make no peer faster, and take the places of its other callers.
+const MAX_ASSOCIATIONS: usize = 64;
 
 /// A bar on standard error, when that is a terminal.
 fn progress(total: usize) -> ProgressBar {

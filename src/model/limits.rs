@@ -72,6 +72,10 @@ pub const UNASSOCIATED_CONNECTIONS: usize = 512;
 /// HTTP connections open at once.
 pub const HTTP_CONNECTIONS: usize = 512;
 
+/// HTTP requests in progress, those for health and metrics not counted: the connections beyond are left for these, and for requests
+/// that wait for their turn.
+pub const HTTP_REQUESTS: usize = 480;
+
 /// Rows fetched from the index at a time, so that no read transaction outlives a page.
 pub const PAGE_ROWS: u32 = 256;
 
@@ -102,14 +106,38 @@ pub const HTTP_HEAD_BYTES: usize = 128 << 10;
 /// How long an HTTP connection may take for the head of its next request, the wait for its first byte included.
 pub const HTTP_HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long an HTTP body may make no progress in either direction before its connection is closed.
+/// How long we wait in all for what an HTTP body, in either direction, must bring in that time, before its connection is closed.
 pub const HTTP_STALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Bytes per second that an HTTP body must move on average over each [`HTTP_STALL_TIMEOUT`] of waiting: half of what a slow line to a
+/// remote site does.
+pub const HTTP_BODY_BYTES_PER_SECOND: usize = 4 << 10;
+
+/// What suffices within the first [`HTTP_STALL_TIMEOUT`] of an HTTP body: lines and peers may start slowly.
+pub const HTTP_BODY_FIRST_BYTES: usize = 16 << 10;
+
+/// How long an HTTP request waits for its turn when [`HTTP_REQUESTS`] are in progress.
+pub const HTTP_TURN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A page of a JSON answer is handed to its connection in pieces of this size.
+pub const HTTP_PIECE_BYTES: usize = 64 << 10;
+
+/// What all pages of JSON answers that are longer than a piece may take while their peers read them. The page that has been left alone
+/// for longest is dropped to keep one more, and made again when its peer comes back for it.
+pub const HTTP_PAGES_BYTES: usize = 128 << 20;
+
+/// Pages of stored JSON made at once. One may take [`JSON_BYTES`] twice while it is made.
+pub const HTTP_PAGES_MADE: usize = 3;
 
 /// Bytes of a refused HTTP request that are read and thrown away, so that the peer comes to read the answer.
 pub const HTTP_DRAINED_BYTES: u64 = 64 << 20;
 
-/// Parts of one STOW-RS request: its response names each of them.
-pub const STOW_PARTS: usize = 1 << 18;
+/// Parts of one STOW-RS request that are taken: its response, which is made in memory, names each of them. Those behind are only
+/// counted.
+pub const STOW_PARTS: usize = 20_000;
+
+/// The response to a STOW-RS request; once it is as long, further parts are not taken. UIDs that are far too long are kept as well.
+pub const STOW_ANSWER_BYTES: usize = 16 << 20;
 
 /// How long the readiness check waits for a write transaction.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(5);

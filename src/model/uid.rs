@@ -131,13 +131,14 @@ impl<K> Hash for Uid<K> {
 
 impl<K> fmt::Debug for Uid<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.text, f)
+        fmt::Display::fmt(self, f)
     }
 }
 
+/// For logs and pages: text that is no UID may be anything, a patient's name too, and is shown as [`Uid::path_component`].
 impl<K> fmt::Display for Uid<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.path_component())
     }
 }
 
@@ -171,6 +172,7 @@ mod tests {
         let component = odd.path_component();
         assert_eq!(component.len(), 66);
         assert!(component.starts_with("x-") && !component.contains('/'));
+        assert_eq!(format!("{odd} {odd:?}"), format!("{component} {component}"));
         assert_eq!(SopInstanceUid::lenient("2.25.7").unwrap().path_component(), "2.25.7");
     }
 }

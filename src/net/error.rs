@@ -26,9 +26,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// The association was not made, or did not last.
+    /// The peer took the connection, and no association was made.
     #[error("no association")]
-    Association(#[from] End),
+    Association(#[source] End),
+    /// The association did not last.
+    #[error("association lost")]
+    Lost(#[source] End),
     /// The peer does not take this kind of object.
     #[error("the peer takes no {sop_class} in {transfer_syntax}: {reason}")]
     NotAccepted {
@@ -53,7 +56,7 @@ impl Error {
         match self {
             Self::Listen { .. } | Self::File(_) => Fault::Local,
             Self::Connect { .. } => Fault::Transient { retry_after: None },
-            Self::Association(end) => end.fault(),
+            Self::Association(end) | Self::Lost(end) => end.fault(),
             Self::NotAccepted { .. } => Fault::Policy,
             Self::Response => Fault::Peer,
         }

@@ -4,6 +4,7 @@ use std::time::Instant;
 use pipeline::Pipeline;
 use telemetry::Telemetry;
 
+use crate::dicomweb::Pages;
 use crate::{Config, Readiness};
 
 /// What every resource may use.
@@ -15,6 +16,7 @@ pub(crate) struct Inner {
     pub(crate) pipeline: Pipeline,
     pub(crate) telemetry: Telemetry,
     pub(crate) readiness: Readiness,
+    pub(crate) pages: Arc<Pages>,
     pub(crate) started: Instant,
 }
 
@@ -25,7 +27,8 @@ impl App {
         telemetry: Telemetry,
         readiness: Readiness,
     ) -> Self {
-        Self(Arc::new(Inner { config, pipeline, telemetry, readiness, started: Instant::now() }))
+        let (pages, started) = (Pages::new(), Instant::now());
+        Self(Arc::new(Inner { config, pipeline, telemetry, readiness, pages, started }))
     }
 }
 

@@ -1,12 +1,18 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use model::limits;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// The open connections: a limited number, of which those between two requests make room for new ones.
+/// The open connections: a limited number, of which those without a request in progress make room for new ones.
+///
+/// The requests in progress have a lower limit, which those for health do not count for: however slow the others are, there is a
+/// place for one more of these.
 pub(crate) struct Connections {
     permits: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
     idle: Mutex<Idle>,
     became_idle: Notify,
 }
@@ -28,12 +34,17 @@ pub(crate) struct Connection {
 }
 
 /// A request in progress on a connection; dropped when its answer has been sent.
-pub(crate) struct Busy(Arc<Connection>);
+pub(crate) struct Busy {
+    connection: Arc<Connection>,
+    _turn: Option<OwnedSemaphorePermit>,
+}
 
 impl Connections {
-    pub(crate) fn new(limit: usize) -> Arc<Self> {
+    /// At most so many connections, of which so many, fewer, have a request in progress that needs a turn.
+    pub(crate) fn new(connections: usize, requests: usize) -> Arc<Self> {
         Arc::new(Self {
-            permits: Arc::new(Semaphore::new(limit)),
+            permits: Arc::new(Semaphore::new(connections)),
+            turns: Arc::new(Semaphore::new(requests)),
             idle: Mutex::default(),
             became_idle: Notify::new(),
         })
@@ -77,13 +88,24 @@ impl Connections {
 }
 
 impl Connection {
-    /// Marks the connection as busy until the returned value is dropped.
-    pub(crate) fn begin_request(self: &Arc<Self>) -> Busy {
+    /// Begins a request when its turn has come; `None` when that takes longer than [`limits::HTTP_TURN_TIMEOUT`]. Until then the
+    /// connection counts as idle. Cancel safe.
+    pub(crate) async fn begin_in_turn(self: &Arc<Self>) -> Option<Busy> {
+        let turn = timeout(limits::HTTP_TURN_TIMEOUT, self.all.turns.clone().acquire_owned()).await.ok()?;
+        Some(self.begin(Some(turn.expect("the semaphore is never closed"))))
+    }
+
+    /// Begins a request that is answered soon whatever the peer does, and so does not wait for a turn.
+    pub(crate) fn begin_at_once(self: &Arc<Self>) -> Busy {
+        self.begin(None)
+    }
+
+    fn begin(self: &Arc<Self>, turn: Option<OwnedSemaphorePermit>) -> Busy {
         let place = self.lock().take();
         if let Some(place) = place {
             self.all.lock().tokens.remove(&place);
         }
-        Busy(self.clone())
+        Busy { connection: self.clone(), _turn: turn }
     }
 
     /// Whether a request is in progress.
@@ -122,7 +144,7 @@ impl Drop for Connection {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.set_idle();
+        self.connection.set_idle();
     }
 }
 
@@ -132,10 +154,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_longest_idle_connection_makes_room() {
-        let connections = Connections::new(2);
+        let connections = Connections::new(2, 1);
         let first = connections.admit().await;
         let second = connections.admit().await;
-        drop(first.begin_request());
+        drop(first.begin_in_turn().await);
         let admitted = {
             let admitting = connections.admit();
             tokio::pin!(admitting);
@@ -152,11 +174,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_busy_connection_is_left_alone_until_it_is_idle() {
-        let connections = Connections::new(1);
+        let connections = Connections::new(1, 1);
         let only = connections.admit().await;
-        let busy = only.begin_request();
-        assert!(only.is_busy());
-        let waiting = tokio::time::timeout(std::time::Duration::from_millis(1), connections.admit()).await;
+        let busy = only.begin_in_turn().await;
+        assert!(busy.is_some() && only.is_busy());
+        let waiting = timeout(std::time::Duration::from_millis(1), connections.admit()).await;
         assert!(waiting.is_err() && !only.close.is_cancelled());
         let admitting = connections.admit();
         tokio::pin!(admitting);
@@ -166,5 +188,26 @@ mod tests {
         assert!(only.close.is_cancelled());
         drop(only);
         admitting.await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_that_take_long_leave_a_place_for_health() {
+        let connections = Connections::new(2, 1);
+        let (slow, waiting) = (connections.admit().await, connections.admit().await);
+        let busy = slow.begin_in_turn().await;
+        assert!(waiting.begin_in_turn().await.is_none() && !waiting.is_busy());
+        let asking = async {
+            let health = connections.admit().await;
+            let _busy = health.begin_at_once();
+            health.is_busy()
+        };
+        let closing = async move {
+            waiting.asked_to_close().await;
+            drop(waiting);
+        };
+        let (answered, ()) = tokio::join!(asking, closing);
+        assert!(answered && !slow.close.is_cancelled());
+        drop(busy);
+        assert!(slow.begin_in_turn().await.is_some());
     }
 }

@@ -1,7 +1,8 @@
 //! The HTTP door: DICOMweb below `/dicom-web` (PS3.18), health, metrics and the operator's status page.
 //!
 //! Read [`Listener`] and [`Config`] first. Every resource parses its request into a call of [`pipeline::Pipeline`] and writes what comes
-//! back; bodies stream in both directions, so memory does not grow with the size of an object. Deliberately absent: TLS and access
+//! back. Objects stream in both directions, so memory does not grow with their size. JSON answers are made a page at a time, and what the
+//! pages take while peers read them is bounded for all together; the answer to a store request is limited. Deliberately absent: TLS and access
 //! control, which do not exist yet, and anything that could be said by one pipeline function.
 //!
 //! ```
@@ -24,6 +25,7 @@ mod health;
 mod listener;
 mod measure;
 mod metrics;
+mod pace;
 mod page;
 mod problem;
 mod routes;

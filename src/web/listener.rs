@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::response::IntoResponse;
 use futures_util::FutureExt;
 use http::Request;
 use hyper::body::Incoming;
@@ -25,6 +26,7 @@ use tracing::Instrument;
 use crate::app::App;
 use crate::connections::{Connection, Connections};
 use crate::measure::UntilSent;
+use crate::problem::Problem;
 use crate::stall::Stall;
 use crate::{Config, Readiness, routes};
 
@@ -34,6 +36,7 @@ pub struct Listener {
     address: SocketAddr,
     router: Router,
     telemetry: Telemetry,
+    pub(crate) connections: Arc<Connections>,
 }
 
 /// The HTTP door cannot be opened.
@@ -71,7 +74,8 @@ impl Listener {
         let address = socket.local_addr().map_err(failed)?;
         config.listen = address;
         let router = routes::router(App::new(config, pipeline, telemetry.clone(), readiness));
-        Ok(Self { socket, address, router, telemetry })
+        let connections = Connections::new(limits::HTTP_CONNECTIONS, limits::HTTP_REQUESTS);
+        Ok(Self { socket, address, router, telemetry, connections })
     }
 
     /// The address that is listened on, with the port that the system chose.
@@ -81,13 +85,14 @@ impl Listener {
 
     /// Accepts and serves connections until `shutdown`, each as a task on `tracker`.
     ///
-    /// At most [`limits::HTTP_CONNECTIONS`] are open; one more closes the longest idle one. After `shutdown` idle connections are
+    /// At most [`limits::HTTP_CONNECTIONS`] are open; one more closes the longest idle one. At most [`limits::HTTP_REQUESTS`] requests
+    /// are in progress, besides those for health and metrics; one more waits, and is told to come again after
+    /// [`limits::HTTP_TURN_TIMEOUT`]. After `shutdown` idle connections are
     /// closed at once and requests in progress are answered; the caller bounds the wait for them.
     pub async fn serve(self, shutdown: CancellationToken, tracker: TaskTracker) {
-        let connections = Connections::new(limits::HTTP_CONNECTIONS);
         loop {
             let (connection, accepted) = tokio::select! {
-                accepted = async { (connections.admit().await, self.socket.accept().await) } => accepted,
+                accepted = async { (self.connections.admit().await, self.socket.accept().await) } => accepted,
                 () = shutdown.cancelled() => break,
             };
             let (stream, peer) = match accepted {
@@ -127,11 +132,22 @@ async fn converse(
     let router = TowerToHyperService::new(router);
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(PeerAddress(peer));
-        let busy = connection.begin_request();
-        let answer = router.call(request);
-        async move { answer.await.map(|response| response.map(|body| Body::new(UntilSent::new(body, busy)))) }
+        let (router, connection) = (router.clone(), connection.clone());
+        async move {
+            let busy = match routes::is_prompt(request.uri().path()) {
+                true => connection.begin_at_once(),
+                false => match connection.begin_in_turn().await {
+                    Some(busy) => busy,
+                    None => return Ok(Problem::overloaded().into_response()),
+                },
+            };
+            router
+                .call(request)
+                .await
+                .map(|response| response.map(|body| Body::new(UntilSent::new(body, busy))))
+        }
     });
-    let io = TokioIo::new(Stall::new(stream, limits::HTTP_STALL_TIMEOUT));
+    let io = TokioIo::new(Stall::new(stream));
     let mut http = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())

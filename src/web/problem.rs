@@ -34,6 +34,11 @@ impl Problem {
         Self::new(StatusCode::NOT_ACCEPTABLE, detail)
     }
 
+    /// Too many requests are in progress.
+    pub(crate) fn overloaded() -> Self {
+        Self::unavailable("too many requests at once", BUSY_RETRY)
+    }
+
     fn unavailable(detail: &'static str, retry_after: Duration) -> Self {
         let retry_after = Some(retry_after);
         Self { status: StatusCode::SERVICE_UNAVAILABLE, detail: detail.into(), retry_after }

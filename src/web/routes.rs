@@ -26,6 +26,11 @@ pub(crate) async fn method_not_allowed() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this resource does not take that method")
 }
 
+/// Whether the resource at a path is answered soon and shortly whatever the peer does: supervisors must reach it when others are slow.
+pub(crate) fn is_prompt(path: &str) -> bool {
+    matches!(path, "/livez" | "/readyz" | "/metrics")
+}
+
 /// The metric label of a matched path.
 pub(crate) fn label(path: &str) -> &'static str {
     let own = ["/", "/livez", "/readyz", "/metrics"];

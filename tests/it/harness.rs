@@ -1,7 +1,7 @@
 //! The real binary on free loopback ports and a folder of its own, and what tests ask of it.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -13,8 +13,18 @@ use tempfile::TempDir;
 pub(crate) struct Server {
     child: Child,
     dir: TempDir,
+    launch: Launch,
     pub(crate) dimse: SocketAddr,
     pub(crate) web: SocketAddr,
+}
+
+/// How the process is started, beyond its configuration.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Launch {
+    /// Set in its environment.
+    pub(crate) environment: &'static [(&'static str, &'static str)],
+    /// Its limit of open files, soft and hard.
+    pub(crate) open_files: Option<u32>,
 }
 
 /// An HTTP answer.
@@ -54,29 +64,34 @@ impl Server {
 
     /// Starts with more keys at the top, in `[dimse]` and in `[web]`; tables may follow the last.
     pub(crate) fn with(top: &str, dimse: &str, web: &str) -> Self {
-        Self::build(0, [top, dimse, web])
+        Self::build(0, [top, dimse, web], Launch::default())
+    }
+
+    /// Starts with default settings, and the process so.
+    pub(crate) fn launched(launch: Launch) -> Self {
+        Self::build(0, ["", "", ""], launch)
     }
 
     /// Starts with so many bytes to be left free.
     pub(crate) fn with_free_bytes(bytes: u64) -> Self {
-        Self::build(bytes, ["", "", ""])
+        Self::build(bytes, ["", "", ""], Launch::default())
     }
 
-    fn build(free_bytes: u64, [top, dimse, web]: [&str; 3]) -> Self {
+    fn build(free_bytes: u64, [top, dimse, web]: [&str; 3], launch: Launch) -> Self {
         let dir = TempDir::new().unwrap();
         let [dimse_at, web_at] = free_ports();
         let config = format!(
             "data_dir = \"data\"\n{top}\n[storage]\nmin_free_bytes = {free_bytes}\n[dimse]\nlisten = \"{dimse_at}\"\n{dimse}\n[web]\nlisten = \"{web_at}\"\n{web}\n"
         );
         fs::write(dir.path().join("gantry.toml"), config).unwrap();
-        let mut server = Self { child: spawn(dir.path()), dir, dimse: dimse_at, web: web_at };
+        let mut server = Self { child: spawn(dir.path(), launch), dir, launch, dimse: dimse_at, web: web_at };
         server.wait_until_ready();
         server
     }
 
     /// Starts again after [`Server::kill`] or [`Server::terminate`].
     pub(crate) fn start_again(&mut self) {
-        self.child = spawn(self.dir.path());
+        self.child = spawn(self.dir.path(), self.launch);
         self.wait_until_ready();
     }
 
@@ -224,9 +239,14 @@ pub(crate) fn corpus() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
     let found = path.join("MANIFEST.csv").exists();
     if !found {
-        eprintln!("no corpus beside the project: using data made by the test");
+        say("no corpus beside the project, which is no failure: testing with the project's own data only");
     }
     found.then_some(path)
+}
+
+/// Says what a test did, also when it passes and its output is captured.
+pub(crate) fn say(text: &str) {
+    writeln!(std::io::stderr(), "{text}").unwrap();
 }
 
 /// A Python with the clients that tests need; their absence is a failure.
@@ -281,10 +301,20 @@ pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|window| window == needle)
 }
 
-fn spawn(dir: &Path) -> Child {
+fn spawn(dir: &Path, launch: Launch) -> Child {
     let log = File::options().create(true).append(true).open(dir.join("log")).unwrap();
-    gantry()
+    let mut command = match launch.open_files {
+        None => gantry(),
+        Some(limit) => {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &limit.to_string()]);
+            shell.arg(env!("CARGO_BIN_EXE_gantry"));
+            shell
+        }
+    };
+    command
         .args(["serve", "--config", "gantry.toml"])
+        .envs(launch.environment.iter().copied())
         .current_dir(dir)
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::harness::{Server, eventually};
+use crate::harness::{Launch, Server, eventually};
 use crate::scu::{Refusal, Scu, associate_rq, pdata, pdu};
 use crate::synthetic::{CT, EXPLICIT, IMPLICIT, Object};
 
@@ -128,6 +128,19 @@ fn the_oldest_of_too_many_silent_connections_makes_room() {
     let mut oldest = silent.remove(0);
     assert_ends(&mut oldest, b"");
     echo(&server);
+}
+
+#[test]
+fn silent_connections_at_both_doors_leave_files_to_store_with() {
+    let server = Server::launched(Launch { open_files: Some(1024), ..Launch::default() });
+    let mut early = Scu::associate(server.dimse, &[(CT, &[EXPLICIT])]).unwrap();
+    let web = |_| TcpStream::connect(server.web).unwrap();
+    let silent: Vec<_> = (0..600).map(|_| connect(&server)).chain((0..500).map(web)).collect();
+    let object = Object::new(1, 1, 1);
+    assert_eq!(early.store(1, CT, &object.instance, &object.data_set()).unwrap().status(), 0);
+    assert_eq!(server.get("/livez").status, 200);
+    store(&server, 2);
+    drop(silent);
 }
 
 #[test]

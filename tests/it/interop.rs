@@ -1,5 +1,6 @@
 //! Clients and servers that nobody here wrote do the main path.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -105,6 +106,31 @@ fn orthanc_sends_queries_and_receives() {
     let (ok, printed) = run(gantry().args(["send", &target]).arg(folder.path()));
     assert!(ok, "{printed}");
     assert_eq!(orthanc.get("/instances").as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn the_peer_sees_our_calling_title_on_each_association() {
+    let server = Server::start();
+    let folder = TempDir::new().unwrap();
+    for n in 1..=9 {
+        fs::write(folder.path().join(n.to_string()), Object::new(12, 1, n).file()).unwrap();
+    }
+    let target = format!("GANTRY@{}", server.dimse);
+    let mut send = gantry();
+    send.args(["send", &target, "--calling", "MODALITY_7", "--associations", "3"]).arg(folder.path());
+    let (ok, printed) = run(&mut send);
+    assert!(ok, "{printed}");
+    let associations = || -> BTreeSet<String> {
+        let log = server.log();
+        let lines = log.lines().filter(|line| line.split(' ').any(|pair| pair == "calling=MODALITY_7"));
+        lines
+            .map(|line| line.split(' ').find(|pair| pair.starts_with("assoc=")).unwrap().to_owned())
+            .collect()
+    };
+    eventually("all associations are in the log", || associations().len() >= 3);
+    assert_eq!(associations().len(), 3, "{}", server.log());
+    let rows = server.get("/dicom-web/studies/2.25.12/instances").json();
+    assert_eq!(rows.as_array().unwrap().len(), 9, "{rows}");
 }
 
 struct Orthanc {

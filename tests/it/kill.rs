@@ -3,6 +3,8 @@
 //! `GANTRY_KILLS=200 GANTRY_KILL_ACKNOWLEDGED=20000 cargo test --release --test it kill::` is the long run.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -11,8 +13,25 @@ use crate::harness::{Server, files_below, split_parts};
 use crate::scu::Scu;
 use crate::synthetic::{CT, EXPLICIT, Object, data_set_of};
 
-/// Number of an instance → whether it was acknowledged.
-type Sent = BTreeMap<u32, bool>;
+/// Instances by number.
+type Sent = BTreeMap<u32, Fate>;
+
+#[derive(Clone, Copy)]
+struct Fate {
+    is_stow: bool,
+    is_acknowledged: bool,
+}
+
+/// What the senders share between two kills.
+struct Round {
+    dimse: SocketAddr,
+    web: SocketAddr,
+    next: Arc<AtomicU32>,
+    sent: Arc<Mutex<Sent>>,
+    /// The kill is about to happen or has: connections may break from here on.
+    is_dying: AtomicBool,
+    stop: AtomicBool,
+}
 
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_is_half_visible() {
@@ -24,19 +43,18 @@ fn nothing_acknowledged_is_lost_and_nothing_is_half_visible() {
     let mut random = 0x2545_F491_4F6C_DD1D_u64;
     let mut done = 0;
     while done < kills || acknowledged(&sent) < wanted {
-        let stop = Arc::new(AtomicBool::new(false));
+        let round = Arc::new(Round {
+            dimse: server.dimse,
+            web: server.web,
+            next: next.clone(),
+            sent: sent.clone(),
+            is_dying: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+        });
         let senders: Vec<_> = (0..SENDERS)
             .map(|sender| {
-                let (next, sent, stop) = (next.clone(), sent.clone(), stop.clone());
-                let (dimse, stow) = (server.dimse, sender == 0);
-                let web = server.web;
-                std::thread::spawn(move || {
-                    if stow {
-                        stow_until(web, &stop, &next, &sent)
-                    } else {
-                        store_until(dimse, &stop, &next, &sent)
-                    }
-                })
+                let round = round.clone();
+                std::thread::spawn(move || if sender == 0 { round.stow() } else { round.store() })
             })
             .collect();
         let enough = wanted * (done + 1) / kills;
@@ -47,23 +65,79 @@ fn nothing_acknowledged_is_lost_and_nothing_is_half_visible() {
         {
             std::thread::sleep(Duration::from_micros(500));
         }
+        round.is_dying.store(true, Ordering::SeqCst);
         server.kill();
-        stop.store(true, Ordering::Relaxed);
+        round.stop.store(true, Ordering::SeqCst);
         senders.into_iter().for_each(|sender| sender.join().unwrap());
         server.start_again();
         done += 1;
     }
     let sent = sent.lock().unwrap();
     let (missing, half) = compare(&server, &sent);
+    let by = |stow| sent.values().filter(|fate| fate.is_acknowledged && fate.is_stow == stow).count();
     println!(
-        "{done} kills, {} sent, {} acknowledged, {} missing, {} half-visible",
+        "{done} kills, {} sent, {} acknowledged by C-STORE and {} by STOW-RS, {} missing, {} half-visible",
         sent.len(),
-        sent.values().filter(|acknowledged| **acknowledged).count(),
+        by(false),
+        by(true),
         missing.len(),
         half.len()
     );
+    assert!(by(false) > 0 && by(true) > 0, "a door acknowledged nothing");
     assert!(missing.is_empty(), "acknowledged and missing: {missing:?}");
     assert!(half.is_empty(), "half-visible: {half:?}");
+}
+
+impl Round {
+    fn store(&self) {
+        while !self.stop.load(Ordering::SeqCst) {
+            let mut scu = match Scu::associate(self.dimse, &[(CT, &[EXPLICIT])]) {
+                Ok(scu) => scu,
+                Err(refusal) => return self.broken(&refusal),
+            };
+            while !self.stop.load(Ordering::SeqCst) {
+                let (n, object) = self.begin(false);
+                match scu.store(1, CT, &object.instance, &object.data_set()) {
+                    Ok(response) => assert_eq!(response.status(), 0),
+                    Err(error) => return self.broken(&error),
+                }
+                self.acknowledge(n);
+            }
+        }
+    }
+
+    fn stow(&self) {
+        while !self.stop.load(Ordering::SeqCst) {
+            let (n, object) = self.begin(true);
+            let mut body = b"--part\r\nContent-Type: application/dicom\r\n\r\n".to_vec();
+            body.extend(object.file());
+            body.extend(b"\r\n--part--\r\n");
+            let answer = ureq::post(format!("http://{}/dicom-web/studies", self.web))
+                .header("content-type", "multipart/related; type=\"application/dicom\"; boundary=part")
+                .send(&body);
+            match answer {
+                Ok(answer) => assert_eq!(answer.status(), 200),
+                Err(ureq::Error::StatusCode(status)) => panic!("HTTP status {status} from STOW-RS"),
+                Err(error) => return self.broken(&error),
+            }
+            self.acknowledge(n);
+        }
+    }
+
+    fn begin(&self, is_stow: bool) -> (u32, Object) {
+        let n = self.next.fetch_add(1, Ordering::Relaxed);
+        self.sent.lock().unwrap().insert(n, Fate { is_stow, is_acknowledged: false });
+        (n, object(n))
+    }
+
+    fn acknowledge(&self, n: u32) {
+        self.sent.lock().unwrap().get_mut(&n).unwrap().is_acknowledged = true;
+    }
+
+    /// Only a kill excuses what ended a connection.
+    fn broken(&self, error: &dyn Debug) {
+        assert!(self.is_dying.load(Ordering::SeqCst), "the server lives, but: {error:?}");
+    }
 }
 
 /// Retrieves everything: acknowledged instances that are not there whole, and visible ones that are not what was sent.
@@ -99,38 +173,8 @@ fn compare(server: &Server, sent: &Sent) -> (Vec<u32>, Vec<String>) {
     if files != visible.len() {
         half.push(format!("{files} files for {} instances", visible.len()));
     }
-    let missing = sent.iter().filter(|(n, acknowledged)| **acknowledged && !visible.contains_key(n));
+    let missing = sent.iter().filter(|(n, fate)| fate.is_acknowledged && !visible.contains_key(n));
     (missing.map(|(n, _)| *n).collect(), half)
-}
-
-fn store_until(server: std::net::SocketAddr, stop: &AtomicBool, next: &AtomicU32, sent: &Mutex<Sent>) {
-    while !stop.load(Ordering::Relaxed) {
-        let Ok(mut scu) = Scu::associate(server, &[(CT, &[EXPLICIT])]) else { return };
-        while !stop.load(Ordering::Relaxed) {
-            let n = next.fetch_add(1, Ordering::Relaxed);
-            let object = object(n);
-            sent.lock().unwrap().insert(n, false);
-            let Ok(response) = scu.store(1, CT, &object.instance, &object.data_set()) else { return };
-            assert_eq!(response.status(), 0);
-            sent.lock().unwrap().insert(n, true);
-        }
-    }
-}
-
-fn stow_until(web: std::net::SocketAddr, stop: &AtomicBool, next: &AtomicU32, sent: &Mutex<Sent>) {
-    while !stop.load(Ordering::Relaxed) {
-        let n = next.fetch_add(1, Ordering::Relaxed);
-        sent.lock().unwrap().insert(n, false);
-        let mut body = b"--part\r\nContent-Type: application/dicom\r\n\r\n".to_vec();
-        body.extend(object(n).file());
-        body.extend(b"\r\n--part--\r\n");
-        let answer = ureq::post(format!("http://{web}/dicom-web/studies"))
-            .header("content-type", "multipart/related; type=\"application/dicom\"; boundary=part")
-            .send(&body);
-        let Ok(answer) = answer else { return };
-        assert_eq!(answer.status(), 200);
-        sent.lock().unwrap().insert(n, true);
-    }
 }
 
 /// Instance `n`; sizes differ so that kills fall into writes as well as into syncs and commits.
@@ -149,7 +193,7 @@ fn number_of(data_set: &[u8]) -> u32 {
 }
 
 fn acknowledged(sent: &Mutex<Sent>) -> u32 {
-    sent.lock().unwrap().values().filter(|acknowledged| **acknowledged).count() as u32
+    sent.lock().unwrap().values().filter(|fate| fate.is_acknowledged).count() as u32
 }
 
 fn setting(name: &str, default: u32) -> u32 {

@@ -14,6 +14,7 @@ mod interop;
 mod kill;
 mod malformed;
 mod memory;
+mod privacy;
 mod scu;
 mod store;
 mod synthetic;

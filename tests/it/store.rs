@@ -175,5 +175,5 @@ fn files(server: &Server) -> usize {
 fn metric(server: &Server, name: &str) -> u64 {
     let text = String::from_utf8(server.get("/metrics").body).unwrap();
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-    value.unwrap_or(0)
+    value.unwrap_or_else(|| panic!("{name} is not in\n{text}"))
 }

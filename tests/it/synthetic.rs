@@ -94,6 +94,60 @@ pub(crate) fn data_set_of(file: &[u8]) -> &[u8] {
     &file[144 + length..]
 }
 
+/// An element at the top level of a data set in Explicit VR Little Endian without undefined lengths.
+pub(crate) struct Place {
+    pub(crate) tag: (u16, u16),
+    /// Where it begins, with its tag.
+    pub(crate) start: usize,
+    /// Where its value begins.
+    pub(crate) value: usize,
+    /// Where it ends.
+    pub(crate) end: usize,
+}
+
+/// The elements of such a data set.
+pub(crate) fn places(data: &[u8]) -> Vec<Place> {
+    let mut places: Vec<Place> = Vec::new();
+    let word = |at: usize| u16::from_le_bytes([data[at], data[at + 1]]);
+    while let start = places.last().map_or(0, |last| last.end)
+        && start < data.len()
+    {
+        let (value, length) = match &data[start + 4..start + 6] {
+            b"OB" | b"OW" | b"UN" | b"SQ" => {
+                let length = data[start + 8..start + 12].try_into().unwrap();
+                (start + 12, u32::from_le_bytes(length) as usize)
+            }
+            _ => (start + 8, usize::from(word(start + 6))),
+        };
+        places.push(Place { tag: (word(start), word(start + 2)), start, value, end: value + length });
+    }
+    places
+}
+
+/// Such a data set without an element that it has.
+pub(crate) fn without(data: &[u8], tag: (u16, u16)) -> Vec<u8> {
+    let places = places(data);
+    let place = places.iter().find(|place| place.tag == tag).expect("the element to leave out");
+    [&data[..place.start], &data[place.end..]].concat()
+}
+
+/// Such a data set in Implicit VR Little Endian.
+pub(crate) fn implicit(data: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for place in places(data) {
+        bytes.extend(&data[place.start..place.start + 4]);
+        bytes.extend(((place.end - place.value) as u32).to_le_bytes());
+        bytes.extend(&data[place.value..place.end]);
+    }
+    bytes
+}
+
+/// Bytes as a deflate stream of one stored block (RFC 1951 §3.2.4).
+pub(crate) fn deflated(data: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(data.len()).expect("one block holds it");
+    [&[1][..], &length.to_le_bytes(), &(!length).to_le_bytes(), data].concat()
+}
+
 fn short(group: u16, number: u16, value: u16) -> Vec<u8> {
     let mut bytes = Vec::new();
     bytes.extend(group.to_le_bytes());

@@ -232,7 +232,7 @@ fn a_folder_that_cannot_be_synced_refuses_its_instances_only() {
 #[test]
 fn a_full_index_refuses_all_and_keeps_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let connection = crate::schema::open_writer(&folder.path().join("index.sqlite")).unwrap();
+    let connection = crate::schema::open_writer(&folder.path().join("index.sqlite"), true).unwrap();
     let files = Arc::new(Files::open(folder.path()).unwrap());
     let dictionaries = Arc::new(Dictionaries::new());
     let shared =

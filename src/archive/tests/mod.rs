@@ -110,9 +110,9 @@ impl Home {
     pub(super) async fn uids(&self, query: &Query) -> Vec<String> {
         let uid = |row: &Row| {
             let ids = &row.ids;
-            let instance = ids.instance.as_ref().map(ToString::to_string);
-            let series = ids.series.as_ref().map(ToString::to_string);
-            instance.or(series).or(ids.study.as_ref().map(ToString::to_string)).unwrap_or_default()
+            let instance = ids.instance.as_ref().map(|uid| uid.as_str());
+            let series = ids.series.as_ref().map(|uid| uid.as_str());
+            instance.or(series).or(ids.study.as_ref().map(|uid| uid.as_str())).unwrap_or_default().to_owned()
         };
         self.all(query).await.iter().map(uid).collect()
     }

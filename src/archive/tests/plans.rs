@@ -4,8 +4,10 @@ use model::QueryRetrieveLevel::{Image, Patient, Series, Study};
 
 use super::*;
 use crate::query::statement;
+use crate::store::{LATEST_VERSION, VERSION_BY_CONTENT};
 
 const BIRTH_DATE: Tag = Tag(0x0010, 0x0030);
+const STUDY_ID: Tag = Tag(0x0020, 0x0010);
 
 fn plan(index: &Connection, query: &Query, after: Option<&Cursor>) -> String {
     let statement = statement(index, query, after).unwrap();
@@ -106,6 +108,32 @@ fn instances_come_from_their_indexes() {
 }
 
 #[test]
+fn what_many_studies_have_does_not_make_their_series_and_instances_be_sorted() {
+    let home = Home::new();
+    run(async {
+        for n in 1..=60 {
+            let sample = Sample::new(n, 1, 1).with(STUDY_ID, "1").with(BIRTH_DATE, "19700101");
+            home.store_new(&sample.with(ACCESSION, if n <= 50 { "few" } else { "none" })).await;
+            let many = Sample::new(n + 100, 1, 1).with(STUDY_ID, "2").with(BIRTH_DATE, "19800101");
+            home.store_new(&many.with(ACCESSION, "many")).await;
+        }
+    });
+    let index = home.index();
+    let plan = |level, tag, value| plan(&index, &query_for(level, &[(tag, value)]), None);
+    for (tag, value) in [(STUDY_ID, "1"), (BIRTH_DATE, "19700101"), (ACCESSION, "many")] {
+        let of_instances = plan(Image, tag, value);
+        assert!(of_instances.starts_with("SCAN instance USING INDEX instance_by_series"), "{of_instances}");
+        assert!(!of_instances.contains("TEMP B-TREE"), "{of_instances}");
+        assert!(!plan(Study, tag, value).contains("TEMP B-TREE"));
+        assert!(plan(Study, tag, value).starts_with("SEARCH study USING INDEX study_by_"));
+        // Their series are few enough.
+        assert!(plan(Series, tag, value).starts_with("SEARCH study USING INDEX study_by_"));
+    }
+    let of_few = plan(Image, ACCESSION, "few");
+    assert!(of_few.starts_with("SEARCH study USING INDEX study_by_accession_number"), "{of_few}");
+}
+
+#[test]
 fn later_pages_begin_where_the_last_one_ended() {
     let home = Home::new();
     let index = home.index();
@@ -128,7 +156,8 @@ fn the_writer_looks_up_by_index() {
     let index = home.index();
     for (sql, expected) in [
         ("SELECT instance_pk FROM instance WHERE sop_instance_uid = ?1", "instance_by_uid"),
-        ("SELECT version FROM conflict WHERE instance_pk = ?1 ORDER BY version", "conflict_by_version"),
+        (VERSION_BY_CONTENT, "conflict_by_content (instance_pk=? AND sha256=? AND transfer_syntax_uid=?)"),
+        (LATEST_VERSION, "conflict_by_version (instance_pk=?)"),
         ("SELECT file FROM instance WHERE file BETWEEN ?1 AND ?2 ORDER BY file DESC", "instance_by_file"),
         (
             "SELECT patient_pk FROM patient WHERE patient_id = ?1 AND patient_id <> '' AND issuer_of_patient_id = ?2",

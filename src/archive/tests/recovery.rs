@@ -19,7 +19,7 @@ fn what_was_committed_is_there_after_a_crash() {
 }
 
 #[test]
-fn files_without_a_row_are_removed_and_nothing_else_is() {
+fn files_without_a_row_are_set_aside_and_nothing_else_is() {
     let home = Home::new();
     run(home.store_new(&Sample::new(1, 1, 1)));
     let kept = home.files();
@@ -32,6 +32,25 @@ fn files_without_a_row_are_removed_and_nothing_else_is() {
     fs::write(folder.join("note.txt"), "of an operator").unwrap();
     let home = home.reopen();
     assert_eq!(home.files(), [kept[0].clone(), folder.join("note.txt")]);
+    assert_eq!(set_aside(home.folder.path()), [vec![], Sample::new(1, 1, 2).data_set()]);
+}
+
+#[test]
+fn what_a_copy_of_the_same_start_does_not_know_is_set_aside() {
+    let home = Home::new();
+    run(home.store_new(&Sample::new(1, 1, 1)));
+    let index = home.folder.path().join("index.sqlite");
+    let copy = home.folder.path().join("copy");
+    home.index().execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+    let second = Sample::new(2, 1, 1);
+    run(home.store_new(&second));
+    let home = home.reopen_after(|data_dir| {
+        for log in ["index.sqlite-wal", "index.sqlite-shm"] {
+            fs::remove_file(data_dir.join(log)).ok();
+        }
+        fs::rename(&copy, &index).unwrap();
+    });
+    assert_eq!((home.files().len(), set_aside(home.folder.path())), (1, vec![second.data_set()]));
 }
 
 #[test]
@@ -142,8 +161,7 @@ fn what_an_old_copy_of_the_index_does_not_know_is_set_aside() {
     run(home.archive.close()).unwrap();
     let home = home.reopen_after(|_| fs::write(&index, copy).unwrap());
     assert_eq!(home.files().len(), 1);
-    let aside = files_below(&home.folder.path().join("unindexed"));
-    assert_eq!(aside.iter().map(|file| fs::read(file).unwrap()).collect::<Vec<_>>(), [second.data_set()]);
+    assert_eq!(set_aside(home.folder.path()), [vec![], second.data_set()]);
 }
 
 /// An archive with one instance whose index is the copy of a time before another instance came, and that other one.
@@ -193,7 +211,7 @@ fn an_old_copy_is_known_as_one_until_a_start_has_set_things_aside() {
 }
 
 #[test]
-fn an_index_that_does_not_know_the_latest_hour_is_an_old_copy() {
+fn files_of_hours_that_the_index_does_not_know_are_set_aside() {
     let home = Home::new();
     run(home.store_new(&Sample::new(1, 1, 1)));
     let kept = home.files();
@@ -222,4 +240,21 @@ fn an_emptied_index_is_a_lost_one() {
     fs::write(folder.path().join("index.sqlite"), "").unwrap();
     let error = Archive::open(config(folder.path()), telemetry).err().unwrap();
     assert!(matches!(error, Error::IndexMissing));
+}
+
+#[test]
+fn an_index_without_a_schema_is_a_lost_one() {
+    let home = Home::new();
+    run(home.store_new(&Sample::new(1, 1, 1)));
+    run(home.archive.close()).unwrap();
+    let Home { folder, archive, telemetry } = home;
+    drop(archive);
+    let path = folder.path().join("index.sqlite");
+    fs::remove_file(&path).unwrap();
+    Connection::open(&path).unwrap().execute_batch("PRAGMA journal_mode = WAL").unwrap();
+    let before = fs::read(&path).unwrap();
+    assert!(!before.is_empty());
+    let error = Archive::open(config(folder.path()), telemetry).err().unwrap();
+    assert!(matches!(error, Error::IndexMissing));
+    assert_eq!(fs::read(&path).unwrap(), before);
 }

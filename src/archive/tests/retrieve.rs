@@ -14,7 +14,7 @@ async fn instances(home: &Home, scope: &Scope) -> Vec<String> {
     let (mut found, mut next) = (Vec::new(), None);
     loop {
         let page = home.archive.instances(scope, next).await.unwrap();
-        found.extend(page.rows.into_iter().map(|instance| instance.ids.sop_instance.to_string()));
+        found.extend(page.rows.into_iter().map(|instance| instance.ids.sop_instance.as_str().to_owned()));
         next = page.next;
         if next.is_none() {
             return found;

@@ -23,7 +23,7 @@ pub(super) struct Sendable {
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) instances: Vec<Sendable>,
-    /// Files of media that are not meant to be sent.
+    /// What is not meant to be sent, and why.
     pub(super) skipped: Vec<(PathBuf, String)>,
     /// Files that cannot be sent, and why.
     pub(super) refused: Vec<(PathBuf, String)>,
@@ -41,7 +41,7 @@ pub(super) fn find(paths: &[PathBuf]) -> Found {
     let mut waiting: Vec<PathBuf> = paths.iter().rev().cloned().collect();
     while let Some(path) = waiting.pop() {
         match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_dir() => match entries(&path) {
+            Ok(metadata) if metadata.is_dir() => match found.entries(&path) {
                 Ok(entries) => waiting.extend(entries.into_iter().rev()),
                 Err(error) => found.refused.push((path, error.to_string())),
             },
@@ -53,21 +53,23 @@ pub(super) fn find(paths: &[PathBuf]) -> Found {
     found
 }
 
-/// The entries of a folder by name; links to folders are left alone, for they may lead back.
-fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let path = entry.path();
-        if !(entry.file_type()?.is_symlink() && path.is_dir()) {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    Ok(paths)
-}
-
 impl Found {
+    /// The entries of a folder by name; links to folders are skipped, for they may lead back.
+    fn entries(&mut self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut paths = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let path = entry.path();
+            if entry.file_type()?.is_symlink() && path.is_dir() {
+                self.skipped.push((path, "is a link to a folder".to_owned()));
+            } else {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        Ok(paths)
+    }
+
     fn look_at(&mut self, path: PathBuf) {
         match read(&path) {
             Ok(instance) => self.instances.push(instance),

@@ -10,7 +10,7 @@ use indicatif::HumanBytes;
 use net::Error;
 use net::scu::{Class, Outcome, Status, store_meaning};
 
-use crate::cli::peer::chain;
+use crate::cli::peer::explain;
 
 /// What became of the instances so far.
 #[derive(Debug, Default)]
@@ -51,7 +51,7 @@ impl Summary {
                 let comment = outcome.error_comment.map(|comment| comment.as_str().to_owned());
                 (Answer::Status(outcome.status), outcome.status.class(), comment)
             }
-            Err(error) => (Answer::NotSent(chain(&*error)), Class::Failure, None),
+            Err(error) => (Answer::NotSent(explain(&error)), Class::Failure, None),
         };
         if matches!(class, Class::Success | Class::Warning) {
             self.sent += 1;

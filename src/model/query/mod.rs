@@ -3,11 +3,9 @@
 mod identifier;
 mod matching;
 mod moment;
-mod wildcard;
 
 pub use identifier::Root;
 pub use moment::{date, datetime, time};
-pub use wildcard::wildcard_matches;
 
 use std::collections::BTreeSet;
 use std::fmt;

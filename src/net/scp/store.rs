@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use dimse::service::store::{self, CStoreRq};
 use dimse::{Outcome, Status};
-use model::{Fault, SopClassUid, SopInstanceUid, TransferSyntaxUid};
+use model::{Fault, SopInstanceUid, TransferSyntaxUid};
 use pipeline::{Content, IngestError, Received, Stored};
 use telemetry::{Door, Event};
 use ul::PresentationContext;
@@ -83,8 +83,8 @@ fn log(result: &Result<Stored, IngestError>, elapsed: Duration) {
             tracing::debug!(sop_instance = %stored.ids.sop_instance, outcome = ?stored.outcome, ?elapsed, "stored");
         }
         Err(refused) => {
-            let sop_instance = refused.sop_instance.as_ref().map(SopInstanceUid::as_str);
-            let sop_class = refused.sop_class.as_ref().map(SopClassUid::as_str);
+            let sop_instance = refused.sop_instance.as_ref().map(tracing::field::display);
+            let sop_class = refused.sop_class.as_ref().map(tracing::field::display);
             let error = crate::chain(&refused.error);
             match refused.error.fault() {
                 Fault::Local | Fault::Bug => {

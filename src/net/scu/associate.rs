@@ -1,4 +1,5 @@
 use std::io;
+use std::time::Duration;
 
 use model::part10;
 use tokio::net::TcpStream;
@@ -30,17 +31,17 @@ pub(super) async fn associate(
         class_uid: Some(part10::IMPLEMENTATION_CLASS_UID.to_owned()),
         version_name: Some(part10::IMPLEMENTATION_VERSION_NAME.to_owned()),
     };
-    let contexts = ProposedContext::numbered(contexts).map_err(End::from)?;
+    let contexts = ProposedContext::numbered(contexts).map_err(unrequestable)?;
     let titles = Titles::new(&target.ae_title, &settings.calling);
     let rq = AssociateRq::new(titles, contexts, settings.max_pdu_bytes, implementation);
-    let association = Association::requestor(rq, settings.artim_timeout).map_err(End::from)?;
+    let association = Association::requestor(rq, settings.artim_timeout).map_err(unrequestable)?;
     let stream = connect(target, settings).await?;
     let mut drive = Drive::new(stream, association, settings.message_timeout);
     match drive.associate().await {
         Ok(ac) => Ok(Requested { drive, results: ac.contexts }),
         Err(end) => {
             close(drive, &end).await;
-            Err(end.into())
+            Err(Error::Association(end))
         }
     }
 }
@@ -48,7 +49,7 @@ pub(super) async fn associate(
 /// Ends an association in good order.
 ///
 /// # Errors
-/// [`Error::Association`] when the peer does not let it.
+/// [`Error::Lost`] when the peer does not let it.
 pub(super) async fn release(mut drive: Drive) -> Result<(), Error> {
     match drive.release().await {
         Ok(()) => {
@@ -57,14 +58,14 @@ pub(super) async fn release(mut drive: Drive) -> Result<(), Error> {
         }
         Err(end) => {
             close(drive, &end).await;
-            Err(end.into())
+            Err(Error::Lost(end))
         }
     }
 }
 
-/// Ends an association that failed so.
+/// Ends an association that failed so. ARTIM is not waited for: whoever asked wants to know.
 pub(super) async fn close(drive: Drive, end: &End) {
-    drive.close(end, std::future::pending()).await;
+    drive.close(end, tokio::time::sleep(FAREWELL)).await;
 }
 
 /// Why a context was not accepted, in words; `None` when it was.
@@ -81,6 +82,10 @@ pub(super) fn refusal(result: &ContextResult, proposed: &str) -> Option<&'static
     }
 }
 
+fn unrequestable(error: ul::Error) -> Error {
+    Error::Association(error.into())
+}
+
 async fn connect(target: &Target, settings: &Settings) -> Result<TcpStream, Error> {
     let connecting = TcpStream::connect(&target.address);
     let connected = match tokio::time::timeout(settings.connect_timeout, connecting).await {
@@ -89,3 +94,6 @@ async fn connect(target: &Target, settings: &Settings) -> Result<TcpStream, Erro
     };
     connected.map_err(|source| Error::Connect { address: target.address.clone(), source })
 }
+
+/// How long a peer has to read our A-ABORT and close, before closing with bytes unread may take it away from it.
+const FAREWELL: Duration = Duration::from_millis(200);

@@ -23,18 +23,25 @@ pub async fn echo(target: &Target, settings: &Settings) -> Result<Outcome, Error
         None => Some("not answered"),
     };
     if let Some(reason) = reason {
-        associate::release(drive).await?;
+        release(drive).await;
         return Err(Error::NotAccepted { sop_class: sop::VERIFICATION.to_owned(), transfer_syntax, reason });
     }
     match ask(&mut drive, settings).await {
         Ok(outcome) => {
-            associate::release(drive).await?;
+            release(drive).await;
             Ok(outcome)
         }
         Err(end) => {
             associate::close(drive, &end).await;
-            Err(end.into())
+            Err(Error::Lost(end))
         }
+    }
+}
+
+/// What was to be known is known: that the peer does not release well is only noted.
+async fn release(drive: Drive) {
+    if let Err(error) = associate::release(drive).await {
+        tracing::warn!(error = crate::chain(&error), "the peer answered, and then did not release the association");
     }
 }
 

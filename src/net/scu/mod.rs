@@ -3,6 +3,7 @@
 mod associate;
 mod echo;
 mod lane;
+mod queue;
 mod reader;
 mod store;
 
@@ -14,7 +15,8 @@ use crate::Config;
 
 pub use dimse::{Class, Outcome, Status};
 pub use echo::echo;
-pub use lane::{Instance, send_all};
+pub use lane::send_all;
+pub use queue::Instance;
 
 /// What a status means in a C-STORE response.
 pub use dimse::service::store::meaning as store_meaning;

@@ -6,23 +6,29 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver as Returned, SyncSender, sync_channel};
 
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
-use super::lane::Instance;
+use super::queue::{Claim, Instance, Queue};
+use super::store::Contexts;
+use crate::error::Error;
 
-/// The data sets of some instances, in order, in chunks. Dropped, it stops reading.
+/// The data sets of the instances that wait, in order, in chunks.
 pub(super) struct Reader {
     pieces: mpsc::Receiver<Piece>,
     used: SyncSender<Chunk>,
+    reading: JoinHandle<()>,
 }
 
 /// The next piece of what is being read.
 pub(super) enum Piece {
     /// An instance begins; with padding its data set has so many bytes.
-    First { data: Chunk, bytes: u64 },
+    First { claim: Claim, data: Chunk, bytes: u64 },
     /// More of it.
     More(Chunk),
-    /// It cannot be read, or not to its end.
+    /// It cannot be read to its end.
     Failed(io::Error),
+    /// Nothing of this instance was read: the peer takes none of its kind, or its file cannot be read.
+    Unread { claim: Claim, error: Error },
 }
 
 /// A buffer that is filled again and again.
@@ -32,39 +38,43 @@ pub(super) struct Chunk {
 }
 
 impl Reader {
-    /// Begins to read the instances with these indices.
-    pub(super) fn start(instances: Arc<[Instance]>, indices: Vec<usize>) -> Self {
+    /// Begins to read instances that these contexts serve.
+    pub(super) fn start(queue: Arc<Queue>, contexts: Arc<Contexts>) -> Self {
         let (sender, pieces) = mpsc::channel(READ_AHEAD);
         let (used, returned) = sync_channel(READ_AHEAD + 2);
         let read = move || {
             let mut source = Source { sender, returned };
-            for instance in indices.into_iter().filter_map(|index| instances.get(index)) {
-                let sent = match source.instance(instance) {
-                    Ok(sent) => sent,
-                    Err(error) => source.send(Piece::Failed(error)),
+            while let Some(claim) = queue.claim(|kind| contexts.knows(kind)) {
+                let sent = match contexts.of(claim.instance()) {
+                    Ok(_) => source.instance(claim),
+                    Err(error) => source.send(Piece::Unread { claim, error }),
                 };
                 if sent.is_none() {
                     return;
                 }
             }
         };
-        // Its end is seen by the channel, a panic included.
-        drop(tokio::task::spawn_blocking(read));
-        Self { pieces, used }
+        Self { pieces, used, reading: tokio::task::spawn_blocking(read) }
     }
 
-    /// Waits for the next piece. Cancel safe.
-    pub(super) async fn next(&mut self) -> Piece {
-        match self.pieces.recv().await {
-            Some(piece) => piece,
-            None => Piece::Failed(io::Error::other("reading ended early")),
-        }
+    /// Waits for the next piece; `None` when there is nothing left that the contexts serve. Cancel safe.
+    pub(super) async fn next(&mut self) -> Option<Piece> {
+        self.pieces.recv().await
     }
 
     /// Gives a chunk back to be filled again.
     pub(super) fn give_back(&self, chunk: Chunk) {
         // When there are enough of them, or nobody reads any more, it is dropped.
         drop(self.used.try_send(chunk));
+    }
+
+    /// Stops reading; what was read and not taken waits in the queue again.
+    ///
+    /// # Errors
+    /// Reading panicked.
+    pub(super) async fn stop(self) -> io::Result<()> {
+        drop(self.pieces);
+        self.reading.await.map_err(|_| io::Error::other("reading ended early"))
     }
 }
 
@@ -81,28 +91,26 @@ struct Source {
 
 impl Source {
     /// Reads one instance; `None` when nobody listens any more.
-    fn instance(&mut self, instance: &Instance) -> io::Result<Option<()>> {
-        let mut file = File::open(&instance.path)?;
-        let end = file.metadata()?.len();
-        let Some(data_bytes) = end.checked_sub(instance.data_offset) else {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+    fn instance(&mut self, claim: Claim) -> Option<()> {
+        let (mut file, mut unread) = match open(claim.instance()) {
+            Ok(opened) => opened,
+            Err(error) => return self.send(Piece::Unread { claim, error: Error::File(error) }),
         };
-        file.seek(SeekFrom::Start(instance.data_offset))?;
         // Data sets have even length (PS3.5 §7.1.1); where a file's has not, one NUL is added.
-        let bytes = data_bytes.next_multiple_of(2);
-        let mut left = bytes;
-        let mut unread = data_bytes;
-        let mut is_first = true;
-        while left > 0 || is_first {
-            let data = self.chunk(&mut file, &mut unread, bytes > data_bytes)?;
-            left -= data.filled as u64;
-            let piece = if is_first { Piece::First { data, bytes } } else { Piece::More(data) };
-            is_first = false;
-            if self.send(piece).is_none() {
-                return Ok(None);
+        let bytes = unread.next_multiple_of(2);
+        let is_padded = bytes > unread;
+        let data = match self.chunk(&mut file, &mut unread, is_padded) {
+            Ok(data) => data,
+            Err(error) => return self.send(Piece::Unread { claim, error: Error::File(error) }),
+        };
+        self.send(Piece::First { claim, data, bytes })?;
+        while unread > 0 {
+            match self.chunk(&mut file, &mut unread, is_padded) {
+                Ok(data) => self.send(Piece::More(data))?,
+                Err(error) => return self.send(Piece::Failed(error)),
             }
         }
-        Ok(Some(()))
+        Some(())
     }
 
     /// Fills a chunk, with a NUL behind the last byte where `is_padded`.
@@ -126,6 +134,15 @@ impl Source {
     fn send(&self, piece: Piece) -> Option<()> {
         self.sender.blocking_send(piece).ok()
     }
+}
+
+/// The file at its data set, and the bytes of that.
+fn open(instance: &Instance) -> io::Result<(File, u64)> {
+    let mut file = File::open(&instance.path)?;
+    let end = file.metadata()?.len();
+    let bytes = end.checked_sub(instance.data_offset).ok_or(io::ErrorKind::UnexpectedEof)?;
+    file.seek(SeekFrom::Start(instance.data_offset))?;
+    Ok((file, bytes))
 }
 
 /// Written at once.

@@ -1,37 +1,33 @@
 use std::collections::HashMap;
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use dimse::service::store::CStoreRq;
 use dimse::{Command, Outcome};
-use model::{SopClassUid, TransferSyntaxUid};
 use ul::pdata::{self, Fragments};
 
 use super::associate::{self, Requested};
-use super::lane::Instance;
-use super::reader::{Piece, Reader};
+use super::queue::{Instance, Kind};
+use super::reader::{Chunk, Piece, Reader};
 use super::{Settings, Target};
 use crate::drive::Drive;
 use crate::end::End;
 use crate::error::Error;
 
-/// What a presentation context is proposed for: one SOP class in one transfer syntax, so that the peer's choice of one syntax never
-/// costs another.
-pub(super) type Kind = (SopClassUid, TransferSyntaxUid);
-
 /// An association on which instances are sent, one after the other.
 pub(super) struct StoreScu {
     drive: Drive,
-    /// The context of each kind, or why there is none.
-    contexts: HashMap<Kind, Result<u8, &'static str>>,
+    contexts: Arc<Contexts>,
     settings: Settings,
     message_id: u16,
 }
 
+/// The presentation context of each kind that was proposed, or why there is none.
+pub(super) struct Contexts(HashMap<Kind, Result<u8, &'static str>>);
+
 /// Why an instance was not sent.
 pub(super) enum NotSent {
-    /// Nothing of it was sent; the association goes on.
-    File(io::Error),
     /// Its file failed in the middle; the association is lost with it.
     Torn(io::Error),
     /// The association is over.
@@ -65,35 +61,26 @@ impl StoreScu {
             (kind, refusal.map_or(Ok(id), Err))
         });
         let others = others.into_iter().map(|kind| (kind, Err("a UID of it cannot be proposed")));
-        let contexts = answers.chain(others).collect();
-        Ok(Self { drive, contexts, settings: settings.clone(), message_id: 0 })
+        let contexts = Contexts(answers.chain(others).collect());
+        Ok(Self { drive, contexts: Arc::new(contexts), settings: settings.clone(), message_id: 0 })
     }
 
-    /// The presentation context for an instance.
-    ///
-    /// # Errors
-    /// [`Error::NotAccepted`] when the peer takes none of its kind.
-    pub(super) fn context(&self, instance: &Instance) -> Result<u8, Error> {
-        let kind = (instance.sop_class.clone(), instance.transfer_syntax.clone());
-        self.contexts.get(&kind).copied().unwrap_or(Err("not proposed")).map_err(|reason| {
-            Error::NotAccepted { sop_class: kind.0.to_string(), transfer_syntax: kind.1.to_string(), reason }
-        })
+    /// What it sends.
+    pub(super) fn contexts(&self) -> Arc<Contexts> {
+        Arc::clone(&self.contexts)
     }
 
-    /// Sends the next instance of `reader` and waits for the answer.
+    /// Sends an instance that begins with `data` and goes on in `reader`, `bytes` in all, and waits for the answer.
     ///
     /// PS3.7 §9.1.1, PS3.4 §B.2.
     pub(super) async fn send(
         &mut self,
-        context_id: u8,
         instance: &Instance,
+        data: Chunk,
+        bytes: u64,
         reader: &mut Reader,
     ) -> Result<Outcome, NotSent> {
-        let (data, bytes) = match reader.next().await {
-            Piece::First { data, bytes } => (data, bytes),
-            Piece::Failed(error) => return Err(NotSent::File(error)),
-            Piece::More(_) => return Err(NotSent::File(io::ErrorKind::InvalidData.into())),
-        };
+        let Ok(context_id) = self.contexts.of(instance) else { return Err(End::Abandoned.into()) };
         self.message_id = self.message_id.wrapping_add(1);
         let request = CStoreRq {
             message_id: self.message_id,
@@ -114,9 +101,11 @@ impl StoreScu {
                 break;
             }
             piece = match reader.next().await {
-                Piece::More(data) => Ok(data),
-                Piece::Failed(error) => Err(error),
-                Piece::First { .. } => Err(io::ErrorKind::InvalidData.into()),
+                Some(Piece::More(data)) => Ok(data),
+                Some(Piece::Failed(error)) => Err(error),
+                Some(Piece::First { .. } | Piece::Unread { .. }) | None => {
+                    Err(io::ErrorKind::UnexpectedEof.into())
+                }
             };
         }
         self.answer().await
@@ -141,6 +130,26 @@ impl StoreScu {
     /// Ends an association that failed so.
     pub(super) async fn close(self, end: &End) {
         associate::close(self.drive, end).await;
+    }
+}
+
+impl Contexts {
+    /// Whether a context was proposed, or cannot be, for this kind.
+    pub(super) fn knows(&self, kind: &Kind) -> bool {
+        self.0.contains_key(kind)
+    }
+
+    /// The presentation context for an instance.
+    ///
+    /// # Errors
+    /// [`Error::NotAccepted`] when the peer takes none of its kind.
+    pub(super) fn of(&self, instance: &Instance) -> Result<u8, Error> {
+        let kind = instance.kind();
+        self.0.get(&kind).copied().unwrap_or(Err("not proposed")).map_err(|reason| Error::NotAccepted {
+            sop_class: kind.0.to_string(),
+            transfer_syntax: kind.1.to_string(),
+            reason,
+        })
     }
 }
 

@@ -1,16 +1,19 @@
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use dimse::{Command, Status};
 use model::{AeTitle, SopClassUid, SopInstanceUid, TransferSyntaxUid};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::TaskTracker;
 use ul::Event;
+use ul::pdu::AssociateRj;
 
 use super::peer::{EXPLICIT, IMPLICIT, Peer};
 use super::{CT, MR, Server, config, image, instance_uid};
-use crate::Error;
+use crate::{Config, End, Error};
 use crate::scu::{Instance, Outcome, Settings, Target, echo, send_all};
 
 const OFFSET: usize = 5;
@@ -41,9 +44,18 @@ fn file(folder: &Path, number: u32, class: &str, syntax: &str, data: &[u8]) -> I
 
 /// Sends and returns what was reported, by index.
 async fn send(target: &Target, instances: Vec<Instance>) -> Vec<Result<Outcome, Arc<Error>>> {
+    send_over(NonZeroUsize::MIN, target, instances).await
+}
+
+async fn send_over(
+    lanes: NonZeroUsize,
+    target: &Target,
+    instances: Vec<Instance>,
+) -> Vec<Result<Outcome, Arc<Error>>> {
     let count = instances.len();
     let mut reports = Vec::new();
-    send_all(target, &settings(), instances, |index, result| reports.push((index, result))).await;
+    let report = |index, result| reports.push((index, result));
+    send_all(target, &settings(), instances, lanes, report).await;
     reports.sort_by_key(|(index, _)| *index);
     assert_eq!(reports.iter().map(|(index, _)| *index).collect::<Vec<_>>(), (0..count).collect::<Vec<_>>());
     reports.into_iter().map(|(_, result)| result).collect()
@@ -138,7 +150,7 @@ async fn a_lost_association_is_made_anew_once_for_an_instance() {
     let reports = send(&target, instances).await;
     let lost = |report: &Result<Outcome, Arc<Error>>| report.as_ref().err().map(|error| error.to_string());
     let reports: Vec<Option<String>> = reports.iter().map(lost).collect();
-    assert_eq!(reports, [None, None, Some("no association".to_owned()), None]);
+    assert_eq!(reports, [None, None, Some("association lost".to_owned()), None]);
     assert_eq!(*inbox.lock().unwrap(), [[1; 4], [2; 4], [4; 4]]);
 }
 
@@ -152,6 +164,60 @@ async fn without_an_association_everything_fails_with_the_reason() {
     for report in &reports[1..] {
         assert!(matches!(**report.as_ref().unwrap_err(), Error::Connect { .. }), "{report:?}");
     }
+}
+
+#[tokio::test]
+async fn what_a_full_peer_rejects_the_other_associations_send() {
+    let server = Server::with(Config { max_associations: 3, ..config() }, 0).await;
+    let folder = tempfile::tempdir().unwrap();
+    let instances: Vec<Instance> =
+        (1..=60).map(|number| file(folder.path(), number, CT, EXPLICIT, &image(number, 10))).collect();
+    let lanes = NonZeroUsize::new(12).unwrap();
+    let reports = send_over(lanes, &target(server.address), instances.clone()).await;
+    assert!(reports.iter().all(|report| report.as_ref().is_ok_and(|it| it.status == Status::SUCCESS)));
+    assert!(server.counts(r#"gantry_instances_received_total{door="dimse",status="stored"} 60"#));
+
+    let mut full = Vec::new();
+    for _ in 0..3 {
+        full.push(Peer::associate(server.address, &[(CT, &[EXPLICIT])]).await);
+    }
+    let reports = send_over(lanes, &target(server.address), instances).await;
+    for report in reports {
+        let error = report.unwrap_err();
+        assert!(
+            matches!(*error, Error::Association(End::Rejected(AssociateRj::LOCAL_LIMIT))),
+            "{error:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_dicom_port_is_told_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = target(listener.local_addr().unwrap());
+    let other = TaskTracker::new().spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"220 mail.example ready\r\n").await.unwrap();
+        // It never closes.
+        std::future::pending::<()>().await;
+    });
+    let started = Instant::now();
+    let failed = echo(&target, &settings()).await;
+    assert!(matches!(failed, Err(Error::Association(End::Violation(_)))), "{failed:?}");
+    assert!(started.elapsed() < settings().artim_timeout / 2, "ARTIM is not waited for");
+    other.abort();
+}
+
+#[tokio::test]
+async fn an_answer_counts_even_when_the_release_fails() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = target(listener.local_addr().unwrap());
+    TaskTracker::new().spawn(async move {
+        let mut peer = Peer::accept(listener.accept().await.unwrap().0, &[]).await;
+        let (Command::CEchoRq(request), _) = peer.message().await else { panic!() };
+        peer.answer(request.answer(Status::SUCCESS.into())).await;
+    });
+    assert_eq!(echo(&target, &settings()).await.unwrap(), Status::SUCCESS.into());
 }
 
 #[tokio::test]

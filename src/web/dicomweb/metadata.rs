@@ -2,16 +2,15 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use bytes::Bytes;
 use http::header;
-use memchr::memmem;
 use model::Scope;
-use pipeline::{Error, Pipeline};
+use pipeline::{Cursor, Error, Page, Pipeline};
 
 use super::accept::Accept;
+use super::paged::{self, Source};
 use super::paths;
-use super::stream::{self, Pieces, Rest};
 use super::target::Target;
+use super::urls::Urls;
 use crate::app::App;
 use crate::problem::Problem;
 
@@ -25,82 +24,32 @@ pub(super) fn routes() -> Router<App> {
 
 async fn metadata(State(app): State<App>, target: Target, accept: Accept) -> Result<Response, Problem> {
     let media_type = accept.json()?;
-    let scope = target.scope()?;
-    let page = app.pipeline.metadata(&scope, None).await?;
-    let objects = Objects {
-        pipeline: app.pipeline.clone(),
-        base: app.urls().base().to_owned(),
-        scope,
-        rest: Rest::Page(page),
-        is_first: true,
-    };
-    Ok(([(header::CONTENT_TYPE, media_type)], stream::body(objects)).into_response())
+    let objects = Objects { pipeline: app.pipeline.clone(), urls: app.urls(), scope: target.scope()? };
+    let body = paged::body(objects, app.pages.clone()).await?;
+    Ok(([(header::CONTENT_TYPE, media_type)], body).into_response())
 }
 
-/// A JSON array of the instances' objects, a page at a time.
+/// The instances' objects.
 struct Objects {
     pipeline: Pipeline,
-    /// What is put before relative URLs.
-    base: String,
+    urls: Urls,
     scope: Scope,
-    rest: Rest<Vec<u8>>,
-    is_first: bool,
 }
 
-impl Pieces for Objects {
-    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        let fetch = |after| self.pipeline.metadata(&self.scope, Some(after));
-        let Some(page) = self.rest.take_page(fetch).await? else { return Ok(None) };
-        let mut out = Vec::with_capacity(page.rows.iter().map(|row| row.len() + 1).sum::<usize>() + 2);
-        for object in page.rows {
-            out.push(if self.is_first { b'[' } else { b',' });
-            self.is_first = false;
-            with_absolute_urls(&object, &self.base, &mut out);
-        }
-        if page.is_last {
-            out.push(b']');
-        }
-        Ok(Some(out.into()))
-    }
-}
+impl Source for Objects {
+    type Row = Vec<u8>;
 
-/// Copies a stored object, with `base` before each BulkDataURI, which is stored relative to the server.
-///
-/// Inside a string of the object the searched bytes cannot stand: their quotes would be escaped.
-fn with_absolute_urls(object: &[u8], base: &str, out: &mut Vec<u8>) {
-    if base.is_empty() {
-        out.extend_from_slice(object);
-        return;
-    }
-    let mut rest = object;
-    while let Some(place) = memmem::find(rest, BULK_DATA_URI) {
-        let (before, after) = rest.split_at(place + BULK_DATA_URI.len());
-        out.extend_from_slice(before);
-        out.extend_from_slice(base.as_bytes());
-        rest = after;
-    }
-    out.extend_from_slice(rest);
-}
-
-const BULK_DATA_URI: &[u8] = br#""BulkDataURI":""#;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn absolute(object: &str, base: &str) -> String {
-        let mut out = Vec::new();
-        with_absolute_urls(object.as_bytes(), base, &mut out);
-        String::from_utf8(out).unwrap()
+    fn is_of_objects(&self) -> bool {
+        true
     }
 
-    #[test]
-    fn puts_the_public_url_before_bulk_data_only() {
-        let object = r#"{"00081190":{"vr":"UR","Value":["/x"]},"7FE00010":{"vr":"OW","BulkDataURI":"/dicom-web/a"},"00084000":{"vr":"LT","Value":["\"BulkDataURI\":\"/no"]}}"#;
-        assert_eq!(absolute(object, ""), object);
-        assert_eq!(
-            absolute(object, "https://pacs"),
-            object.replace(r#":"/dicom-web/a"#, r#":"https://pacs/dicom-web/a"#)
-        );
+    async fn fetch(&self, after: Option<Cursor>) -> Result<Page<Vec<u8>>, Error> {
+        self.pipeline.metadata(&self.scope, after).await
     }
+
+    fn write(&self, object: Vec<u8>, out: &mut Vec<u8>) {
+        self.urls.write_absolute(&object, out);
+    }
+
+    fn sending(&mut self, _rows: usize) {}
 }

@@ -5,6 +5,8 @@ mod bulkdata;
 mod frames;
 mod metadata;
 mod multipart;
+mod paged;
+mod pages;
 pub(crate) mod paths;
 mod qido;
 mod rendition;
@@ -15,5 +17,6 @@ mod target;
 mod urls;
 mod wado;
 
+pub(crate) use pages::Pages;
 pub use qido::fuzz_qido;
 pub(crate) use routes::router;

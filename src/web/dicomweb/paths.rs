@@ -24,3 +24,6 @@ paths! {
     FRAMES = "/studies/{study}/series/{series}/instances/{instance}/frames/{rest}";
     BULKDATA = "/studies/{study}/series/{series}/instances/{instance}/bulkdata/{*rest}";
 }
+
+/// What stands for every path below that is no resource.
+pub(super) const NO_RESOURCE: [&str; 3] = ["/dicom-web", "/dicom-web/", "/dicom-web/{*rest}"];

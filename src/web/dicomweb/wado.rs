@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use model::Scope;
 use pipeline::{Cursor, Error, Page, Pipeline, StoredInstance};
 
@@ -57,13 +57,15 @@ async fn retrieve_one(
             series: Some(instance.ids.series.clone()),
             instance: Some(instance.ids.sop_instance.clone()),
         };
-        return Ok(multipart::response(DICOM, Instances::new(app.pipeline.clone(), urls, scope, page)));
+        let parts = Instances::new(app.pipeline.clone(), urls, scope, page);
+        return Ok(([VARY], multipart::response(DICOM, parts)).into_response());
     }
     let tag = entity_tag(instance);
     if headers.get_all(header::IF_NONE_MATCH).iter().any(|known| names_tag(known, &tag)) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag.as_str()), VARY]).into_response());
     }
     let mut response = multipart::single(part(&app.pipeline, &urls, instance).await?);
+    response.headers_mut().append(VARY.0, HeaderValue::from_static(VARY.1));
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         response.headers_mut().insert(header::ETAG, tag);
     }
@@ -135,6 +137,8 @@ fn names_tag(value: &HeaderValue, tag: &str) -> bool {
 }
 
 const DICOM: &str = "application/dicom";
+/// One object has the same URL alone and as a part: caches must tell both apart.
+const VARY: (HeaderName, &str) = (header::VARY, "accept");
 
 /// The instances of a scope, page by page.
 struct Instances {

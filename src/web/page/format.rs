@@ -84,8 +84,15 @@ pub(super) fn date(value: &str) -> String {
         Some((year, (month, day))) if value.len() == 8 && value.bytes().all(|b| b.is_ascii_digit()) => {
             format!("{year}-{month}-{day}")
         }
-        Some(_) | None => value.to_owned(),
+        // What is no date may be anything, a name too.
+        Some(_) | None => String::new(),
     }
+}
+
+/// A modality (PS3.3 §C.7.3.1.1.1), or nothing when the text cannot be one.
+pub(super) fn modality(value: &str) -> &str {
+    let is_code = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+    if value.len() <= 8 && value.bytes().all(is_code) { value } else { "" }
 }
 
 #[cfg(test)]
@@ -132,9 +139,10 @@ mod tests {
     }
 
     #[test]
-    fn dates_that_are_none_stay_as_they_are() {
+    fn only_dates_and_modalities_are_shown() {
         assert_eq!(date("20260131"), "2026-01-31");
-        assert_eq!(date("2026"), "2026");
-        assert_eq!(date("\u{e9}\u{e9}\u{e9}\u{e9}"), "\u{e9}\u{e9}\u{e9}\u{e9}");
+        assert_eq!(date("2026"), "");
+        assert_eq!(date("\u{e9}\u{e9}\u{e9}\u{e9}"), "");
+        assert_eq!((modality("CT"), modality("Doe^Jane"), modality("CT OF JOHN DOE")), ("CT", "", ""));
     }
 }

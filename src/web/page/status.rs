@@ -6,7 +6,7 @@ use http::{StatusCode, header};
 use pipeline::Overview;
 use time::OffsetDateTime;
 
-use super::format::{Bytes, Count, Span, ago, date, moment};
+use super::format::{Bytes, Count, Span, ago, date, modality, moment};
 use super::html::Html;
 use crate::app::App;
 use crate::health::{self, Unready};
@@ -195,8 +195,8 @@ impl View<'_> {
         for study in &overview.recent_studies {
             self.when(html, study.received);
             html.raw("<td class=date>").text(date(&study.date)).raw("<td>");
-            for modality in &study.modalities {
-                html.raw("<span class=tag>").text(modality).raw("</span> ");
+            for code in &study.modalities {
+                html.raw("<span class=tag>").text(modality(code)).raw("</span> ");
             }
             html.raw("<td class=n>").text(Count(study.series));
             html.raw("<td class=n>").text(Count(study.instances));

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::object::Object;
 use super::server;
+use crate::connections::Connections;
 use crate::{Listener, Readiness};
 
 /// A listening door.
@@ -25,11 +26,16 @@ struct Door {
 
 impl Door {
     async fn open() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    async fn with(change: impl FnOnce(&mut Listener)) -> Self {
         let telemetry = Telemetry::new();
         let (archive, folder) = server::archive(0, &telemetry);
         let pipeline = Pipeline::new(archive, telemetry.clone());
         let config = server::config(0);
-        let listener = Listener::bind(config, pipeline, telemetry, Readiness::new([])).await.unwrap();
+        let mut listener = Listener::bind(config, pipeline, telemetry, Readiness::new([])).await.unwrap();
+        change(&mut listener);
         let (shutdown, tracker) = (CancellationToken::new(), TaskTracker::new());
         let address = listener.local_addr();
         tracker.spawn(listener.serve(shutdown.clone(), tracker.clone()));
@@ -151,4 +157,39 @@ async fn a_request_that_never_ends_its_head_is_closed() {
     let started = Instant::now();
     closed(&mut stream).await;
     assert!(started.elapsed() >= limits::HTTP_HEAD_TIMEOUT);
+}
+
+#[tokio::test]
+async fn slow_uploads_do_not_keep_health_from_answering() {
+    let door = Door::with(|listener| listener.connections = Connections::new(4, 2)).await;
+    let head = "POST /dicom-web/studies HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\
+                content-type: multipart/related; type=\"application/dicom\"; boundary=b-1\r\n\r\n--b-1\r\n";
+    let mut slow = Vec::new();
+    for _ in 0..12 {
+        let mut stream = door.connect().await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    for _ in 0..3 {
+        let mut asking = door.connect().await;
+        let answer = timeout(Duration::from_secs(5), ask(&mut asking)).await.expect("health answers");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    for stream in &mut slow {
+        // Those in progress go on: nothing comes from them.
+        let mut byte = [0];
+        let read = timeout(Duration::from_millis(20), stream.read(&mut byte)).await;
+        assert!(!matches!(read, Ok(Ok(1..))));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_turn_does_not_come_is_told_to_come_again() {
+    let door = Door::with(|listener| listener.connections = Connections::new(4, 0)).await;
+    let mut stream = door.connect().await;
+    stream.write_all(b"GET /dicom-web/studies HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let started = Instant::now();
+    let answer = answer(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 1\r\n"), "{answer}");
+    assert!(started.elapsed() >= limits::HTTP_TURN_TIMEOUT);
 }

@@ -99,6 +99,13 @@ async fn scripts_of_configured_origins_are_let_in() {
     assert!(answer.header("access-control-expose-headers").contains("Warning"));
     let missing = server.request(Method::GET, "/dicom-web/studies/9.9", &[ours], Vec::new()).await;
     assert_eq!((missing.status.as_u16(), missing.header("access-control-allow-origin")), (404, ours.1));
+    for nowhere in ["/dicom-web", "/dicom-web/", "/dicom-web/nonsense", "/dicom-web/studies/2.1/nonsense/3"] {
+        let answer = server.request(Method::GET, nowhere, &[ours], Vec::new()).await;
+        assert_eq!((answer.status.as_u16(), answer.header("access-control-allow-origin")), (404, ours.1));
+        assert_eq!(answer.header("content-type"), "application/problem+json", "{nowhere}");
+        let answer = server.request(Method::OPTIONS, nowhere, &preflight, Vec::new()).await;
+        assert_eq!((answer.status.as_u16(), answer.header("access-control-allow-origin")), (204, ours.1));
+    }
     let other = [("origin", "https://other.example.org"), ("access-control-request-method", "GET")];
     let answer = server.request(Method::OPTIONS, "/dicom-web/studies", &other, Vec::new()).await;
     assert_eq!(answer.header("access-control-allow-origin"), "");

@@ -1,4 +1,5 @@
 use http::Method;
+use model::limits;
 
 use super::object::{Object, SOP_CLASS};
 use super::server::Server;
@@ -85,6 +86,23 @@ async fn a_part_of_another_type_fails_alone() {
     body.extend(b"\r\n--b-1--");
     assert_eq!(post_raw(&server, CONTENT_TYPE, &body).await, 202);
     assert_eq!(server.get("/dicom-web/instances").await.json().as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn parts_beyond_the_limit_are_counted_and_what_was_done_is_told() {
+    let server = Server::new();
+    let mut body = b"--b-1\r\n\r\n".to_vec();
+    body.extend(object().file());
+    body.extend(b"\r\n--b-1\r\nContent-Type: a/b\r\n\r\n".repeat(limits::STOW_PARTS + 9));
+    body.extend(b"\r\n--b-1--");
+    let headers = [("content-type", CONTENT_TYPE)];
+    let answer = server.request(Method::POST, "/dicom-web/studies", &headers, body).await;
+    assert_eq!(answer.status, 202);
+    let words = "299 gantry \"only the first 20000 parts were taken, 10 were not stored\"";
+    assert_eq!(answer.header("warning"), words);
+    let json = answer.json();
+    assert_eq!(json["00081199"]["Value"][0]["00081155"]["Value"][0], object().instance);
+    assert_eq!(json["00081198"]["Value"].as_array().unwrap().len(), limits::STOW_PARTS - 1);
 }
 
 #[tokio::test]

@@ -126,7 +126,9 @@ async fn a_known_object_is_not_sent_again() {
         let answer = server.request(Method::GET, &native().url(), &headers, Vec::new()).await;
         assert_eq!(answer.status, status, "{known}");
         assert_eq!(answer.header("etag"), tag);
+        assert_eq!(answer.header("vary"), "accept");
     }
+    assert_eq!(server.get_as(&native().url(), ANY).await.header("vary"), "accept");
     assert_ne!(server.get(&big().url()).await.header("etag"), tag);
 }
 
@@ -229,6 +231,10 @@ async fn urls_are_absolute_below_the_public_url() {
     assert_eq!(json[0]["7FE00010"]["BulkDataURI"], format!("{base}/bulkdata/7FE00010"));
     let found = server.get("/dicom-web/instances").await.json();
     assert_eq!(found[0]["00081190"]["Value"][0], base);
+    for include in ["all", "PixelData"] {
+        let found = server.get(&format!("/dicom-web/instances?includefield={include}")).await.json();
+        assert_eq!(found[0]["7FE00010"]["BulkDataURI"], format!("{base}/bulkdata/7FE00010"), "{include}");
+    }
     assert_eq!(server.get(&native().url()).await.header("content-location"), base);
 }
 

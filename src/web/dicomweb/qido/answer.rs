@@ -1,17 +1,16 @@
 use std::time::Instant;
 
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use http::{HeaderValue, header};
 use model::QueryRetrieveLevel;
 use model::query::Query;
-use pipeline::{Error, Pipeline, Row};
+use pipeline::{Cursor, Error, Page, Pipeline, Row};
 use telemetry::{Door, Event, Telemetry};
 
 use super::params::Search;
 use super::row;
 use crate::app::App;
-use crate::dicomweb::stream::{self, Pieces, Rest};
+use crate::dicomweb::paged::{self, Source};
 use crate::dicomweb::urls::Urls;
 use crate::problem::Problem;
 
@@ -29,16 +28,14 @@ pub(super) async fn answer(
 ) -> Result<Response, Problem> {
     let Search { query, warnings } = search;
     let level = query.level;
-    let page = app.pipeline.find(&query, None).await?;
     let rows = Rows {
         pipeline: app.pipeline.clone(),
         urls: app.urls(),
         query,
-        rest: Rest::Page(page),
-        is_first: true,
         tally: Tally { telemetry: app.telemetry.clone(), started, level, rows: 0 },
     };
-    let mut response = ([(header::CONTENT_TYPE, media_type)], stream::body(rows)).into_response();
+    let body = paged::body(rows, app.pages.clone()).await?;
+    let mut response = ([(header::CONTENT_TYPE, media_type)], body).into_response();
     for warning in warnings {
         // deviation: PS3.18 §8.3.4.2: after 299 a name stands instead of a URL, and the text in quotes, as RFC 7234 §5.5 has it.
         if let Ok(value) = HeaderValue::try_from(format!("299 gantry \"{warning}\"")) {
@@ -48,35 +45,32 @@ pub(super) async fn answer(
     Ok(response)
 }
 
-/// The rows of a search, a page in memory at a time. No read transaction is held while the peer takes its time.
+/// The rows of a search. No read transaction is held while the peer takes its time.
 struct Rows {
     pipeline: Pipeline,
     urls: Urls,
     query: Query,
-    rest: Rest<Row>,
-    is_first: bool,
     tally: Tally,
 }
 
-impl Pieces for Rows {
-    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        let fetch = |after| self.pipeline.find(&self.query, Some(after));
-        let Some(page) = self.rest.take_page(fetch).await? else { return Ok(None) };
-        let mut out = Vec::new();
-        if std::mem::take(&mut self.is_first) {
-            out.push(b'[');
-        }
-        for row in page.rows {
-            if self.tally.rows > 0 {
-                out.push(b',');
-            }
-            self.tally.rows += 1;
-            row::write(row, &self.query.include, &self.urls, &mut out);
-        }
-        if page.is_last {
-            out.push(b']');
-        }
-        Ok(Some(out.into()))
+impl Source for Rows {
+    type Row = Row;
+
+    fn is_of_objects(&self) -> bool {
+        let include = &self.query.include;
+        self.query.level == QueryRetrieveLevel::Image && (include.all || !include.tags.is_empty())
+    }
+
+    async fn fetch(&self, after: Option<Cursor>) -> Result<Page<Row>, Error> {
+        self.pipeline.find(&self.query, after).await
+    }
+
+    fn write(&self, row: Row, out: &mut Vec<u8>) {
+        row::write(row, &self.query.include, &self.urls, out);
+    }
+
+    fn sending(&mut self, rows: usize) {
+        self.tally.rows += rows as u64;
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) fn write(mut row: Row, include: &Include, urls: &Urls, out: &mut Vec<
         row.attributes.insert(RETRIEVE_URL, Vr::UR, vec![url]);
     }
     match row.json.and_then(|stored| merge(&stored, &row.attributes, include)) {
-        Some(merged) => out.extend_from_slice(&merged),
+        Some(merged) => urls.write_absolute(&merged, out),
         None => json::write_attributes(&row.attributes, out),
     }
 }

@@ -6,13 +6,14 @@ use http_body_util::BodyExt;
 use model::limits;
 use model::multipart::{Error as Malformed, Event, Fields, Parser};
 use pipeline::BodyError;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use crate::pace::Pace;
 use crate::problem::Problem;
 
 /// The parts of a request, one after the other, as they arrive. Memory: one chunk of the connection.
 pub(super) struct Parts {
-    body: Body,
+    body: Incoming,
     parser: Parser,
     /// Received and not yet parsed.
     chunk: Bytes,
@@ -41,7 +42,13 @@ enum Step {
 impl Parts {
     pub(super) fn new(body: Body, boundary: &str) -> Self {
         let parser = Parser::new(boundary);
-        Self { body, parser, chunk: Bytes::new(), pending: Vec::new(), is_in_part: false }
+        Self {
+            body: Incoming::new(body),
+            parser,
+            chunk: Bytes::new(),
+            pending: Vec::new(),
+            is_in_part: false,
+        }
     }
 
     /// Goes to the next part, over what is left of the one before; `None` after the last. Not cancel safe.
@@ -68,15 +75,15 @@ impl Parts {
                 }
                 Step::More => {}
                 Step::Receive => {
-                    self.chunk = receive(&mut self.body).await.map_err(Stop::Body)?.ok_or(TRUNCATED)?;
+                    self.chunk = self.body.receive().await.map_err(Stop::Body)?.ok_or(TRUNCATED)?;
                 }
             }
         }
     }
 
     /// Throws away what follows the last part, so that the connection can be used again. Not cancel safe.
-    pub(super) async fn finish(mut self) {
-        drain(&mut self.body).await;
+    pub(super) async fn finish(self) {
+        self.body.drain().await;
     }
 
     fn take_pending(&mut self, buf: &mut Vec<u8>) {
@@ -94,7 +101,7 @@ impl pipeline::Body for Parts {
                 return Ok(!self.is_in_part && self.pending.is_empty());
             }
             if self.chunk.is_empty() {
-                self.chunk = receive(&mut self.body).await?.ok_or(BodyError::Ended)?;
+                self.chunk = self.body.receive().await?.ok_or(BodyError::Ended)?;
             }
             let window = self.chunk.len().min(room);
             let mut input = self.chunk.get(..window).unwrap_or_default();
@@ -115,27 +122,47 @@ impl pipeline::Body for Parts {
 }
 
 /// Reads a body and throws it away, up to a limit: a peer that is still sending would not see the answer.
-pub(super) async fn drain(body: &mut Body) {
-    let mut left = limits::HTTP_DRAINED_BYTES;
-    while let Ok(Some(chunk)) = receive(body).await {
-        left = left.saturating_sub(chunk.len() as u64);
-        if left == 0 {
-            break;
-        }
-    }
+pub(super) async fn drain(body: Body) {
+    Incoming::new(body).drain().await;
 }
 
-/// The next bytes of a body; `None` at its end.
-async fn receive(body: &mut Body) -> Result<Option<Bytes>, BodyError> {
-    loop {
-        match timeout(limits::HTTP_STALL_TIMEOUT, body.frame()).await {
-            Err(_) => return Err(BodyError::Stalled),
-            Ok(None) => return Ok(None),
-            Ok(Some(Err(_))) => return Err(BodyError::Ended),
-            Ok(Some(Ok(frame))) => match frame.into_data() {
-                Ok(data) if !data.is_empty() => return Ok(Some(data)),
-                Ok(_) | Err(_) => {}
-            },
+/// A body as it comes in.
+struct Incoming {
+    body: Body,
+    pace: Pace,
+}
+
+impl Incoming {
+    fn new(body: Body) -> Self {
+        Self { body, pace: Pace::new() }
+    }
+
+    /// The next bytes; `None` at the end.
+    async fn receive(&mut self) -> Result<Option<Bytes>, BodyError> {
+        loop {
+            let since = Instant::now();
+            match timeout(self.pace.patience(), self.body.frame()).await {
+                Err(_) => return Err(BodyError::Stalled),
+                Ok(None) => return Ok(None),
+                Ok(Some(Err(_))) => return Err(BodyError::Ended),
+                Ok(Some(Ok(frame))) => {
+                    let data = frame.into_data().unwrap_or_default();
+                    self.pace.moved(since.elapsed(), data.len());
+                    if !data.is_empty() {
+                        return Ok(Some(data));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn drain(mut self) {
+        let mut left = limits::HTTP_DRAINED_BYTES;
+        while let Ok(Some(chunk)) = self.receive().await {
+            left = left.saturating_sub(chunk.len() as u64);
+            if left == 0 {
+                break;
+            }
         }
     }
 }

@@ -1,13 +1,17 @@
 #![deny(clippy::indexing_slicing, clippy::string_slice, clippy::cast_possible_truncation)]
 
+use std::convert::Infallible;
+
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Router};
-use http::{HeaderMap, StatusCode, header};
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use model::StudyInstanceUid;
 use model::multipart::{self, Fields, MediaType};
-use model::{StudyInstanceUid, limits};
 use pipeline::{Content, Error, Received};
 use telemetry::Door;
 
@@ -32,22 +36,30 @@ async fn store(
     peer: Option<Extension<PeerAddress>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (head, mut body) = request.into_parts();
+    let (head, body) = request.into_parts();
     let agreed = accept.and_then(|accept| Ok((accept.json()?, boundary(&head.headers)?)));
     let (media_type, boundary) = match agreed {
         Ok(agreed) => agreed,
-        Err(problem) => return Err(refuse(problem, &head.headers, &mut body).await),
+        Err(problem) => return Err(refuse(problem, &head.headers, body).await),
     };
     let source = Source { study: target.study, peer: peer.map(|Extension(peer)| peer) };
     let outcome = receive(&app, Parts::new(body, &boundary), source).await?;
-    if outcome.len() == 0 {
+    if outcome.is_empty() {
         return Err(Problem::bad_request("the request has no parts"));
     }
     if outcome.is_refused_for_space() {
         return Err(Error::NoSpace.into());
     }
-    let content_type = [(header::CONTENT_TYPE, media_type)];
-    Ok((outcome.status(), content_type, outcome.to_json(&app.urls())).into_response())
+    let (status, warning) = (outcome.status(), outcome.warning());
+    let pieces = outcome.into_json();
+    let length = pieces.iter().map(Bytes::len).sum::<usize>();
+    let body = Body::from_stream(stream::iter(pieces.into_iter().map(Ok::<_, Infallible>)));
+    let mut response = (status, [(header::CONTENT_TYPE, media_type)], body).into_response();
+    response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    if let Some(Ok(warning)) = warning.map(|text| HeaderValue::try_from(format!("299 gantry \"{text}\""))) {
+        response.headers_mut().append(header::WARNING, warning);
+    }
+    Ok(response)
 }
 
 /// Where the parts of a request come from and where they belong.
@@ -56,16 +68,17 @@ struct Source {
     peer: Option<PeerAddress>,
 }
 
-/// Stores one part after the other; one that fails does not keep the next from being stored.
+/// Stores one part after the other; one that fails does not keep the next from being stored. Once the answer can name no further
+/// part, the rest is read and only counted.
 ///
 /// # Errors
 /// When the body stops or is malformed. The parts before are stored nevertheless.
 async fn receive(app: &App, mut parts: Parts, source: Source) -> Result<Outcome, Problem> {
-    let mut outcome = Outcome::default();
+    let mut outcome = Outcome::new(app.urls());
     while let Some(fields) = parts.next().await? {
-        if outcome.len() == limits::STOW_PARTS {
-            let detail = format!("a request has at most {} parts; those were taken", limits::STOW_PARTS);
-            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+        if outcome.is_full() {
+            outcome.add_not_taken();
+            continue;
         }
         if !is_dicom(&fields) {
             outcome.add_foreign();
@@ -79,7 +92,7 @@ async fn receive(app: &App, mut parts: Parts, source: Source) -> Result<Outcome,
         };
         let result = app.pipeline.ingest(received, &mut parts).await;
         if let Err(refused) = &result {
-            let sop_instance = refused.sop_instance.as_ref().map(|uid| uid.as_str());
+            let sop_instance = refused.sop_instance.as_ref().map(tracing::field::display);
             tracing::warn!(sop_instance, error = %problem::chain(&refused.error), "an instance was not stored");
         }
         outcome.add(result);
@@ -116,7 +129,7 @@ fn is_dicom(fields: &Fields) -> bool {
 }
 
 /// Gives the peer a chance to read why its request is refused.
-async fn refuse(problem: Problem, headers: &HeaderMap, body: &mut Body) -> Problem {
+async fn refuse(problem: Problem, headers: &HeaderMap, body: Body) -> Problem {
     // One that waits for 100 Continue has sent nothing yet and will not.
     if !headers.contains_key(header::EXPECT) {
         drain(body).await;
@@ -128,8 +141,6 @@ const DICOM: &str = "application/dicom";
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn status(content_type: &str) -> Result<String, StatusCode> {

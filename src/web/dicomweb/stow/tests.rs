@@ -106,3 +106,25 @@ async fn a_body_that_stalls_is_given_up() {
     parts.next().await.unwrap().unwrap();
     assert_eq!(read(&mut parts, 64).await, Err(BodyError::Stalled));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_trickles_is_given_up() {
+    let started = tokio::time::Instant::now();
+    let trickle = stream::unfold(b"--b\r\n\r\n".to_vec(), async |bytes| {
+        tokio::time::sleep(std::time::Duration::from_secs(25)).await;
+        Some((Ok::<_, std::io::Error>(Bytes::from(bytes)), b"x".to_vec()))
+    });
+    let mut parts = Parts::new(Body::from_stream(trickle), "b");
+    parts.next().await.unwrap().unwrap();
+    assert_eq!(read(&mut parts, 4096).await, Err(BodyError::Stalled));
+    assert_eq!(started.elapsed(), model::limits::HTTP_STALL_TIMEOUT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn our_own_pauses_are_not_the_senders() {
+    let mut parts = Parts::new(arriving(BODY, 1, true), "b");
+    for _ in 0..3 {
+        tokio::time::sleep(model::limits::HTTP_STALL_TIMEOUT * 2).await;
+        parts.next().await.unwrap().unwrap();
+    }
+}
