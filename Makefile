@@ -30,7 +30,7 @@ doc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
 tidy:
-	cargo test --test it -- tidy::
+	cargo test --workspace --test it -- tidy::
 
 peers: ## DCMTK, Orthanc, strace and the Python clients that tests talk to
 	@tests/peers.sh

@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Config};
 
-/// DICOM imaging router and PACS bridge.
+/// DICOM archive gateway: receives, keeps, finds and serves images
 #[derive(Debug, Parser)]
 #[command(name = "gantry", version)]
 struct Cli {

@@ -1,6 +1,8 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use rustix::fs::Mode;
+use rustix::process::umask;
 
 use super::ConfigFile;
 use crate::{logging, serve};
@@ -17,6 +19,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Ok(config) => config,
         Err(code) => return Ok(code),
     };
+    // Images and their index are for the server's user only.
+    umask(Mode::RWXG | Mode::RWXO);
     logging::start("info");
     logging::log_panics();
     serve::run(config)?;

@@ -14,7 +14,7 @@ use super::walk::{Document, Peer, Values};
 pub(super) fn config(document: &Document, folder: &Path, finder: &mut Finder<'_>) -> Option<Config> {
     refuse_open_web(document.table(Section::Web), finder);
     refuse_one_port_for_both(document, finder);
-    refuse_shared_ae_titles(&document.peers, finder);
+    refuse_repeated_peers(&document.peers, finder);
     let root = document.table(Section::Root);
     let data_dir = folder.join(root.get::<std::path::PathBuf>("data_dir")?);
     let archive = archive::Config {
@@ -112,20 +112,25 @@ fn overlap(a: IpAddr, b: IpAddr) -> bool {
     a == b || is_all(a, b) || is_all(b, a)
 }
 
-fn refuse_shared_ae_titles(peers: &[Peer], finder: &mut Finder<'_>) {
-    let mut known: Vec<(model::AeTitle, &Peer)> = Vec::new();
+/// Devices may share an AE title, but nothing tells two peers apart that have the address in common as well.
+fn refuse_repeated_peers(peers: &[Peer], finder: &mut Finder<'_>) {
+    let mut known: Vec<((model::AeTitle, String), &Peer)> = Vec::new();
     for peer in in_order(peers) {
         let Some(ae_title) = peer.values.get::<model::AeTitle>("ae_title") else { continue };
-        match known.iter().find(|(other, _)| *other == ae_title) {
+        let Some(address) = peer.values.get::<String>("address") else { continue };
+        let identity = (ae_title, address);
+        match known.iter().find(|(other, _)| *other == identity) {
             Some((_, first)) => {
                 let at = place(&peer.values, "ae_title");
                 let line = finder.line(&place(&first.values, "ae_title"));
-                let message =
-                    format!("[peer.{}] has the AE title of [peer.{}] (line {line})", peer.name, first.name);
-                let help = "a calling AE title says which peer it is; further networks of one peer go into its `from`";
+                let message = format!(
+                    "[peer.{}] has the AE title and the address of [peer.{}] (line {line})",
+                    peer.name, first.name
+                );
+                let help = "leave one of them out; further networks of one peer go into its `from`";
                 finder.add(&at, message, help.to_owned());
             }
-            None => known.push((ae_title, peer)),
+            None => known.push((identity, peer)),
         }
     }
 }

@@ -116,6 +116,9 @@ const fn key(
     Key { section, name, kind, default: Some(default), example: default, explanation }
 }
 
+// `message_timeout` says it in words.
+const _: () = assert!(model::limits::MESSAGE_BYTES_PER_SECOND == 4096);
+
 /// Every key there is. Parsing, help and `deploy/reference.toml` are made from this table.
 pub(super) const KEYS: &[Key] = &[
     key(
@@ -148,7 +151,7 @@ pub(super) const KEYS: &[Key] = &[
         r#""any""#,
         "Who may open an association. any: everybody who reaches the port. known: a [peer] with that calling AE title (compared \
          with case, outer spaces aside), from its host or from its `from` networks. Without this key: any on loopback, known \
-         elsewhere.",
+         elsewhere; so delete this line when you listen elsewhere than on loopback.",
     ),
     key(
         Section::Dimse,
@@ -191,7 +194,8 @@ pub(super) const KEYS: &[Key] = &[
         "message_timeout",
         seconds(10, DAY),
         r#""60s""#,
-        "How long a message that has begun may stand still, either way.",
+        "How long a message that has begun may stand still, either way, and how long a response is waited for. Standing still is \
+         also what brings less than 4096 bytes per second on average over that time.",
     ),
     key(
         Section::Dimse,

@@ -78,7 +78,6 @@ impl Acceptor {
             Err(end) => {
                 if let End::Rejected(rejection) = end {
                     self.telemetry.record(Event::AssociationRejected { reason: reason(rejection) });
-                    tracing::info!(%rejection, "association refused");
                 } else {
                     tracing::debug!(end = crate::chain(&end), "no association");
                 }
@@ -89,21 +88,43 @@ impl Acceptor {
 
     /// Waits for A-ASSOCIATE-RQ and answers it.
     async fn accept(&self, drive: &mut Drive, from: IpAddr) -> Result<Accepted, End> {
-        let rq = drive.requested().await?;
+        let rq = drive.requested().await.inspect_err(|end| {
+            if let End::Rejected(rejection) = end {
+                tracing::info!(%rejection, "association refused");
+            }
+        })?;
         tracing::debug!(titles = ?rq.titles, "association requested");
         let calling = rq.titles.calling();
         tracing::Span::current().record("calling", calling.as_ref().map(AeTitle::as_str));
+        let admitted = self.access.admit(calling.as_ref(), from).await;
+        // Only now: a name server that is slow to answer keeps nobody's place.
         let permit = Arc::clone(&self.associations).try_acquire_owned().ok();
         let admission = Admission {
-            is_calling_known: self.access.admits(calling.as_ref(), from).await,
+            is_calling_known: admitted.is_ok(),
             is_called_ours: !self.config.check_called_ae
                 || rq.titles.called().as_ref() == Some(&self.config.ae_title),
             has_room: permit.is_some(),
         };
-        if let Err(rejection) = negotiate::acceptable(&rq, admission) {
-            return Err(drive.reject(rejection));
-        }
-        let Some(permit) = permit else { return Err(drive.reject(AssociateRj::LOCAL_LIMIT)) };
+        let acceptable = negotiate::acceptable(&rq, admission);
+        let permit = match acceptable.and_then(|()| permit.ok_or(AssociateRj::LOCAL_LIMIT)) {
+            Ok(permit) => permit,
+            Err(rejection) => {
+                let why = match (rejection, &admitted) {
+                    (AssociateRj::CALLING_AE_TITLE, Err(stranger)) => Some(stranger.to_string()),
+                    (AssociateRj::CALLED_AE_TITLE, _) => {
+                        Some(format!("called AE title is not ours, {}", self.config.ae_title))
+                    }
+                    (AssociateRj::LOCAL_LIMIT, _) => {
+                        Some(format!("max_associations, {}, are open", self.config.max_associations))
+                    }
+                    (_, _) => None,
+                };
+                let called = rq.titles.called();
+                let called = called.as_ref().map(AeTitle::as_str);
+                tracing::info!(called, why, %rejection, "association refused");
+                return Err(drive.reject(rejection));
+            }
+        };
         drive.accept(&self.answer(&rq)).await?;
         tracing::debug!(
             contexts = drive.association().contexts().len(),

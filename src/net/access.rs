@@ -1,6 +1,7 @@
 //! Who may call: configured peers, by AE title and address.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use model::AeTitle;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use crate::config::{Accept, Config, Peer};
+use crate::config::{Accept, Config, Peer, PeerName};
 
 /// Decides whether a caller may associate.
 ///
@@ -26,6 +27,27 @@ struct Host {
     until: Instant,
 }
 
+/// A caller that is no known peer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Stranger {
+    /// The peers of its AE title, which call from other addresses.
+    elsewhere: Vec<PeerName>,
+}
+
+impl fmt::Display for Stranger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((first, others)) = self.elsewhere.split_first() else {
+            return f.write_str("no [peer] has this AE title");
+        };
+        write!(f, "[peer.{first}]")?;
+        for other in others {
+            write!(f, ", [peer.{other}]")?;
+        }
+        f.write_str(if others.is_empty() { " does" } else { " do" })?;
+        f.write_str(" not call from here")
+    }
+}
+
 impl Access {
     pub(crate) fn new(config: Arc<Config>) -> Self {
         let unknown = || Mutex::new(Host { addresses: Vec::new(), until: Instant::now() });
@@ -35,19 +57,24 @@ impl Access {
 
     /// Whether a peer of this calling AE title may associate from this address. Takes at most twice `connect_timeout` for each such
     /// peer. Cancel safe.
-    pub(crate) async fn admits(&self, calling: Option<&AeTitle>, from: IpAddr) -> bool {
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) async fn admit(&self, calling: Option<&AeTitle>, from: IpAddr) -> Result<(), Stranger> {
         match self.config.accept {
-            Accept::Any => true,
+            Accept::Any => Ok(()),
             Accept::Known => {
                 let from = from.to_canonical();
+                let mut elsewhere = Vec::new();
                 for peer in self.config.peers.iter().filter(|peer| calling == Some(&peer.ae_title)) {
                     if peer.from.iter().any(|network| network.contains(&from))
                         || self.is_host(peer, from).await
                     {
-                        return true;
+                        return Ok(());
                     }
+                    elsewhere.push(peer.name.clone());
                 }
-                false
+                Err(Stranger { elsewhere })
             }
         }
     }
@@ -87,11 +114,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::PeerName;
 
     fn access(accept: Accept, peers: &[(&str, &str, &[&str])]) -> Access {
         let peers = peers.iter().map(|(ae_title, address, from)| Peer {
-            name: PeerName::new("peer"),
+            name: PeerName::new(&ae_title.to_lowercase()),
             ae_title: AeTitle::parse(ae_title).unwrap(),
             address: (*address).to_owned(),
             from: from.iter().map(|network| network.parse().unwrap()).collect(),
@@ -123,12 +149,21 @@ mod tests {
         ] {
             let calling = AeTitle::parse(calling).unwrap();
             assert_eq!(
-                access.admits(Some(&calling), from.parse().unwrap()).await,
+                access.admit(Some(&calling), from.parse().unwrap()).await.is_ok(),
                 admitted,
                 "{calling} from {from}"
             );
         }
-        assert!(!access.admits(None, "127.0.0.1".parse().unwrap()).await);
+        for (calling, why) in [
+            (None, "no [peer] has this AE title"),
+            (Some("OTHER"), "no [peer] has this AE title"),
+            (Some("CT"), "[peer.ct] does not call from here"),
+            (Some("PACS"), "[peer.pacs], [peer.pacs] do not call from here"),
+        ] {
+            let calling = calling.map(|title| AeTitle::parse(title).unwrap());
+            let stranger = access.admit(calling.as_ref(), "198.51.100.1".parse().unwrap()).await.unwrap_err();
+            assert_eq!(stranger.to_string(), why);
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -136,7 +171,7 @@ mod tests {
         let access = access(Accept::Known, &[("PACS", "127.0.0.1:104", &[]), ("CT", "no port", &[])]);
         let due_in = async |calling, address: &str, admitted| {
             let calling = AeTitle::parse(calling).unwrap();
-            assert_eq!(access.admits(Some(&calling), "127.0.0.1".parse().unwrap()).await, admitted);
+            assert_eq!(access.admit(Some(&calling), "127.0.0.1".parse().unwrap()).await.is_ok(), admitted);
             access.hosts[address].lock().await.until - Instant::now()
         };
         assert_eq!(due_in("PACS", "127.0.0.1:104", true).await, KEPT);
@@ -150,6 +185,6 @@ mod tests {
 
     #[tokio::test]
     async fn anybody_may_call_where_that_is_configured() {
-        assert!(access(Accept::Any, &[]).admits(None, "192.0.2.1".parse().unwrap()).await);
+        assert_eq!(access(Accept::Any, &[]).admit(None, "192.0.2.1".parse().unwrap()).await, Ok(()));
     }
 }

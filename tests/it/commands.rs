@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,7 @@ fn wrong_arguments_are_not_a_wrong_configuration() {
         &["echo", "A_TITLE_OF_17_CHA@127.0.0.1:104"],
         &["send", "PACS@127.0.0.1:104"],
         &["send", "PACS@127.0.0.1:104", "x", "--associations", "0"],
+        &["send", "PACS@127.0.0.1:104", "x", "--associations", "65"],
         &["send", "PACS@127.0.0.1:104", "x", "--calling", ""],
     ] {
         let (exit, printed) = code(gantry().args(arguments));
@@ -195,7 +197,48 @@ fn echo_tells_whether_a_peer_answers() {
     let [nobody] = free_ports();
     let (exit, printed) = code(gantry().arg("echo").arg(format!("GANTRY@{nobody}")));
     assert_eq!(exit, Some(1), "{printed}");
-    assert!(printed.contains(&nobody.to_string()), "{printed}");
+    assert!(printed.contains(&nobody.to_string()) && printed.contains("nothing listens there"), "{printed}");
+    let (exit, printed) = code(gantry().arg("echo").arg(format!("GANTRY@{}", server.web)));
+    assert_eq!(exit, Some(1), "{printed}");
+    assert!(printed.contains("is this a DICOM port?"), "{printed}");
+}
+
+#[test]
+fn what_is_kept_is_for_the_servers_user_only() {
+    let server = Server::start();
+    let folder = mixed_folder();
+    let (sent, printed) =
+        run(gantry().args(["send", &format!("GANTRY@{}", server.dimse)]).arg(folder.path()));
+    assert!(sent, "{printed}");
+    let kept = files_below(&server.data_dir());
+    assert!(kept.len() > 3, "{kept:?}");
+    for path in kept {
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{} has mode {mode:o}", path.display());
+    }
+}
+
+#[test]
+fn send_without_instances_fails_and_says_what_was_skipped() {
+    let folder = TempDir::new().unwrap();
+    let [nobody] = free_ports();
+    let send = || code(gantry().args(["send", &format!("PACS@{nobody}")]).arg(folder.path()));
+    assert_eq!(send(), (Some(1), "nothing to send\n".to_owned()));
+    symlink(folder.path(), folder.path().join("round")).unwrap();
+    let (exit, printed) = send();
+    assert_eq!(exit, Some(1), "{printed}");
+    assert!(printed.contains("round: is a link to a folder"), "{printed}");
+}
+
+#[test]
+fn a_refusal_is_logged_with_its_reason() {
+    let server = Server::with("", "check_called_ae = true\naccept = \"known\"", "");
+    for (called, why) in [("OTHER", "called AE title is not ours"), ("GANTRY", "no [peer] has this AE title")]
+    {
+        assert_eq!(code(gantry().arg("echo").arg(format!("{called}@{}", server.dimse))).0, Some(1));
+        let log = server.log();
+        assert!(log.contains(&format!("called={called}")) && log.contains(why), "{log}");
+    }
 }
 
 #[test]
@@ -203,7 +246,7 @@ fn echo_says_why_it_is_rejected() {
     let server = Server::with("", "check_called_ae = true", "");
     let (exit, printed) = code(gantry().arg("echo").arg(format!("OTHER@{}", server.dimse)));
     assert_eq!(exit, Some(1), "{printed}");
-    assert!(printed.contains("called AE title"), "{printed}");
+    assert!(printed.contains("called AE title") && printed.contains("is not called so"), "{printed}");
 }
 
 /// A folder of three instances below each other, and things that are none.

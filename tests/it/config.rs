@@ -137,8 +137,8 @@ const FAULTY: &[(&str, &[&str])] = &[
         &["gantry.toml:4:9: `from`", "\"10.0.0.0/8\"", "\"10.1.2.3\""],
     ),
     (
-        "[peer.b]\nae_title = \"A\"\naddress = \"h:1\"\n[peer.a]\nae_title = \" A \"\naddress = \"h:2\"",
-        &["gantry.toml:5:12: [peer.a] has the AE title of [peer.b] (line 2)"],
+        "[peer.b]\nae_title = \"A\"\naddress = \"h:1\"\n[peer.a]\nae_title = \" A \"\naddress = \"h:1\"",
+        &["gantry.toml:5:12: [peer.a] has the AE title and the address of [peer.b] (line 2)"],
     ),
 ];
 
@@ -180,6 +180,7 @@ fn what_is_right_is_told_so() {
         "ae_title = \" STORE SCP \"\n",
         "[dimse]\nlisten = \"0.0.0.0:11112\"\naccept = \"any\"\n[web]\nlisten = \"0.0.0.0:8080\"\nopen = true\n",
         "[dimse]\nlisten = \"127.0.0.1:0\"\n[web]\nlisten = \"127.0.0.1:0\"\n",
+        "[peer.a]\nae_title = \"CT\"\naddress = \"h1:104\"\n[peer.b]\nae_title = \"CT\"\naddress = \"h2:104\"\n",
         "peer = { a = { ae_title = \"A\", address = \"[::1]:104\", from = [\"10.0.0.0/8\", \"fd00::1\"] } }\n",
     ] {
         assert_eq!(check(text), ("no fault in gantry.toml\n".to_owned(), 0), "{text}");

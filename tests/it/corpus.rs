@@ -1,13 +1,16 @@
-//! Public files that nobody here wrote: in by `gantry send`, back by WADO-RS, the same data set bytes.
+//! Files of our own and public ones that nobody here wrote: in by `gantry send`, back by WADO-RS, the same data set bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use model::part10::{self, Split};
 use model::{scan, syntax};
 
-use crate::harness::{Server, corpus, gantry, run};
+use tempfile::TempDir;
+
+use crate::harness::{Server, corpus, gantry, run, say};
+use crate::synthetic::{self, CT, DEFLATED, EXPLICIT, IMPLICIT, Object, deflated, encapsulated, implicit};
 
 /// Files of the manifest that go in and come back.
 const TAKEN: usize = 326;
@@ -16,7 +19,17 @@ const LEFT_OUT: usize = 114;
 
 #[test]
 fn every_sound_file_comes_back_bit_exact() {
-    let Some(corpus) = corpus() else { return };
+    let (folder, ours) = ours();
+    let server = Server::start();
+    send(&server, ours.iter().map(|(row, _)| folder.path().join(&row.path)));
+    ours.iter().for_each(|(row, file)| assert_back(&server, row, file));
+    say(&format!("corpus: {} files of the project's own came back", ours.len()));
+    if let Some(corpus) = corpus() {
+        public_files_come_back(&corpus);
+    }
+}
+
+fn public_files_come_back(corpus: &Path) {
     let manifest = manifest(&corpus.join("MANIFEST.csv"));
     let mut taken = BTreeMap::new();
     let mut shared = Vec::new();
@@ -32,45 +45,94 @@ fn every_sound_file_comes_back_bit_exact() {
         }
     }
     let server = Server::start();
-    let target = format!("GANTRY@{}", server.dimse);
-    let paths: Vec<_> = taken.values().map(|(row, _)| corpus.join(&row.path)).collect();
-    let (sent, printed) = run(gantry().arg("send").arg(&target).args(&paths));
-    assert!(sent, "{printed}");
-
-    for (row, file) in taken.values() {
-        let path = format!(
-            "/dicom-web/studies/{}/series/{}/instances/{}",
-            percent(&row.study),
-            percent(&row.series),
-            percent(&row.sop_instance)
-        );
-        let answer = server.get_as(&path, "application/dicom; transfer-syntax=*");
-        assert_eq!(answer.status, 200, "{}: {}", row.path, String::from_utf8_lossy(&answer.body));
-        let (stated, sent) = split(file).unwrap();
-        let (syntax, returned) = split(&answer.body).unwrap();
-        let padded = [sent, &[0][..sent.len() % 2]].concat();
-        assert!(returned == padded, "{}: {} bytes sent, {} back", row.path, sent.len(), returned.len());
-        assert_eq!(syntax, stated, "{}", row.path);
-    }
-
-    let paths: Vec<_> = shared.iter().map(|row| corpus.join(&row.path)).collect();
-    let (sent, printed) = run(gantry().arg("send").arg(&target).args(&paths));
-    assert!(sent, "{printed}");
+    send(&server, taken.values().map(|(row, _)| corpus.join(&row.path)));
+    taken.values().for_each(|(row, file)| assert_back(&server, row, file));
+    say(&format!("corpus: {} public files came back", taken.len()));
+    send(&server, shared.iter().map(|row| corpus.join(&row.path)));
     reasons.insert(
         "a later file of a SOP Instance UID: kept as a conflict".to_owned(),
         shared.iter().map(|row| row.path.as_str()).collect(),
     );
     let left_out: usize = reasons.values().map(Vec::len).sum();
-    println!("{} taken, {left_out} left out", taken.len());
+    eprintln!("{} taken, {left_out} left out", taken.len());
     for (reason, paths) in &reasons {
-        println!("{reason}: {}\n  {}", paths.len(), paths.join("\n  "));
+        eprintln!("{reason}: {}\n  {}", paths.len(), paths.join("\n  "));
     }
     assert_eq!((taken.len(), left_out), (TAKEN, LEFT_OUT));
     let conflicts = server.get("/metrics");
     let conflicts = String::from_utf8(conflicts.body).unwrap();
     let counted = conflicts.lines().find_map(|line| line.strip_prefix("gantry_conflicts_total ")).unwrap();
-    let distinct = distinct_contents(&corpus, &shared, &taken);
+    let distinct = distinct_contents(corpus, &shared, &taken);
     assert_eq!(counted.trim(), distinct.to_string(), "conflicts counted");
+}
+
+/// `gantry send` of these files: all are taken.
+fn send(server: &Server, paths: impl Iterator<Item = PathBuf>) {
+    let target = format!("GANTRY@{}", server.dimse);
+    let (sent, printed) = run(gantry().arg("send").arg(target).args(paths));
+    assert!(sent, "{printed}");
+}
+
+/// The data set that WADO-RS returns is the one of this file, padded to an even length.
+fn assert_back(server: &Server, row: &Row, file: &[u8]) {
+    let path = format!(
+        "/dicom-web/studies/{}/series/{}/instances/{}",
+        percent(&row.study),
+        percent(&row.series),
+        percent(&row.sop_instance)
+    );
+    let answer = server.get_as(&path, "application/dicom; transfer-syntax=*");
+    assert_eq!(answer.status, 200, "{}: {}", row.path, String::from_utf8_lossy(&answer.body));
+    let (stated, sent) = split(file).unwrap();
+    let (syntax, returned) = split(&answer.body).unwrap();
+    let padded = [sent, &[0][..sent.len() % 2]].concat();
+    assert!(returned == padded, "{}: {} bytes sent, {} back", row.path, sent.len(), returned.len());
+    assert_eq!(syntax, stated, "{}", row.path);
+}
+
+/// The study in `testdata/`, and objects in each way of writing one, as files in a folder.
+fn ours() -> (TempDir, Vec<(Row, Vec<u8>)>) {
+    let folder = TempDir::new().unwrap();
+    let mut all = Vec::new();
+    let study = "2.25.7412960331";
+    for (series, count) in [(1, 1), (2, 3)] {
+        for n in 1..=count {
+            let from = format!("{}/testdata/study/series-{series}/{n}.dcm", env!("CARGO_MANIFEST_DIR"));
+            let uids = [study.to_owned(), format!("{study}.{series}"), format!("{study}.{series}.{n}")];
+            all.push((from.clone(), EXPLICIT, uids, fs::read(from).unwrap()));
+        }
+    }
+    for (n, (syntax, what)) in (1..).zip([
+        (EXPLICIT, "explicit"),
+        (IMPLICIT, "implicit"),
+        (EXPLICIT, "of odd length"),
+        (IMPLICIT, "implicit of odd length"),
+        (DEFLATED, "deflated"),
+        (DEFLATED, "deflated, of odd length"),
+        ("1.2.840.10008.1.2.4.50", "encapsulated"),
+        ("1.3.6.1.4.1.99999.2", "in a private syntax"),
+    ]) {
+        let mut object = Object::new(41, 1, n);
+        object.pixel_bytes += usize::from(what.contains("odd length"));
+        let data = object.data_set();
+        let data = match syntax {
+            IMPLICIT => implicit(&data),
+            DEFLATED => deflated(&data),
+            "1.2.840.10008.1.2.4.50" => encapsulated(&data),
+            _ => data,
+        };
+        let file = synthetic::part10(CT, &object.instance, syntax, &data);
+        all.push((what.to_owned(), syntax, [object.study, object.series, object.instance], file));
+    }
+    let files =
+        all.into_iter().enumerate().map(|(n, (what, syntax, [study, series, sop_instance], file))| {
+            fs::write(folder.path().join(n.to_string()), &file).unwrap();
+            assert_eq!(split(&file).map(|(stated, _)| stated).as_deref(), Some(syntax), "{what}");
+            let (path, sop_class, transfer_syntax) = (n.to_string(), CT.to_owned(), syntax.to_owned());
+            (Row { path, sop_class, transfer_syntax, study, series, sop_instance }, file)
+        });
+    let files = files.collect();
+    (folder, files)
 }
 
 /// Why a file cannot be held to the promise; `None` when it can.

@@ -23,7 +23,7 @@ pub(crate) struct Server {
 pub(crate) struct Launch {
     /// Set in its environment.
     pub(crate) environment: &'static [(&'static str, &'static str)],
-    /// Its limit of open files, soft and hard.
+    /// Its soft limit of open files; the hard one stays.
     pub(crate) open_files: Option<u32>,
 }
 
@@ -116,6 +116,11 @@ impl Server {
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status().unwrap();
         assert!(status.success());
+    }
+
+    /// How many files and sockets the process has open.
+    pub(crate) fn open_files(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -245,6 +250,7 @@ pub(crate) fn corpus() -> Option<PathBuf> {
 }
 
 /// Says what a test did, also when it passes and its output is captured.
+#[expect(clippy::explicit_write, reason = "what eprintln! prints is seen of failed tests only")]
 pub(crate) fn say(text: &str) {
     writeln!(std::io::stderr(), "{text}").unwrap();
 }
@@ -307,7 +313,7 @@ fn spawn(dir: &Path, launch: Launch) -> Child {
         None => gantry(),
         Some(limit) => {
             let mut shell = Command::new("sh");
-            shell.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &limit.to_string()]);
+            shell.args(["-c", "ulimit -S -n \"$0\" && exec \"$@\"", &limit.to_string()]);
             shell.arg(env!("CARGO_BIN_EXE_gantry"));
             shell
         }

@@ -131,11 +131,12 @@ fn the_oldest_of_too_many_silent_connections_makes_room() {
 }
 
 #[test]
-fn silent_connections_at_both_doors_leave_files_to_store_with() {
+fn silent_connections_at_both_doors_use_up_no_low_soft_limit_of_open_files() {
     let server = Server::launched(Launch { open_files: Some(1024), ..Launch::default() });
     let mut early = Scu::associate(server.dimse, &[(CT, &[EXPLICIT])]).unwrap();
     let web = |_| TcpStream::connect(server.web).unwrap();
-    let silent: Vec<_> = (0..600).map(|_| connect(&server)).chain((0..500).map(web)).collect();
+    let silent: Vec<_> = (0..600).map(|_| connect(&server)).chain((0..511).map(web)).collect();
+    eventually("more is open than the limit at start", || server.open_files() > 1024);
     let object = Object::new(1, 1, 1);
     assert_eq!(early.store(1, CT, &object.instance, &object.data_set()).unwrap().status(), 0);
     assert_eq!(server.get("/livez").status, 200);

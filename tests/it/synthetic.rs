@@ -5,6 +5,7 @@ use crate::scu::element;
 pub(crate) const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
 pub(crate) const EXPLICIT: &str = "1.2.840.10008.1.2.1";
 pub(crate) const IMPLICIT: &str = "1.2.840.10008.1.2";
+pub(crate) const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
 
 /// A CT instance in Explicit VR Little Endian.
 #[derive(Clone, Debug)]
@@ -140,6 +141,22 @@ pub(crate) fn implicit(data: &[u8]) -> Vec<u8> {
         bytes.extend(&data[place.value..place.end]);
     }
     bytes
+}
+
+/// Such a data set with its pixels, which come last, in one fragment.
+pub(crate) fn encapsulated(data: &[u8]) -> Vec<u8> {
+    let places = places(data);
+    let pixels = places.last().unwrap();
+    let fragment = &data[pixels.value..];
+    [
+        &data[..pixels.start],
+        b"\xE0\x7F\x10\x00OB\0\0\xFF\xFF\xFF\xFF",
+        b"\xFE\xFF\x00\xE0\0\0\0\0\xFE\xFF\x00\xE0",
+        &(fragment.len() as u32).to_le_bytes(),
+        fragment,
+        b"\xFE\xFF\xDD\xE0\0\0\0\0",
+    ]
+    .concat()
 }
 
 /// Bytes as a deflate stream of one stored block (RFC 1951 §3.2.4).

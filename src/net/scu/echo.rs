@@ -41,7 +41,10 @@ pub async fn echo(target: &Target, settings: &Settings) -> Result<Outcome, Error
 /// What was to be known is known: that the peer does not release well is only noted.
 async fn release(drive: Drive) {
     if let Err(error) = associate::release(drive).await {
-        tracing::warn!(error = crate::chain(&error), "the peer answered, and then did not release the association");
+        tracing::warn!(
+            error = crate::chain(&error),
+            "the peer answered, and then did not release the association"
+        );
     }
 }
 

@@ -13,8 +13,8 @@ use ul::pdu::AssociateRj;
 
 use super::peer::{EXPLICIT, IMPLICIT, Peer};
 use super::{CT, MR, Server, config, image, instance_uid};
-use crate::{Config, End, Error};
 use crate::scu::{Instance, Outcome, Settings, Target, echo, send_all};
+use crate::{Config, End, Error};
 
 const OFFSET: usize = 5;
 
@@ -184,10 +184,7 @@ async fn what_a_full_peer_rejects_the_other_associations_send() {
     let reports = send_over(lanes, &target(server.address), instances).await;
     for report in reports {
         let error = report.unwrap_err();
-        assert!(
-            matches!(*error, Error::Association(End::Rejected(AssociateRj::LOCAL_LIMIT))),
-            "{error:?}"
-        );
+        assert!(matches!(*error, Error::Association(End::Rejected(AssociateRj::LOCAL_LIMIT))), "{error:?}");
     }
 }
 
