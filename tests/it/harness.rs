@@ -244,7 +244,7 @@ pub(crate) fn corpus() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
     let found = path.join("MANIFEST.csv").exists();
     if !found {
-        say("no corpus beside the project, which is no failure: testing with the project's own data only");
+        say("no corpus beside the project, which is no failure: testing with what comes with the tests only");
     }
     found.then_some(path)
 }
