@@ -34,7 +34,7 @@ fn other_content_under_a_known_uid_is_kept_as_a_version_and_not_served() {
     let rows = server.get("/dicom-web/instances").json();
     assert_eq!(rows.as_array().unwrap().len(), 1, "{rows}");
     assert_eq!(server.get("/dicom-web/studies/2.25.77").status, 404);
-    let back = server.get_as(&path(&first), "application/dicom; transfer-syntax=*");
+    let back = server.get_as(&path(&first), STORED);
     assert!(data_set_of(&back.body) == first.data_set());
     let page = String::from_utf8(server.get("/").body).unwrap();
     assert!(page.contains(&first.instance), "the conflict stands on the status page");
@@ -87,6 +87,27 @@ fn an_object_may_not_eat_the_space_that_is_to_stay_free() {
 }
 
 #[test]
+fn a_lost_file_is_shown_and_comes_back_by_sending_it_again() {
+    let mut server = Server::start();
+    let object = Object::new(1, 1, 1);
+    assert_eq!(server.stow("/dicom-web/studies", &[&object.file()]).status, 200);
+    server.kill();
+    let [file] = &files_below(&server.data_dir().join("instances"))[..] else { panic!("one file") };
+    std::fs::remove_file(file).unwrap();
+    server.start_again();
+    let page = |server: &Server| String::from_utf8(server.get("/").body).unwrap();
+    assert!(page(&server).contains("1 stored files are missing or damaged"), "{}", page(&server));
+    assert_eq!(server.get_as(&path(&object), STORED).status, 500);
+    assert_eq!(server.stow("/dicom-web/studies", &[&object.file()]).status, 200);
+    let back = server.get_as(&path(&object), STORED);
+    assert_eq!(back.status, 200);
+    assert!(data_set_of(&back.body) == object.data_set());
+    assert!(
+        !page(&server).contains("missing or damaged") && page(&server).contains("1 lost files came back")
+    );
+}
+
+#[test]
 fn stow_says_what_was_kept_and_what_was_not() {
     let server = Server::start();
     let (good, other) = (Object::new(1, 1, 1), Object::new(2, 1, 1));
@@ -113,7 +134,7 @@ fn what_came_with_a_file_is_kept_with_it() {
     let mut file = Object::new(1, 1, 1).file();
     file[..4].copy_from_slice(b"II*\0");
     assert_eq!(server.stow("/dicom-web/studies", &[&file]).status, 200);
-    let back = server.get_as(&path(&Object::new(1, 1, 1)), "application/dicom; transfer-syntax=*");
+    let back = server.get_as(&path(&Object::new(1, 1, 1)), STORED);
     assert!(back.body == file, "preamble and File Meta Information are those that came");
 }
 
@@ -125,9 +146,9 @@ fn an_odd_uid_is_text_in_answers_and_a_hash_in_paths() {
     let row = &server.get("/dicom-web/instances").json()[0];
     assert_eq!(row["00080018"]["Value"][0], object.instance.as_str());
     let url = row["00081190"]["Value"][0].as_str().unwrap();
-    assert_eq!(server.get_as(url, "application/dicom; transfer-syntax=*").status, 200, "{url}");
+    assert_eq!(server.get_as(url, STORED).status, 200, "{url}");
     let percent = "/dicom-web/studies/2.25.1/series/2.25.1.1/instances/2.25.7%2F..%2F..%2Fx";
-    assert_eq!(server.get_as(percent, "application/dicom; transfer-syntax=*").status, 200);
+    assert_eq!(server.get_as(percent, STORED).status, 200);
     assert!(files_below(&server.data_dir()).iter().all(|file| file.starts_with(server.data_dir())));
 }
 
@@ -177,3 +198,5 @@ fn metric(server: &Server, name: &str) -> u64 {
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
     value.unwrap_or_else(|| panic!("{name} is not in\n{text}"))
 }
+
+const STORED: &str = "application/dicom; transfer-syntax=*";

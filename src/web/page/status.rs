@@ -60,6 +60,7 @@ impl View<'_> {
         html.raw("<main>");
         match &self.overview {
             Some(overview) => {
+                Self::damage(&mut html, overview);
                 self.cards(&mut html, overview);
                 self.studies(&mut html, overview);
                 self.conflicts(&mut html, overview);
@@ -88,6 +89,15 @@ impl View<'_> {
             Err(reason) => html.raw("<p class='state bad' role=alert>Not ready: ").text(reason).raw("</p>"),
         };
         html.raw("</header>");
+    }
+
+    fn damage(html: &mut Html, overview: &Overview) {
+        if overview.damaged_files > 0 {
+            html.raw("<p class=alarm role=alert>").text(Count(overview.damaged_files));
+            html.raw(
+                " stored files are missing or damaged: the log names them. Send these instances again.</p>",
+            );
+        }
     }
 
     fn cards(&self, html: &mut Html, overview: &Overview) {
@@ -163,6 +173,10 @@ impl View<'_> {
         if overview.disagreements > 0 {
             html.raw("<p class=note>").text(Count(overview.disagreements));
             html.raw(" instances disagree with earlier ones on their patient, study or series</p>");
+        }
+        if overview.repaired_files > 0 {
+            html.raw("<p class=note>").text(Count(overview.repaired_files));
+            html.raw(" lost files came back by sending them again</p>");
         }
         html.raw("</div>");
     }
