@@ -1,6 +1,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use model::limits;
+
 /// Bytes that all holders together may claim.
 pub(crate) struct Budget(AtomicUsize);
 
@@ -22,6 +24,11 @@ impl Budget {
 }
 
 impl Claim {
+    /// Raises the claim to a header of `bytes`, of which a small one needs none; false when the budget has not so much left.
+    pub(crate) fn covers_header(&mut self, bytes: usize) -> bool {
+        bytes <= limits::SMALL_HEADER_BYTES || self.raise_to(bytes)
+    }
+
     /// Raises the claim to `bytes`; false, and unchanged, when the budget has not so much left.
     pub(crate) fn raise_to(&mut self, bytes: usize) -> bool {
         let more = bytes.saturating_sub(self.bytes);

@@ -90,8 +90,7 @@ impl Intake {
         let (_, data) = bytes.split_at(self.meta_left.min(bytes.len()));
         self.meta_left -= bytes.len() - data.len();
         self.scanner.feed(data).map_err(Error::Unreadable)?;
-        let header_bytes = self.scanner.held_bytes();
-        if header_bytes > limits::SMALL_HEADER_BYTES && !self.header_claim.raise_to(header_bytes) {
+        if !self.header_claim.covers_header(self.scanner.held_bytes()) {
             return Err(Error::Busy);
         }
         if !self.archive.has_space() {

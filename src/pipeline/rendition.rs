@@ -64,16 +64,18 @@ impl Pipeline {
     /// video is one; where fragments cannot be told apart by frame, it is one part with the items as stored.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when the object has no such value, [`Error::File`] and [`Error::Unreadable`] when it cannot be read.
+    /// [`Error::NotFound`] when the object has no such value, [`Error::File`] and [`Error::Unreadable`] when it cannot be read,
+    /// [`Error::Busy`] when too many large headers are held at once.
     pub async fn bulkdata(
         &self,
         instance: &StoredInstance,
         path: &AttributePath,
     ) -> Result<Rendition, Error> {
         let (instance, path) = (instance.clone(), path.clone());
+        let mut claim = self.headers.claim();
         blocking(move || {
             let file = File::open(&instance.path).map_err(Error::File)?;
-            let header = header::read(&instance, &file)?;
+            let header = header::read(&instance, &file, &mut claim)?;
             let element = header.at(&path).ok_or(Error::NotFound)?;
             let source = Pixels { instance: &instance, file: &file, header: &header, element, path: &path };
             let number_of_frames = if source.is_video() { 1 } else { source.number_of_frames() };
@@ -105,12 +107,14 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`Error::NotFound`] when the object has no such frame or no pixels; [`Error::NotAvailable`] when its frames cannot be told
-    /// apart; [`Error::File`] and [`Error::Unreadable`] when it cannot be read.
+    /// apart; [`Error::File`] and [`Error::Unreadable`] when it cannot be read; [`Error::Busy`] when too many large headers are held
+    /// at once.
     pub async fn frames(&self, instance: &StoredInstance, numbers: &[u32]) -> Result<Rendition, Error> {
         let (instance, numbers) = (instance.clone(), numbers.to_vec());
+        let mut claim = self.headers.claim();
         blocking(move || {
             let file = File::open(&instance.path).map_err(Error::File)?;
-            let header = header::read(&instance, &file)?;
+            let header = header::read(&instance, &file, &mut claim)?;
             let element = PIXELS.iter().find_map(|tag| header.element(*tag)).ok_or(Error::NotFound)?;
             let path = AttributePath::top(element.tag);
             let source = Pixels { instance: &instance, file: &file, header: &header, element, path: &path };
