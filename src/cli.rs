@@ -2,7 +2,13 @@
 
 mod check;
 mod echo;
+mod explain;
+mod format;
 mod peer;
+mod queue;
+mod reload;
+mod resend;
+mod rules;
 mod send;
 mod serve;
 
@@ -10,11 +16,14 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::{Context, bail};
+use archive::Desk;
 use clap::{Args, Parser, Subcommand};
+use model::DestinationName;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Faults, For, closest};
 
-/// DICOM archive gateway: receives, keeps, finds and serves images
+/// DICOM router and archive gateway: receives, keeps, finds, serves and routes images
 #[derive(Debug, Parser)]
 #[command(name = "gantry", version)]
 struct Cli {
@@ -28,6 +37,11 @@ enum Command {
     Check(check::Arguments),
     Echo(echo::Arguments),
     Send(send::Arguments),
+    Queue(queue::Arguments),
+    Resend(resend::Arguments),
+    Explain(explain::Arguments),
+    Rules(rules::Arguments),
+    Reload(reload::Arguments),
 }
 
 /// Where the configuration is.
@@ -48,6 +62,11 @@ pub(crate) fn run() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Echo(arguments) => echo::run(&arguments),
         Command::Send(arguments) => send::run(&arguments),
+        Command::Queue(arguments) => queue::run(&arguments),
+        Command::Resend(arguments) => resend::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Rules(arguments) => rules::run(&arguments),
+        Command::Reload(arguments) => reload::run(&arguments),
     };
     done.unwrap_or_else(|error| {
         say_error(&format!("gantry: {error:#}"));
@@ -56,12 +75,44 @@ pub(crate) fn run() -> ExitCode {
 }
 
 impl ConfigFile {
-    /// The configuration; faults are printed, and then there is only an exit code.
-    fn load(&self) -> Result<Config, ExitCode> {
-        config::load(self.config.as_deref()).map_err(|faults| {
-            say_error(&faults.to_string());
-            ExitCode::from(BAD_CONFIGURATION)
-        })
+    /// The configuration with its rules; faults are printed, and then there is only an exit code.
+    fn load(&self, purpose: For) -> Result<Config, ExitCode> {
+        config::load(self.config.as_deref(), purpose).map_err(|faults| refuse(&faults))
+    }
+
+    /// The configuration without its rules, which may be half written just now.
+    fn ask(&self) -> Result<Config, ExitCode> {
+        self.load(For::Asking)
+    }
+}
+
+/// Tells the faults of a configuration; the exit code for them.
+fn refuse(faults: &Faults) -> ExitCode {
+    say_error(&faults.to_string());
+    ExitCode::from(BAD_CONFIGURATION)
+}
+
+/// The index of the archive that a configuration names, whether its server runs or not.
+fn desk(config: &Config) -> anyhow::Result<Desk> {
+    let data_dir = &config.archive.data_dir;
+    Desk::open(data_dir).with_context(|| format!("cannot use the index in {}", data_dir.display()))
+}
+
+/// A destination of the configuration, by its name.
+fn destination(name: &str, config: &Config) -> anyhow::Result<DestinationName> {
+    let mut known = config.destinations.iter().map(|destination| &destination.name);
+    if let Some(found) = known.clone().find(|known| known.as_str() == name) {
+        return Ok(found.clone());
+    }
+    match closest(name, known.clone().map(DestinationName::as_str)) {
+        Some(meant) => bail!("there is no destination {name:?}; did you mean {meant:?}?"),
+        None if known.next().is_none() => {
+            bail!("there is no destination {name:?}: the configuration has none; is --config missing?")
+        }
+        None => {
+            let names: Vec<&str> = config.destinations.iter().map(|one| one.name.as_str()).collect();
+            bail!("there is no destination {name:?}; there are {}", names.join(", "))
+        }
     }
 }
 

@@ -2,8 +2,11 @@
 
 mod cli;
 mod config;
+mod control;
+mod destinations;
 mod logging;
 mod open_files;
+mod reload;
 mod serve;
 
 use std::process::ExitCode;

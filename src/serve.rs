@@ -1,30 +1,36 @@
-//! Composition root: builds the parts, binds the doors, waits for the signal to stop, drains.
+//! Composition root: builds the parts, binds the doors, starts the lanes, waits for the signal to stop, drains.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use archive::Archive;
-use pipeline::Pipeline;
+use model::DestinationName;
+use pipeline::{Destination, Lane, Pipeline, Retry};
 use telemetry::Telemetry;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
+use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::config::{self, Config};
-use crate::open_files;
+use crate::control::{self, Control};
+use crate::reload::Reloader;
+use crate::{destinations, open_files};
 
 /// What may take this long when stopping: the last messages, and closing the archive.
 const DRAIN: Duration = Duration::from_secs(10);
 /// The part of [`DRAIN`] that is kept for closing the archive.
 const CLOSE: Duration = Duration::from_secs(2);
 
-/// Runs the server until SIGTERM or SIGINT. Logging has started.
+/// Runs the server until SIGTERM or SIGINT. Logging has started. `file` is where the configuration was read, and is read again on
+/// SIGHUP.
 ///
 /// # Errors
 /// The archive or an address is in use or cannot be opened, or a part of the server failed.
-pub(crate) fn run(config: Config) -> anyhow::Result<()> {
+pub(crate) fn run(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     open_files::raise_limit(config.net.max_associations);
     let telemetry = Telemetry::new();
     let data_dir = config.archive.data_dir.display().to_string();
@@ -35,18 +41,33 @@ pub(crate) fn run(config: Config) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start threads")?;
-    let served = runtime.block_on(serve(config, archive, telemetry));
+    let served = runtime.block_on(serve(config, file, archive, telemetry));
     // What still runs was given its time.
     runtime.shutdown_background();
     served
 }
 
-async fn serve(config: Config, archive: Archive, telemetry: Telemetry) -> anyhow::Result<()> {
-    let mut signals = Signals::listen()?;
-    let doors = Doors::open(&config, &archive, &telemetry).await?;
-    log_start(&config, &doors);
+async fn serve(
+    mut config: Config,
+    file: Option<PathBuf>,
+    archive: Archive,
+    telemetry: Telemetry,
+) -> anyhow::Result<()> {
+    let mut signals = Signals::listen(file.is_some())?;
+    let hangup = file.is_some().then(|| listen(SignalKind::hangup())).transpose()?;
+    let pipeline = Pipeline::new(archive.clone(), telemetry.clone());
+    let lanes = lanes(&mut config, &pipeline, &telemetry).await?;
+    let doors = Doors::open(&config, &pipeline, &telemetry).await?;
+    log_start(&config, &doors, &pipeline);
     let shutdown = CancellationToken::new();
     let tracker = TaskTracker::new();
+    let reloader = Reloader::new(file, &config, pipeline, telemetry);
+    let control = control::serve(control_socket(&config), hangup, reloader, shutdown.clone());
+    tracker.spawn(control.instrument(info_span!("control")));
+    for (name, lane) in lanes {
+        let lane = lane.run(shutdown.clone(), tracker.clone());
+        tracker.spawn(lane.instrument(info_span!("lane", destination = %name)));
+    }
     let readiness = doors.readiness.clone();
     let outcome = {
         let mut dimse = tracker.spawn(doors.dimse.serve(shutdown.clone(), tracker.clone()));
@@ -74,6 +95,29 @@ async fn serve(config: Config, archive: Archive, telemetry: Telemetry) -> anyhow
     outcome
 }
 
+/// Makes the destinations and rules known, and a lane for each destination; it delivers once it runs.
+async fn lanes(
+    config: &mut Config,
+    pipeline: &Pipeline,
+    telemetry: &Telemetry,
+) -> anyhow::Result<Vec<(DestinationName, Lane)>> {
+    let opened = destinations::open(config, telemetry)?;
+    pipeline.set_destinations(destinations::facts(config)).await.context("destinations")?;
+    if let Some(rules) = config.rules.take() {
+        pipeline.route_by(rules).await.context("rules")?;
+    }
+    let lane = |(destination, retry): (Arc<dyn Destination>, Retry)| {
+        (destination.name().clone(), pipeline.lane(destination, retry))
+    };
+    Ok(opened.into_iter().map(lane).collect())
+}
+
+/// The socket for `gantry reload`; without it there is SIGHUP.
+fn control_socket(config: &Config) -> Option<Control> {
+    let bound = Control::bind(&config.archive.data_dir);
+    bound.inspect_err(|error| warn!(%error, "no control socket: `gantry reload` will find no server, SIGHUP does the same")).ok()
+}
+
 /// The names of the doors in readiness answers.
 const DOORS: [&str; 2] = ["dimse", "web"];
 
@@ -85,21 +129,24 @@ struct Doors {
 }
 
 impl Doors {
-    async fn open(config: &Config, archive: &Archive, telemetry: &Telemetry) -> anyhow::Result<Self> {
-        let pipeline = Pipeline::new(archive.clone(), telemetry.clone());
+    async fn open(config: &Config, pipeline: &Pipeline, telemetry: &Telemetry) -> anyhow::Result<Self> {
         let readiness = web::Readiness::new(DOORS);
         let dimse = net::Listener::bind(config.net.clone(), pipeline.clone(), telemetry.clone())
             .await
             .context("DIMSE")?;
         let mut web = config.web.clone();
         web.product.dimse = dimse.local_addr();
-        let web =
-            web::Listener::bind(web, pipeline, telemetry.clone(), readiness.clone()).await.context("HTTP")?;
+        let web = web::Listener::bind(web, pipeline.clone(), telemetry.clone(), readiness.clone())
+            .await
+            .context("HTTP")?;
         Ok(Self { dimse, web, readiness })
     }
 }
 
-fn log_start(config: &Config, doors: &Doors) {
+fn log_start(config: &Config, doors: &Doors, pipeline: &Pipeline) {
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
     info!(
         version = env!("CARGO_PKG_VERSION"),
         ae_title = %config.net.ae_title,
@@ -107,6 +154,8 @@ fn log_start(config: &Config, doors: &Doors) {
         web = %doors.web.local_addr(),
         data_dir = %config.archive.data_dir.display(),
         peers = config.net.peers.len(),
+        destinations = config.destinations.len(),
+        rules = pipeline.rules_version().as_deref().unwrap_or("none"),
         "serving"
     );
     let is_remote = |address: std::net::SocketAddr| !config::is_loopback(address.ip());
@@ -146,23 +195,35 @@ async fn close(archive: &Archive, deadline: Instant) {
     }
 }
 
-/// SIGTERM and SIGINT (Ctrl-C).
+/// SIGTERM and SIGINT (Ctrl-C); without a configuration file, which could be read again, also SIGHUP.
 struct Signals {
     term: Signal,
     int: Signal,
+    hup: Option<Signal>,
 }
 
 impl Signals {
-    fn listen() -> anyhow::Result<Self> {
-        let listen = |kind| signal(kind).context("cannot listen for signals");
-        Ok(Self { term: listen(SignalKind::terminate())?, int: listen(SignalKind::interrupt())? })
+    fn listen(has_file: bool) -> anyhow::Result<Self> {
+        let hup = if has_file { None } else { Some(listen(SignalKind::hangup())?) };
+        Ok(Self { term: listen(SignalKind::terminate())?, int: listen(SignalKind::interrupt())?, hup })
     }
 
     /// The name of the next signal. Cancel safe.
     async fn next(&mut self) -> &'static str {
+        let hup = async {
+            match &mut self.hup {
+                Some(hup) => hup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.term.recv() => "SIGTERM",
             _ = self.int.recv() => "SIGINT",
+            _ = hup => "SIGHUP",
         }
     }
+}
+
+fn listen(kind: SignalKind) -> anyhow::Result<Signal> {
+    signal(kind).context("cannot listen for signals")
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests talk to: DCMTK, Orthanc and strace from the system's packages, Python clients into .peers/venv.
+# Installs what the tests talk to: DCMTK, Orthanc and strace from the system's packages, Python peers and SeaweedFS into .peers/venv.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

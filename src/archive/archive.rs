@@ -1,20 +1,23 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use model::Scope;
 use model::query::Query;
+use model::{DestinationName, RuleName, Scope};
 use rusqlite::Connection;
 use telemetry::Telemetry;
+use tokio::sync::Notify;
 
 use crate::files::{self, Files};
 use crate::lock::Lock;
 use crate::metadata::Dictionaries;
 use crate::reader::Readers;
 use crate::space::Gauge;
+use crate::wakeups::Wakeups;
 use crate::writer::{Shared, Writer};
 use crate::{
-    Committed, Cursor, Error, NewInstance, Overview, Page, Prepared, Row, Spool, StoredInstance, find,
-    overview, recover, retrieve, schema,
+    Committed, Cursor, DeadLetter, DestinationId, Error, LaneSummary, NewInstance, Overview, Page, Prepared,
+    Row, RuleId, RuleSetId, Spool, StoredInstance, Turn, Turned, enrol, find, lanes, overview, recover,
+    resume, retrieve, schema,
 };
 
 /// Where the archive keeps its data.
@@ -41,6 +44,7 @@ struct Inner {
     readers: Readers,
     files: Arc<Files>,
     dictionaries: Arc<Dictionaries>,
+    wakeups: Arc<Wakeups>,
     space: Arc<Gauge>,
     min_free_bytes: u64,
     _lock: Lock,
@@ -62,16 +66,24 @@ impl Archive {
         let connection = schema::open_writer(&index, files.is_empty())?;
         let starts = Starts::read(&connection, &mut lock)?;
         recover::recover(&connection, &files, starts.of_folder <= starts.of_index)?;
+        resume::resume(&connection)?;
         // Not before: a start that fails or dies must leave an older copy recognisable as one, to be looked at again.
         starts.count(&connection, &mut lock)?;
         let dictionaries = Arc::new(Dictionaries::new());
-        let shared = Shared { files: files.clone(), dictionaries: dictionaries.clone(), telemetry };
+        let wakeups = Arc::new(Wakeups::default());
+        let shared = Shared {
+            files: files.clone(),
+            dictionaries: dictionaries.clone(),
+            telemetry,
+            wakeups: wakeups.clone(),
+        };
         Ok(Self {
             inner: Arc::new(Inner {
                 writer: Writer::start(connection, shared)?,
                 readers: Readers::new(&index),
                 files,
                 dictionaries,
+                wakeups,
                 space: Arc::new(Gauge::new(&data_dir)),
                 min_free_bytes,
                 _lock: lock,
@@ -117,6 +129,75 @@ impl Archive {
     /// acknowledged, and sending again is safe.
     pub async fn commit(&self, prepared: Prepared) -> Result<Committed, Error> {
         self.inner.writer.commit(prepared).await
+    }
+
+    /// Gives destinations their numbers, in order; those that are known keep theirs. Durable when this returns.
+    ///
+    /// Cancel safety: as [`Archive::commit`].
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`], [`Error::Index`], [`Error::Closed`].
+    pub async fn enrol_destinations(&self, names: &[DestinationName]) -> Result<Vec<DestinationId>, Error> {
+        let names = names.to_vec();
+        self.inner.writer.change(move |connection| enrol::destinations(connection, &names)).await
+    }
+
+    /// Keeps the rules that were loaded together, by version, with name and text of each of their files; and gives
+    /// each rule, a name and a version, its number. What is known stays as it is. Durable when this returns.
+    ///
+    /// Cancel safety: as [`Archive::commit`].
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`], [`Error::Index`], [`Error::Closed`].
+    pub async fn enrol_rules(
+        &self,
+        version: &str,
+        sources: &[(String, String)],
+        rules: &[(RuleName, String)],
+    ) -> Result<(RuleSetId, Vec<RuleId>), Error> {
+        let (version, sources, rules) = (version.to_owned(), sources.to_vec(), rules.to_vec());
+        self.inner.writer.change(move |connection| enrol::rules(connection, &version, &sources, &rules)).await
+    }
+
+    /// Lets a lane say how its deliveries went and claim the next ones, in one transaction with the instances and turns
+    /// that are queued. One that finds nothing writes nothing.
+    ///
+    /// When this returns, all of the turn outlives this process. A loss of power may undo turns that came after the
+    /// last instance, of about a second: what they settled is delivered again. Settling a delivery twice has the effect
+    /// of once, so that a turn may be repeated after an error.
+    ///
+    /// Not cancel safe: what a turn has claimed that nobody waited for stays leased until the lease ends.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`], [`Error::Index`], [`Error::Closed`]: nothing has changed. [`Error::OutcomeUnknown`]: it may
+    /// have; what was claimed is claimed again when its lease has ended.
+    pub async fn turn(&self, destination: DestinationId, turn: Turn) -> Result<Turned, Error> {
+        self.inner.writer.turn(destination, turn).await
+    }
+
+    /// The bell of a destination: rung after each commit that made deliveries ready for it, also when nobody listens
+    /// yet. What another process makes ready does not ring it.
+    pub fn wakeup(&self, destination: DestinationId) -> Arc<Notify> {
+        self.inner.wakeups.of(destination)
+    }
+
+    /// All lanes at a glance, by the names of their destinations, those too that are no longer configured. Takes as
+    /// long as there are destinations, however much waits. Cancel safe.
+    ///
+    /// # Errors
+    /// [`Error::Index`], [`Error::Closed`].
+    pub async fn lanes(&self) -> Result<Vec<LaneSummary>, Error> {
+        self.inner.readers.read(lanes::summaries).await
+    }
+
+    /// The latest deliveries that were given up, newest first, at most
+    /// [`limits::DEAD_LETTERS`](model::limits::DEAD_LETTERS). Cancel safe.
+    ///
+    /// # Errors
+    /// [`Error::Index`], [`Error::Closed`].
+    pub async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, Error> {
+        let files = self.inner.files.clone();
+        self.inner.readers.read(move |connection| lanes::dead_letters(connection, &files, limit)).await
     }
 
     /// Answers a query page by page: call again with [`Page::next`] until there is none.

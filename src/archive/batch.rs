@@ -1,4 +1,4 @@
-//! One transaction for many instances, and what follows from its outcome.
+//! One transaction for many instances and turns of lanes, and what follows from its outcome.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
@@ -7,11 +7,19 @@ use rusqlite::{Connection, ErrorCode};
 use telemetry::Event;
 use tokio::sync::oneshot;
 
+use crate::fanout::Fanout;
 use crate::files::hour_of;
 use crate::metadata::SeriesKey;
 use crate::store::{Added, Places, Store};
 use crate::writer::{Reply, Shared};
-use crate::{Committed, Error, Prepared, SpooledFile};
+use crate::{Committed, DestinationId, Error, Prepared, SpooledFile, Turn, Turned};
+
+/// Something to commit, together with other such things.
+#[expect(clippy::large_enum_variant, reason = "most pieces are instances; a box for each would cost more")]
+pub(crate) enum Work {
+    Instance(Job),
+    Turn(TurnJob),
+}
 
 /// An instance to commit, and where the answer goes.
 pub(crate) struct Job {
@@ -19,17 +27,32 @@ pub(crate) struct Job {
     pub(crate) reply: oneshot::Sender<Reply>,
 }
 
-/// Commits batches of instances.
+/// The turn of a lane, and where the answer goes.
+pub(crate) struct TurnJob {
+    pub(crate) destination: DestinationId,
+    pub(crate) turn: Turn,
+    pub(crate) reply: oneshot::Sender<Result<Turned, Error>>,
+}
+
+/// Commits batches.
 pub(crate) struct Batcher<'a> {
     connection: &'a Connection,
     shared: &'a Shared,
     places: Places,
+    /// Whether a COMMIT waits for the disk, as it does on a new connection of the writer.
+    is_synced: bool,
+}
+
+/// What was done with a piece of work.
+enum Outcome {
+    Added(Added),
+    Turned(Turned),
 }
 
 /// How a transaction ended that was not committed.
 enum Failed {
-    /// One instance cannot be stored; nothing was.
-    Instance(Error),
+    /// One piece of work cannot be done; nothing was.
+    One(Error),
     /// Nothing can be stored at present; nothing was.
     All(Error),
     /// It may be durable.
@@ -38,53 +61,67 @@ enum Failed {
 
 /// What a committed transaction leaves to do.
 struct Done {
-    added: Vec<Added>,
+    outcomes: Vec<Outcome>,
     dictionaries: HashMap<SeriesKey, Vec<u8>>,
+    fanout: Fanout,
     disagreements: i64,
 }
 
 impl<'a> Batcher<'a> {
     pub(crate) fn new(connection: &'a Connection, shared: &'a Shared) -> Self {
-        Self { connection, shared, places: Places::new() }
+        Self { connection, shared, places: Places::new(), is_synced: true }
     }
 
-    /// Makes the instances durable and answers each. One that cannot be stored does not keep the others from it.
-    pub(crate) fn commit(&mut self, jobs: Vec<Job>) {
+    /// Commits all of it and answers each. One piece that cannot be done does not keep the others from it: nothing of
+    /// a transaction that fails is answered but by what becomes of it alone.
+    ///
+    /// Instances are durable with their answers. Turns without instances outlive this process, and a loss of power with
+    /// the next transaction that is synced: a turn that is lost is a turn that was not taken.
+    ///
+    /// Gives whether anything was written.
+    pub(crate) fn commit(&mut self, work: Vec<Work>) -> bool {
+        let before = self.connection.total_changes();
         let begin = Instant::now();
-        let jobs = self.sync_folders(jobs);
-        if jobs.is_empty() {
-            return;
+        let work = self.sync_folders(work);
+        if work.is_empty() {
+            return false;
         }
-        match self.transact(&jobs) {
-            Err(Failed::Instance(_)) if jobs.len() > 1 => {
-                for job in jobs {
+        match self.transact(&work) {
+            Err(Failed::One(_)) if work.len() > 1 => {
+                for piece in work {
                     let begin = Instant::now();
-                    let outcome = self.transact(std::slice::from_ref(&job));
-                    self.settle(vec![job], outcome, begin);
+                    let outcome = self.transact(std::slice::from_ref(&piece));
+                    self.settle(vec![piece], outcome, begin);
                 }
             }
-            outcome => self.settle(jobs, outcome, begin),
+            outcome => self.settle(work, outcome, begin),
         }
+        self.connection.total_changes() != before
     }
 
-    /// Makes the names of the files durable, folder by folder. Gives back the jobs for which that worked.
-    fn sync_folders(&self, jobs: Vec<Job>) -> Vec<Job> {
+    /// Makes the names of the files durable, folder by folder. Gives back the work for which that worked.
+    fn sync_folders(&self, work: Vec<Work>) -> Vec<Work> {
         let mut folders = BTreeMap::new();
-        let (synced, failed): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| {
+        let mut synced = Vec::with_capacity(work.len());
+        for piece in work {
+            let Work::Instance(job) = piece else {
+                synced.push(piece);
+                continue;
+            };
             let hour = hour_of(job.instance.file.number());
-            folders.entry(hour).or_insert_with(|| self.shared.files.sync_folder(hour)).is_ok()
-        });
-        for job in failed {
-            let hour = hour_of(job.instance.file.number());
-            if let Some(Err(error)) = folders.get(&hour) {
-                fail(job, error.clone());
+            match folders.entry(hour).or_insert_with(|| self.shared.files.sync_folder(hour)) {
+                Ok(()) => synced.push(Work::Instance(job)),
+                Err(error) => fail(Work::Instance(job), error.clone()),
             }
         }
         synced
     }
 
-    fn transact(&mut self, jobs: &[Job]) -> Result<Done, Failed> {
-        let done = self.add_all(jobs);
+    fn transact(&mut self, work: &[Work]) -> Result<Done, Failed> {
+        // What a turn says may be lost with the power and is done again then: it need not wait for the disk.
+        self.sync_commits(work.iter().any(|piece| matches!(piece, Work::Instance(_))))
+            .map_err(Failed::All)?;
+        let done = self.do_all(work);
         if done.is_err() {
             self.places.clear();
             if !self.connection.is_autocommit()
@@ -93,10 +130,25 @@ impl<'a> Batcher<'a> {
                 tracing::error!(%error, "the index could not roll back");
             }
         }
+        // For whatever else is committed next. Should it fail, the next instances are refused.
+        if let Err(error) = self.sync_commits(true) {
+            tracing::error!(error = &error as &dyn std::error::Error, "the index cannot be told to sync");
+        }
         done
     }
 
-    fn add_all(&mut self, jobs: &[Job]) -> Result<Done, Failed> {
+    /// Whether a COMMIT waits for the disk from now on.
+    fn sync_commits(&mut self, is_synced: bool) -> Result<(), Error> {
+        if self.is_synced != is_synced {
+            // It takes effect when it is prepared, so that it cannot be kept prepared.
+            let level = if is_synced { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" };
+            self.connection.execute_batch(level)?;
+            self.is_synced = is_synced;
+        }
+        Ok(())
+    }
+
+    fn do_all(&mut self, work: &[Work]) -> Result<Done, Failed> {
         let all = |error: rusqlite::Error| Failed::All(error.into());
         self.connection
             .prepare_cached("BEGIN IMMEDIATE")
@@ -104,72 +156,97 @@ impl<'a> Batcher<'a> {
             .map_err(all)?;
         let mut store =
             Store::new(self.connection, &self.shared.files, &mut self.places, &self.shared.dictionaries);
-        let added: Result<Vec<_>, _> = jobs.iter().map(|job| store.add(&job.instance)).collect();
-        let added = added.map_err(Failed::of_statement)?;
+        let outcomes: Result<Vec<_>, _> = work.iter().map(|piece| piece.run(&mut store)).collect();
+        let outcomes = outcomes.map_err(Failed::of_statement)?;
         let disagreements = store.counters.disagreements();
-        let dictionaries = store.finish().map_err(Failed::of_statement)?;
+        let (dictionaries, fanout) = store.finish().map_err(Failed::of_statement)?;
         self.connection
             .prepare_cached("COMMIT")
             .and_then(|mut commit| commit.execute([]))
             .map_err(Failed::of_commit)?;
-        Ok(Done { added, dictionaries, disagreements })
+        Ok(Done { outcomes, dictionaries, fanout, disagreements })
     }
 
     /// Answers, once the outcome is certain. Files follow their rows.
-    fn settle(&self, jobs: Vec<Job>, outcome: Result<Done, Failed>, begin: Instant) {
+    fn settle(&self, work: Vec<Work>, outcome: Result<Done, Failed>, begin: Instant) {
         match outcome {
-            Ok(done) => self.succeed(jobs, done, begin),
-            Err(Failed::Instance(error) | Failed::All(error)) => {
+            Ok(done) => self.succeed(work, done, begin),
+            Err(Failed::One(error) | Failed::All(error)) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
-                    instances = jobs.len(),
+                    pieces = work.len(),
                     "nothing committed"
                 );
-                jobs.into_iter().for_each(|job| fail(job, error.clone()));
+                work.into_iter().for_each(|piece| fail(piece, error.clone()));
             }
             Err(Failed::Unknown(error)) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
-                    instances = jobs.len(),
+                    pieces = work.len(),
                     "commit in doubt"
                 );
-                for Job { instance, reply } in jobs {
-                    instance.file.leave_unsettled();
-                    send(reply, Reply { outcome: Err(error.clone()), unwanted: None });
+                for piece in work {
+                    match piece {
+                        Work::Instance(Job { instance, reply }) => {
+                            instance.file.leave_unsettled();
+                            send(reply, Reply { outcome: Err(error.clone()), unwanted: None });
+                        }
+                        Work::Turn(TurnJob { reply, .. }) => send(reply, Err(error.clone())),
+                    }
                 }
             }
         }
     }
 
-    fn succeed(&self, jobs: Vec<Job>, done: Done, begin: Instant) {
-        let instances = u64::try_from(jobs.len()).unwrap_or(u64::MAX);
-        // First of all: whatever happens next, rows have their files.
-        let answers: Vec<_> = jobs
-            .into_iter()
-            .zip(done.added)
-            .map(|(Job { instance, reply }, added)| (reply, added, keep_or_leave(instance.file, added)))
-            .collect();
+    fn succeed(&self, work: Vec<Work>, done: Done, begin: Instant) {
+        let (mut added, mut turned) = (Vec::with_capacity(work.len()), Vec::new());
+        for (piece, outcome) in work.into_iter().zip(done.outcomes) {
+            match (piece, outcome) {
+                // First of all: whatever happens next, rows have their files.
+                (Work::Instance(Job { instance, reply }), Outcome::Added(what)) => {
+                    added.push((reply, what, keep_or_leave(instance.file, what)));
+                }
+                (Work::Turn(job), Outcome::Turned(result)) => turned.push((job.reply, result)),
+                (Work::Instance(_), Outcome::Turned(_)) | (Work::Turn(_), Outcome::Added(_)) => {
+                    debug_assert!(false, "outcomes are in the order of the work");
+                }
+            }
+        }
         let telemetry = &self.shared.telemetry;
         (0..done.disagreements).for_each(|_| telemetry.record(Event::AttributeDisagreement));
-        telemetry.record(Event::CommitBatch { instances, elapsed: begin.elapsed() });
+        (0..done.fanout.came_back).for_each(|_| telemetry.record(Event::CameBack));
+        if !added.is_empty() {
+            let instances = u64::try_from(added.len()).unwrap_or(u64::MAX);
+            telemetry.record(Event::CommitBatch { instances, elapsed: begin.elapsed() });
+        }
         // Before the answers, so that whoever waits for one packs its next instance with it.
         for (series, dictionary) in done.dictionaries {
             self.shared.dictionaries.insert(series, dictionary);
         }
-        for (reply, added, unwanted) in answers {
-            let outcome = match added {
-                Added::New => Committed::New,
-                Added::Duplicate => Committed::Duplicate,
-                Added::Repaired { former } => {
-                    self.report_repair(former);
-                    Committed::Duplicate
-                }
-                Added::Conflict { version } => {
-                    telemetry.record(Event::Conflict);
-                    Committed::Conflict { version }
-                }
-            };
-            send(reply, Reply { outcome: Ok(outcome), unwanted });
+        for (reply, added, unwanted) in added {
+            send(reply, Reply { outcome: Ok(self.committed(added)), unwanted });
+        }
+        for (reply, turned) in turned {
+            send(reply, Ok(turned));
+        }
+        done.fanout
+            .woken
+            .into_iter()
+            .for_each(|destination| self.shared.wakeups.of(destination).notify_one());
+    }
+
+    fn committed(&self, added: Added) -> Committed {
+        match added {
+            Added::New => Committed::New,
+            Added::Duplicate => Committed::Duplicate,
+            Added::Repaired { former } => {
+                self.report_repair(former);
+                Committed::Duplicate
+            }
+            Added::Conflict { version } => {
+                self.shared.telemetry.record(Event::Conflict);
+                Committed::Conflict { version }
+            }
         }
     }
 
@@ -195,8 +272,25 @@ fn keep_or_leave(file: SpooledFile, added: Added) -> Option<SpooledFile> {
     None
 }
 
+impl Work {
+    fn run(&self, store: &mut Store<'_>) -> Result<Outcome, Error> {
+        match self {
+            Self::Instance(job) => store.add(&job.instance).map(Outcome::Added),
+            Self::Turn(job) => store.turn(job.destination, &job.turn).map(Outcome::Turned),
+        }
+    }
+
+    /// What it will add to the index, nearly.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Instance(job) => job.instance.json_bytes(),
+            Self::Turn(_) => 0,
+        }
+    }
+}
+
 impl Failed {
-    /// A failed statement says something about its instance, unless file system or index as a whole are the reason.
+    /// A failed statement says something about its piece of work, unless file system or index as a whole are the reason.
     fn of_statement(error: Error) -> Self {
         let code = match &error {
             Error::Index(source) => source.sqlite_error_code(),
@@ -206,6 +300,10 @@ impl Failed {
             | Error::InUse
             | Error::IndexMissing
             | Error::NewerSchema { .. }
+            | Error::NoIndex
+            | Error::OlderSchema { .. }
+            | Error::UnknownUid
+            | Error::UnknownDestination
             | Error::Damaged
             | Error::Closed => return Self::All(error),
         };
@@ -220,7 +318,7 @@ impl Failed {
                 | ErrorCode::DatabaseLocked
                 | ErrorCode::OutOfMemory,
             ) => Self::All(error),
-            _ => Self::Instance(error),
+            _ => Self::One(error),
         }
     }
 
@@ -234,12 +332,17 @@ impl Failed {
     }
 }
 
-fn fail(job: Job, error: Error) {
-    send(job.reply, Reply { outcome: Err(error), unwanted: Some(job.instance.file) });
+fn fail(piece: Work, error: Error) {
+    match piece {
+        Work::Instance(Job { instance, reply }) => {
+            send(reply, Reply { outcome: Err(error), unwanted: Some(instance.file) });
+        }
+        Work::Turn(TurnJob { reply, .. }) => send(reply, Err(error)),
+    }
 }
 
-fn send(reply: oneshot::Sender<Reply>, answer: Reply) {
+fn send<T>(reply: oneshot::Sender<T>, answer: T) {
     if reply.send(answer).is_err() {
-        tracing::debug!("a sender left before its instance was committed");
+        tracing::debug!("somebody left before the index had an answer");
     }
 }

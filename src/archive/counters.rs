@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, params};
 
-use crate::Error;
 use crate::store::Place;
+use crate::{DeliveryState, Error};
 
 /// What the instances of one transaction add to the counters of the rows above them.
 #[derive(Default)]
@@ -13,6 +13,8 @@ pub(crate) struct Counters {
     patients: HashMap<i64, OfPatient>,
     studies: HashMap<i64, OfStudy>,
     series: HashMap<i64, i64>,
+    /// Deliveries of destinations, by the code of their state.
+    deliveries: HashMap<i64, [i64; 6]>,
     totals: Totals,
 }
 
@@ -31,7 +33,7 @@ struct OfStudy {
     received: i64,
 }
 
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 struct Totals {
     patients: i64,
     studies: i64,
@@ -83,6 +85,16 @@ impl Counters {
         self.totals.bytes = self.totals.bytes.saturating_add(more_bytes);
     }
 
+    /// A delivery of a destination is in another state, or is there for the first time.
+    pub(crate) fn moved(&mut self, destination: i64, from: Option<DeliveryState>, to: DeliveryState) {
+        let states = self.deliveries.entry(destination).or_default();
+        for (state, change) in from.map(|from| (from, -1)).into_iter().chain([(to, 1)]) {
+            if let Some(count) = states.get_mut(usize::from(state.code())) {
+                *count += change;
+            }
+        }
+    }
+
     /// Instances that said something else than the rows above them.
     pub(crate) fn disagreements(&self) -> i64 {
         self.totals.disagreements
@@ -91,7 +103,11 @@ impl Counters {
     /// Writes what has added up, and starts again at nothing.
     pub(crate) fn write(&mut self, connection: &Connection) -> Result<(), Error> {
         self.write_rows(connection)?;
+        self.write_deliveries(connection)?;
         let totals = std::mem::take(&mut self.totals);
+        if totals == Totals::default() {
+            return Ok(());
+        }
         connection
             .prepare_cached(
                 "UPDATE total SET patients = patients + ?1, studies = studies + ?2, series = series + ?3,
@@ -132,6 +148,19 @@ impl Counters {
         )?;
         for (pk, instances) in self.series.drain() {
             series.execute([pk, instances])?;
+        }
+        Ok(())
+    }
+
+    fn write_deliveries(&mut self, connection: &Connection) -> Result<(), Error> {
+        for (pk, states) in self.deliveries.drain().filter(|(_, states)| states.iter().any(|add| *add != 0)) {
+            let [ready, retrying, leased, dead, delivered, withheld] = states;
+            connection
+                .prepare_cached(
+                    "UPDATE destination SET ready = ready + ?2, retrying = retrying + ?3, leased = leased + ?4,
+                     dead = dead + ?5, delivered = delivered + ?6, withheld = withheld + ?7 WHERE destination_pk = ?1",
+                )?
+                .execute([pk, ready, retrying, leased, dead, delivered, withheld])?;
         }
         Ok(())
     }

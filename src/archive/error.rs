@@ -39,6 +39,25 @@ pub enum Error {
         /// The newest version that this program can read.
         known: i64,
     },
+    /// No server has kept anything in this data folder yet.
+    #[error("there is no index in this data folder yet: start the server first")]
+    NoIndex,
+    /// The index has not been migrated yet; only a server does that.
+    #[error(
+        "the index has schema version {found}, this program needs {known}: start the server of this version first"
+    )]
+    OlderSchema {
+        /// The version found.
+        found: i64,
+        /// The version of this program.
+        known: i64,
+    },
+    /// No study, series or instance has this UID.
+    #[error("no study, series or instance has this UID")]
+    UnknownUid,
+    /// No destination has ever had this name.
+    #[error("the server has never had a destination of this name")]
+    UnknownDestination,
     /// The archive has been closed, or its writer has ended.
     #[error("the archive is closed")]
     Closed,
@@ -53,7 +72,13 @@ impl Error {
         match self {
             Self::NoSpace | Self::Closed => Fault::Transient { retry_after: None },
             Self::Io { .. } | Self::Index(_) | Self::OutcomeUnknown(_) | Self::Damaged => Fault::Local,
-            Self::InUse | Self::IndexMissing | Self::NewerSchema { .. } => Fault::Policy,
+            Self::InUse
+            | Self::IndexMissing
+            | Self::NewerSchema { .. }
+            | Self::NoIndex
+            | Self::OlderSchema { .. }
+            | Self::UnknownUid
+            | Self::UnknownDestination => Fault::Policy,
         }
     }
 

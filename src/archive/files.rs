@@ -87,14 +87,19 @@ struct OpenHour {
 impl Files {
     /// Makes `data_dir/instances` when it is missing; `data_dir` is there.
     pub(crate) fn open(data_dir: &Path) -> Result<Self, Error> {
-        let root = data_dir.join("instances");
-        make_folder(&root)?;
-        Ok(Self {
-            root,
+        let files = Self::at(data_dir);
+        make_folder(&files.root)?;
+        Ok(files)
+    }
+
+    /// The same, without looking: to say where files are.
+    pub(crate) fn at(data_dir: &Path) -> Self {
+        Self {
+            root: data_dir.join("instances"),
             latest_number: AtomicI64::new(0),
             open_hours: Mutex::default(),
             opening: Mutex::default(),
-        })
+        }
     }
 
     /// Begins a file. `announce` must make it durable that the hour's folder may hold files without rows; it is

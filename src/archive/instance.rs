@@ -2,12 +2,12 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use model::header::Header;
-use model::{AeTitle, InstanceIds, TransferSyntaxUid, json};
+use model::{AeTitle, InstanceIds, PeerName, TransferSyntaxUid, json};
 use telemetry::Door;
 
-use crate::SpooledFile;
 use crate::metadata::{self, Dictionaries, PackedJson, SeriesKey};
 use crate::rows::Values;
+use crate::{Routing, SpooledFile};
 
 /// An instance whose file is written and synced, on its way into the index.
 pub struct NewInstance {
@@ -27,6 +27,8 @@ pub struct NewInstance {
     pub header: Header,
     /// Where it came from.
     pub source: Source,
+    /// Where it goes; `None` without rules.
+    pub routing: Option<Routing>,
 }
 
 /// Where an instance came from.
@@ -36,8 +38,12 @@ pub struct Source {
     pub door: Door,
     /// The AE title that the sender gave itself.
     pub calling_aet: Option<AeTitle>,
+    /// The AE title that the sender called.
+    pub called_aet: Option<AeTitle>,
     /// The sender's address.
     pub address: Option<IpAddr>,
+    /// The sender, where it is one of the configured peers.
+    pub peer: Option<PeerName>,
 }
 
 /// An instance ready to be committed: rows and packed JSON instead of the header. Dropped, it removes its file.
@@ -49,6 +55,7 @@ pub struct Prepared {
     pub(crate) length: u64,
     pub(crate) sha256: [u8; 32],
     pub(crate) source: Source,
+    pub(crate) routing: Option<Routing>,
     pub(crate) values: Values,
     pub(crate) json: PackedJson,
     omitted: u32,
@@ -56,7 +63,7 @@ pub struct Prepared {
 
 impl Prepared {
     pub(crate) fn new(received: NewInstance, dictionaries: &Dictionaries) -> Self {
-        let NewInstance { ids, transfer_syntax, file, data_offset, length, sha256, header, source } =
+        let NewInstance { ids, transfer_syntax, file, data_offset, length, sha256, header, source, routing } =
             received;
         let mut json = Vec::new();
         let omitted = json::write_header(&header, &bulk_base(&ids), &mut json);
@@ -71,6 +78,7 @@ impl Prepared {
             length,
             sha256,
             source,
+            routing,
             omitted,
         }
     }

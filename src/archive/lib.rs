@@ -24,12 +24,19 @@
 mod archive;
 mod attribute;
 mod batch;
+mod claim;
+mod clock;
 mod condition;
 mod counters;
+mod delivery;
+mod desk;
+mod enrol;
 mod error;
+mod fanout;
 mod files;
 mod find;
 mod instance;
+mod lanes;
 mod lock;
 mod maintenance;
 mod merge;
@@ -40,20 +47,32 @@ mod plan;
 mod query;
 mod reader;
 mod recover;
+mod resume;
 mod retrieve;
 mod rows;
 mod schema;
 mod scope;
 mod space;
 mod store;
+mod stored;
 #[cfg(test)]
 mod tests;
+mod trace;
+mod turn;
+mod wakeups;
 mod writer;
 
 pub use archive::{Archive, Config};
 pub use attribute::{Support, support};
+pub use delivery::{
+    DeliveryId, DeliveryState, DestinationId, Parcel, Routing, RuleId, RuleSetId, Settlement,
+};
+pub use desk::{Desk, Resent, Retry};
 pub use error::Error;
 pub use files::{Spool, SpooledFile};
 pub use instance::{Committed, NewInstance, Prepared, Source, StoredInstance};
+pub use lanes::{DeadLetter, LaneSummary};
 pub use overview::{ConflictSummary, Overview, StudySummary};
 pub use page::{Cursor, Page, Row, RowIds};
+pub use trace::{DeliveryRecord, LoadedRules, Trace, Traced};
+pub use turn::{Circuit, Turn, Turned};

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::Error;
+use crate::clock::now_microseconds;
 use crate::files::{Files, hour_of};
-use crate::store::now_microseconds;
 
 /// The state of the index file as the writer keeps it.
 pub(crate) struct Upkeep<'a> {

@@ -4,6 +4,7 @@ use time::OffsetDateTime;
 
 use crate::Error;
 use crate::attribute::Terms;
+use crate::clock::moment;
 use crate::scope::stored_uid;
 use crate::space::Space;
 
@@ -135,12 +136,7 @@ fn study(row: &Row<'_>) -> Result<StudySummary, Error> {
     })
 }
 
-fn moment(microseconds: i64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(microseconds) * 1000)
-        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
-}
-
-fn unsigned(number: i64) -> u64 {
+pub(crate) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
 

@@ -1,12 +1,13 @@
 //! What a retrieve needs of the instances of a scope: where their files are, and their metadata.
 
 use model::{InstanceIds, Scope, limits};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::files::Files;
 use crate::metadata::Unpacker;
 use crate::page::{Cursor, Page};
 use crate::scope::{Part, Parts, actual_uid, stored_uid};
+use crate::stored::stored_instance;
 use crate::{Error, StoredInstance};
 
 /// The instances of a scope, series by series, each in the order of arrival.
@@ -32,7 +33,7 @@ pub(crate) fn instances(
                 sop_class: stored_uid(row.get(2)?)?,
                 sop_instance: stored_uid(row.get(1)?)?,
             };
-            page.push(stored_instance(row, files, ids)?, 0, (part.series_pk, row.get(0)?));
+            page.push(stored_instance(row, 3, files, ids)?, 0, (part.series_pk, row.get(0)?));
         }
     }
     Ok(page.into_complete())
@@ -74,20 +75,6 @@ pub(crate) fn unpacker_of(connection: &Connection, series_pk: i64) -> Result<Unp
 
 /// The unpacked JSON that a page may hold besides its last one.
 pub(crate) const PAGE_BYTES: usize = 4 << 20;
-
-fn stored_instance(row: &Row<'_>, files: &Files, ids: InstanceIds) -> Result<StoredInstance, Error> {
-    let unsigned =
-        |at| -> Result<u64, Error> { u64::try_from(row.get::<_, i64>(at)?).map_err(|_| Error::Damaged) };
-    Ok(StoredInstance {
-        ids,
-        transfer_syntax: stored_uid(row.get(3)?)?,
-        path: files.path(row.get(4)?),
-        data_offset: unsigned(5)?,
-        length: unsigned(6)?,
-        sha256: row.get(7)?,
-        number_of_frames: row.get_ref(8)?.as_str().map_err(|_| Error::Damaged)?.parse().ok(),
-    })
-}
 
 /// The statement for what is left of one series. Parameters: series, instance that came last, the only instance or
 /// NULL.

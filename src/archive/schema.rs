@@ -1,5 +1,6 @@
 //! The index file: how it is opened, and the versions of its schema.
 
+use std::cmp::Ordering;
 use std::fs;
 use std::path::Path;
 
@@ -35,12 +36,36 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
+/// Opens the index for a short change beside the writer. Moving the log into the database is left to the latter.
+pub(crate) fn open_beside(path: &Path) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.execute_batch(BESIDE_PRAGMAS)?;
+    Ok(connection)
+}
+
+/// Whether an index is of the version that this program reads and writes.
+pub(crate) fn check(connection: &Connection) -> Result<(), Error> {
+    let (found, known) = (version(connection)?, known());
+    match found.cmp(&known) {
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(Error::NewerSchema { found, known }),
+        // A server that was stopped while it made its first index leaves this.
+        Ordering::Less if found == 0 => Err(Error::NoIndex),
+        Ordering::Less => Err(Error::OlderSchema { found, known }),
+    }
+}
+
+fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
 fn version(connection: &Connection) -> Result<i64, Error> {
     Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
 }
 
 fn migrate(connection: &mut Connection, found: i64) -> Result<(), Error> {
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let known = known();
     if found > known {
         return Err(Error::NewerSchema { found, known });
     }
@@ -59,6 +84,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/001_index.sql"),
     include_str!("schema/002_repairs.sql"),
     include_str!("schema/003_probes.sql"),
+    include_str!("schema/004_routing.sql"),
 ];
 
 /// A commit returns when the write-ahead log is synced. The log is moved into the database after 16 MiB, or when
@@ -72,12 +98,19 @@ const WRITER_PRAGMAS: &str = "
     PRAGMA wal_autocheckpoint = 4096;
     PRAGMA journal_size_limit = 67108864;";
 
+/// Waits longer than the writer does, which must not wait for a person's command.
+const BESIDE_PRAGMAS: &str = "
+    PRAGMA synchronous = FULL;
+    PRAGMA busy_timeout = 30000;
+    PRAGMA foreign_keys = ON;
+    PRAGMA wal_autocheckpoint = 0;";
+
 const READER_PRAGMAS: &str = "
     PRAGMA cache_size = -4096;
     PRAGMA busy_timeout = 5000;";
 
 /// Prepared statements that a connection keeps.
-const STATEMENTS: usize = 64;
+const STATEMENTS: usize = 128;
 
 #[cfg(test)]
 mod tests {
@@ -94,7 +127,7 @@ mod tests {
         connection.pragma_update(None, "user_version", 99).unwrap();
         drop(connection);
         let error = open_writer(&path, true).unwrap_err();
-        assert!(matches!(error, Error::NewerSchema { found: 99, known: 3 }));
+        assert!(matches!(error, Error::NewerSchema { found: 99, known: 4 }));
     }
 
     #[test]

@@ -9,14 +9,15 @@ use lru::LruCache;
 use model::{Kind as UidKind, QueryRetrieveLevel, Uid};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
-use time::OffsetDateTime;
 
 use crate::attribute::{Terms, from_header};
+use crate::clock::now_microseconds;
 use crate::counters::Counters;
+use crate::fanout::Fanout;
 use crate::files::Files;
 use crate::merge;
 use crate::metadata::{Dictionaries, SeriesKey, pack_plain, unpack_dictionary};
-use crate::{Error, Prepared};
+use crate::{DestinationId, Error, Prepared, Turn, Turned, turn};
 
 /// The rows that an instance hangs on.
 #[derive(Debug, Clone, Copy)]
@@ -60,9 +61,11 @@ pub(crate) enum Added {
 }
 
 /// A row that has the content of an instance already.
-struct Keeper {
-    table: &'static str,
-    pk: i64,
+pub(crate) struct Keeper {
+    pub(crate) table: &'static str,
+    pub(crate) pk: i64,
+    pub(crate) instance_pk: i64,
+    pub(crate) version: u32,
     file: i64,
     length: i64,
 }
@@ -73,6 +76,7 @@ pub(crate) struct Store<'a> {
     files: &'a Files,
     pub(crate) places: &'a mut Places,
     pub(crate) counters: Counters,
+    pub(crate) fanout: Fanout,
     dictionaries: &'a Dictionaries,
     new_dictionaries: HashMap<SeriesKey, Vec<u8>>,
 }
@@ -84,11 +88,11 @@ impl<'a> Store<'a> {
         places: &'a mut Places,
         dictionaries: &'a Dictionaries,
     ) -> Self {
-        let (counters, new_dictionaries) = Default::default();
-        Self { connection, files, places, counters, dictionaries, new_dictionaries }
+        let (counters, fanout, new_dictionaries) = Default::default();
+        Self { connection, files, places, counters, fanout, dictionaries, new_dictionaries }
     }
 
-    /// Adds one instance, unless it is there.
+    /// Adds one instance, unless it is there, and queues it for where it goes.
     pub(crate) fn add(&mut self, instance: &Prepared) -> Result<Added, Error> {
         let same_uid = self
             .connection
@@ -96,22 +100,33 @@ impl<'a> Store<'a> {
                 "SELECT instance_pk, file, length, sha256, transfer_syntax_uid FROM instance WHERE sop_instance_uid = ?1",
             )?
             .query_row([instance.ids.sop_instance.as_str()], |row| {
-                let keeper =
-                    Keeper { table: "instance", pk: row.get(0)?, file: row.get(1)?, length: row.get(2)? };
+                let pk = row.get(0)?;
+                let (file, length) = (row.get(1)?, row.get(2)?);
+                let keeper = Keeper { table: "instance", pk, instance_pk: pk, version: 1, file, length };
                 Ok((keeper, is_content_of(instance, row.get_ref(3)?, row.get_ref(4)?)))
             })
             .optional()?;
         match same_uid {
-            None => self.add_new(instance).map(|()| Added::New),
+            None => {
+                let instance_pk = self.add_new(instance)?;
+                self.queue(instance.routing.as_ref(), instance_pk, 1)?;
+                Ok(Added::New)
+            }
             Some((keeper, true)) => self.confirm(instance, &keeper),
             Some((keeper, false)) => self.add_version(instance, keeper.pk),
         }
     }
 
-    /// Writes the counters, as the last thing in a transaction. Gives the dictionaries to cache once it is committed.
-    pub(crate) fn finish(mut self) -> Result<HashMap<SeriesKey, Vec<u8>>, Error> {
+    /// Lets a lane take its turn.
+    pub(crate) fn turn(&mut self, destination: DestinationId, turn: &Turn) -> Result<Turned, Error> {
+        turn::take(self.connection, self.files, &mut self.counters, destination, turn)
+    }
+
+    /// Writes the counters, as the last thing in a transaction. Gives what is to be done once it is committed: the
+    /// dictionaries to cache, and what follows from routing.
+    pub(crate) fn finish(mut self) -> Result<(HashMap<SeriesKey, Vec<u8>>, Fanout), Error> {
         self.counters.write(self.connection)?;
-        Ok(self.new_dictionaries)
+        Ok((self.new_dictionaries, self.fanout))
     }
 
     pub(crate) fn add_term(&self, terms: Terms, value: &str, owner: i64) -> Result<(), Error> {
@@ -121,8 +136,10 @@ impl<'a> Store<'a> {
         Ok(())
     }
 
-    /// Sees to it that the content of a duplicate, which is about to be acknowledged once more, still has a file.
+    /// Sees to it that the content of a duplicate, which is about to be acknowledged once more, still has a file, and
+    /// that it goes where it was never sent.
     fn confirm(&mut self, instance: &Prepared, keeper: &Keeper) -> Result<Added, Error> {
+        self.queue_again(instance.routing.as_ref(), keeper)?;
         if self.files.is_whole(keeper.file, keeper.length) {
             return Ok(Added::Duplicate);
         }
@@ -142,17 +159,19 @@ impl<'a> Store<'a> {
         Ok(Added::Repaired { former: keeper.file })
     }
 
-    fn add_new(&mut self, instance: &Prepared) -> Result<(), Error> {
+    /// Gives the key of the new row.
+    fn add_new(&mut self, instance: &Prepared) -> Result<i64, Error> {
         let received = now_microseconds();
         let place = self.place(instance)?;
         let mut values = vec![place.series_pk.into(), text(instance.ids.sop_instance.as_str())];
         values.extend(kept(instance, received));
         values.extend(from_header(QueryRetrieveLevel::Image).map(|(at, _)| text(instance.values.at(at))));
         self.connection.prepare_cached(&INSERT_INSTANCE)?.execute(params_from_iter(values))?;
-        self.add_metadata(instance, place.series_pk, self.connection.last_insert_rowid())?;
+        let instance_pk = self.connection.last_insert_rowid();
+        self.add_metadata(instance, place.series_pk, instance_pk)?;
         self.remember_odd_uids(instance)?;
         self.counters.instance(&place, instance.length, received, place.disagrees);
-        Ok(())
+        Ok(instance_pk)
     }
 
     /// The rows that the instance hangs on, made or filled in where needed.
@@ -218,7 +237,8 @@ impl<'a> Store<'a> {
             .connection
             .prepare_cached(VERSION_BY_CONTENT)?
             .query_row(params![instance_pk, instance.sha256, instance.transfer_syntax.as_str()], |row| {
-                Ok(Keeper { table: "conflict", pk: row.get(0)?, file: row.get(1)?, length: row.get(2)? })
+                let (pk, version, file, length) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+                Ok(Keeper { table: "conflict", pk, instance_pk, version, file, length })
             })
             .optional()?;
         if let Some(keeper) = same_content {
@@ -229,6 +249,7 @@ impl<'a> Store<'a> {
         let version = latest.unwrap_or(1).saturating_add(1);
         self.insert_version(instance, instance_pk, version)?;
         self.remember_odd_uids(instance)?;
+        self.queue(instance.routing.as_ref(), instance_pk, version)?;
         self.counters.conflict(instance.length);
         Ok(Added::Conflict { version })
     }
@@ -270,13 +291,8 @@ impl<'a> Store<'a> {
     }
 }
 
-/// Microseconds since 1970 UTC.
-pub(crate) fn now_microseconds() -> i64 {
-    i64::try_from(OffsetDateTime::now_utc().unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)
-}
-
 /// The values of the columns [`KEPT`].
-fn kept(instance: &Prepared, received: i64) -> [Value; 10] {
+fn kept(instance: &Prepared, received: i64) -> [Value; 13] {
     let source = &instance.source;
     [
         text(instance.ids.sop_class.as_str()),
@@ -289,6 +305,9 @@ fn kept(instance: &Prepared, received: i64) -> [Value; 10] {
         text(source.door.label()),
         text(source.calling_aet.as_ref().map_or("", |title| title.as_str())),
         source.address.map(|address| address.to_string()).unwrap_or_default().into(),
+        text(source.called_aet.as_ref().map_or("", |title| title.as_str())),
+        text(source.peer.as_ref().map_or("", |peer| peer.as_str())),
+        instance.routing.as_ref().map(|routing| routing.rule_set.0).into(),
     ]
 }
 
@@ -307,13 +326,14 @@ fn as_i64(bytes: u64) -> i64 {
 }
 
 /// The later version of an instance that has this content, if any.
-pub(crate) const VERSION_BY_CONTENT: &str = "SELECT conflict_pk, file, length FROM conflict
+pub(crate) const VERSION_BY_CONTENT: &str = "SELECT conflict_pk, version, file, length FROM conflict
     WHERE instance_pk = ?1 AND sha256 = ?2 AND transfer_syntax_uid = ?3";
 
 pub(crate) const LATEST_VERSION: &str = "SELECT max(version) FROM conflict WHERE instance_pk = ?1";
 
 /// The columns that version 1 and later versions have in common.
-const KEPT: &str = "sop_class_uid, transfer_syntax_uid, file, data_offset, length, sha256, received, door, calling_aet, address";
+const KEPT: &str = "sop_class_uid, transfer_syntax_uid, file, data_offset, length, sha256, received, door, calling_aet, address,
+    called_aet, peer, rule_set_pk";
 
 static INSERT_INSTANCE: LazyLock<String> = LazyLock::new(|| {
     let columns = merge::column_list(from_header(QueryRetrieveLevel::Image));

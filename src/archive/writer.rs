@@ -1,4 +1,5 @@
-//! The one writer: a thread that owns the writing connection and commits what has queued up in one transaction.
+//! The one writer: a thread that owns the writing connection and commits what has queued up, instances and turns of
+//! lanes, in one transaction.
 //!
 //! While a commit waits for the disk the next batch queues up, so batches grow with load and nobody waits for
 //! company.
@@ -6,17 +7,18 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use model::limits;
-use rusqlite::Connection;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use telemetry::Telemetry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::batch::{Batcher, Job};
+use crate::batch::{Batcher, Job, TurnJob, Work};
 use crate::files::Files;
 use crate::metadata::Dictionaries;
-use crate::{Committed, Error, Prepared, SpooledFile, maintenance};
+use crate::wakeups::Wakeups;
+use crate::{Committed, DestinationId, Error, Prepared, SpooledFile, Turn, Turned, maintenance};
 
 /// The sending side of the writer. Dropped, it waits until the writer has committed what is queued.
 pub(crate) struct Writer {
@@ -31,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) files: Arc<Files>,
     pub(crate) dictionaries: Arc<Dictionaries>,
     pub(crate) telemetry: Telemetry,
+    pub(crate) wakeups: Arc<Wakeups>,
 }
 
 /// The answer to a commit.
@@ -41,11 +44,15 @@ pub(crate) struct Reply {
 }
 
 enum Command {
-    Commit(Box<Job>, OwnedSemaphorePermit),
+    Commit(Box<Work>, OwnedSemaphorePermit),
+    Change(Change, OwnedSemaphorePermit),
     OpenHour(i64, SyncSender<Result<(), Error>>),
     Probe(oneshot::Sender<Result<(), Error>>, OwnedSemaphorePermit),
     Close(oneshot::Sender<Result<(), Error>>, OwnedSemaphorePermit),
 }
+
+/// Something rare that changes the index in a transaction of its own, and answers itself.
+type Change = Box<dyn FnOnce(&Connection) + Send>;
 
 impl Writer {
     pub(crate) fn start(connection: Connection, shared: Shared) -> Result<Self, Error> {
@@ -66,13 +73,38 @@ impl Writer {
     pub(crate) async fn commit(&self, instance: Prepared) -> Result<Committed, Error> {
         let (reply, answer) = oneshot::channel();
         let permit = self.permit().await?;
-        self.send(Command::Commit(Box::new(Job { instance, reply }), permit))?;
+        self.send(Command::Commit(Box::new(Work::Instance(Job { instance, reply })), permit))?;
         let Reply { outcome, unwanted } = answer.await.map_err(|_| Error::Closed)?;
         if let Some(file) = unwanted {
             // It fails only when the runtime shuts down; the file is removed then, too.
             tokio::task::spawn_blocking(move || drop(file)).await.ok();
         }
         outcome
+    }
+
+    /// Cancel safety: dropped before the turn is queued, nothing has happened; after that it is taken, and what it
+    /// claimed stays leased to nobody.
+    pub(crate) async fn turn(&self, destination: DestinationId, turn: Turn) -> Result<Turned, Error> {
+        let (reply, answer) = oneshot::channel();
+        let permit = self.permit().await?;
+        self.send(Command::Commit(Box::new(Work::Turn(TurnJob { destination, turn, reply })), permit))?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Runs a change in a transaction of its own. Cancel safety: as for [`Writer::commit`].
+    pub(crate) async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        let permit = self.permit().await?;
+        let change = move |connection: &Connection| {
+            if reply.send(in_transaction(connection, change)).is_err() {
+                tracing::debug!("somebody left before the index had an answer");
+            }
+        };
+        self.send(Command::Change(Box::new(change), permit))?;
+        answer.await.map_err(|_| Error::Closed)?
     }
 
     /// Makes it durable that files of this hour may be without rows. Blocks.
@@ -120,22 +152,31 @@ impl Drop for Writer {
 fn run(connection: &Connection, shared: &Shared, commands: &Receiver<Command>) {
     let mut batcher = Batcher::new(connection, shared);
     let mut upkeep = maintenance::Upkeep::new(connection, &shared.files);
+    let mut written = Instant::now();
     loop {
-        let mut next = match commands.recv_timeout(IDLE) {
+        let mut next = match commands.recv_timeout(IDLE.saturating_sub(written.elapsed())) {
             Ok(command) => Some(command),
             Err(RecvTimeoutError::Timeout) => {
                 upkeep.idle();
+                written = Instant::now();
                 continue;
             }
             Err(RecvTimeoutError::Disconnected) => return,
         };
         while let Some(command) = next.take() {
             match command {
-                Command::Commit(job, permit) => {
+                Command::Commit(first, permit) => {
+                    let work;
+                    (work, next) = drain(*first, permit, commands);
+                    // Lanes that look and find nothing do not put off what is done between batches.
+                    if batcher.commit(work) {
+                        upkeep.has_written();
+                        written = Instant::now();
+                    }
+                }
+                Command::Change(change, _permit) => {
+                    change(connection);
                     upkeep.has_written();
-                    let jobs;
-                    (jobs, next) = drain(*job, permit, commands);
-                    batcher.commit(jobs);
                 }
                 Command::OpenHour(hour, reply) => {
                     answer(|result| reply.send(result).is_ok(), upkeep.open_hour(hour))
@@ -150,32 +191,43 @@ fn run(connection: &Connection, shared: &Shared, commands: &Receiver<Command>) {
     }
 }
 
-/// Takes the commits that are queued behind the first one, as many as one transaction should have, and the command
-/// that comes after them.
+/// Takes the work that is queued behind the first piece, as much as one transaction should have, and the command that
+/// comes after it.
 fn drain(
-    first: Job,
+    first: Work,
     permit: OwnedSemaphorePermit,
     commands: &Receiver<Command>,
-) -> (Vec<Job>, Option<Command>) {
+) -> (Vec<Work>, Option<Command>) {
     drop(permit);
-    let mut bytes = first.instance.json_bytes();
-    let mut jobs = vec![first];
-    while jobs.len() < limits::COMMIT_BATCH {
+    let mut bytes = first.bytes();
+    let mut work = vec![first];
+    while work.len() < limits::COMMIT_BATCH {
         match commands.try_recv() {
-            Ok(Command::Commit(job, permit)) => {
-                bytes = bytes.saturating_add(job.instance.json_bytes());
+            Ok(Command::Commit(piece, permit)) => {
+                bytes = bytes.saturating_add(piece.bytes());
                 if bytes > BATCH_BYTES {
-                    return (jobs, Some(Command::Commit(job, permit)));
+                    return (work, Some(Command::Commit(piece, permit)));
                 }
                 // Its place in the queue is free again.
                 drop(permit);
-                jobs.push(*job);
+                work.push(*piece);
             }
-            Ok(other) => return (jobs, Some(other)),
+            Ok(other) => return (work, Some(other)),
             Err(_) => break,
         }
     }
-    (jobs, None)
+    (work, None)
+}
+
+/// Commits a change, or nothing.
+fn in_transaction<T>(
+    connection: &Connection,
+    change: impl FnOnce(&Connection) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    let done = change(&transaction)?;
+    transaction.commit()?;
+    Ok(done)
 }
 
 /// Sends a result to somebody who may have left.
@@ -205,7 +257,7 @@ mod tests {
             let mut instance = Sample::new(1, 1, 1).prepared(&home.archive);
             instance.json.bytes = vec![0; size];
             instance.json.dictionary = None;
-            let job = Box::new(Job { instance, reply: oneshot::channel().0 });
+            let job = Box::new(Work::Instance(Job { instance, reply: oneshot::channel().0 }));
             let permit = places.clone().try_acquire_owned().unwrap();
             assert!(queue.try_send(Command::Commit(job, permit)).is_ok());
         }

@@ -1,7 +1,5 @@
 //! What the commands that call a peer have in common.
 
-use std::io::ErrorKind;
-
 use anyhow::Context;
 use clap::Args;
 use model::AeTitle;
@@ -24,7 +22,7 @@ pub(super) struct Peer {
 impl Peer {
     /// The timeouts are those of a server without configuration.
     pub(super) fn settings(&self) -> anyhow::Result<Settings> {
-        let config = config::load(None)?;
+        let config = config::load(None, config::For::Asking)?;
         Ok(Settings::new(&config.net, self.calling.clone()))
     }
 
@@ -53,34 +51,11 @@ fn ae_title(given: &str) -> Result<AeTitle, String> {
 
 /// An error with its causes, and what may be done about it.
 pub(super) fn explain(error: &Error) -> String {
-    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
-    let causes = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
-    match hint(error) {
-        Some(hint) => format!("{causes}; {hint}"),
-        None => causes,
-    }
-}
-
-fn hint(error: &Error) -> Option<&'static str> {
+    let told = error.explain();
     match error {
-        Error::Connect { source, .. } if source.kind() == ErrorKind::ConnectionRefused => {
-            Some("nothing listens there")
+        Error::Association(End::Rejected(rejection)) if (rejection.source, rejection.reason) == (1, 3) => {
+            format!("{told}: see --calling")
         }
-        Error::Association(End::Rejected(rejection)) => match (rejection.source, rejection.reason) {
-            (1, 3) => Some("the peer does not know our AE title: see --calling"),
-            (1, 7) => Some("the peer is not called so: see its AE title"),
-            (3, 1 | 2) => Some("the peer is full: try again later"),
-            (_, _) => None,
-        },
-        Error::Association(End::Closed | End::Lost(_) | End::Violation(_) | End::TimedOut(_)) => {
-            Some("it took the connection and gave no DICOM answer: is this a DICOM port?")
-        }
-        Error::Association(_)
-        | Error::Lost(_)
-        | Error::Connect { .. }
-        | Error::Listen { .. }
-        | Error::NotAccepted { .. }
-        | Error::File(_)
-        | Error::Response => None,
+        _ => told,
     }
 }

@@ -5,6 +5,7 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 
 use super::ConfigFile;
+use crate::config::For;
 use crate::{logging, serve};
 
 /// Receive, keep and serve images until SIGTERM or Ctrl-C
@@ -15,7 +16,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let config = match arguments.config.load() {
+    let config = match arguments.config.load(For::Serving) {
         Ok(config) => config,
         Err(code) => return Ok(code),
     };
@@ -23,6 +24,6 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     umask(Mode::RWXG | Mode::RWXO);
     logging::start("info");
     logging::log_panics();
-    serve::run(config)?;
+    serve::run(config, arguments.config.config.clone())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,17 +4,23 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::path::Path;
 
-use super::Config;
 use super::fault::Finder;
 use super::keys::Section;
 use super::value::is_loopback;
-use super::walk::{Document, Peer, Values};
+use super::walk::{Document, Named, Values};
+use super::{Config, For, destination};
 
-/// Builds the configuration; `None` when a fault stands in the way, which is then noted.
-pub(super) fn config(document: &Document, folder: &Path, finder: &mut Finder<'_>) -> Option<Config> {
+/// Builds the configuration, without rules; `None` when a fault stands in the way, which is then noted.
+pub(super) fn config(
+    document: &Document,
+    folder: &Path,
+    purpose: For,
+    finder: &mut Finder<'_>,
+) -> Option<Config> {
     refuse_open_web(document.table(Section::Web), finder);
     refuse_one_port_for_both(document, finder);
     refuse_repeated_peers(&document.peers, finder);
+    let destinations = destination::destinations(document, folder, purpose, finder);
     let root = document.table(Section::Root);
     let data_dir = folder.join(root.get::<std::path::PathBuf>("data_dir")?);
     let archive = archive::Config {
@@ -27,6 +33,9 @@ pub(super) fn config(document: &Document, folder: &Path, finder: &mut Finder<'_>
         archive,
         net,
         web_open: document.table(Section::Web).get("open")?,
+        destinations,
+        rules: None,
+        warnings: Vec::new(),
     })
 }
 
@@ -55,9 +64,9 @@ fn net(document: &Document) -> Option<net::Config> {
     })
 }
 
-fn peer(peer: &Peer) -> Option<net::Peer> {
+fn peer(peer: &Named) -> Option<net::Peer> {
     Some(net::Peer {
-        name: net::PeerName::new(&peer.name),
+        name: model::PeerName::new(&peer.name),
         ae_title: peer.values.get("ae_title")?,
         address: peer.values.get("address")?,
         from: peer.values.get("from")?,
@@ -113,8 +122,8 @@ fn overlap(a: IpAddr, b: IpAddr) -> bool {
 }
 
 /// Devices may share an AE title, but nothing tells two peers apart that have the address in common as well.
-fn refuse_repeated_peers(peers: &[Peer], finder: &mut Finder<'_>) {
-    let mut known: Vec<((model::AeTitle, String), &Peer)> = Vec::new();
+fn refuse_repeated_peers(peers: &[Named], finder: &mut Finder<'_>) {
+    let mut known: Vec<((model::AeTitle, String), &Named)> = Vec::new();
     for peer in in_order(peers) {
         let Some(ae_title) = peer.values.get::<model::AeTitle>("ae_title") else { continue };
         let Some(address) = peer.values.get::<String>("address") else { continue };
@@ -136,7 +145,7 @@ fn refuse_repeated_peers(peers: &[Peer], finder: &mut Finder<'_>) {
 }
 
 /// In the order of the file; the document has them by name.
-fn in_order(peers: &[Peer]) -> Vec<&Peer> {
+fn in_order(peers: &[Named]) -> Vec<&Named> {
     let mut peers: Vec<_> = peers.iter().collect();
     peers.sort_by_key(|peer| peer.values.place("ae_title").map(|at| at.start));
     peers

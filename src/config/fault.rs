@@ -1,16 +1,14 @@
 use std::fmt;
 use std::ops::Range;
 
-/// What is wrong with a configuration file: every fault, in the order of the file.
+/// What is wrong with a configuration and its rules: every fault, file by file, in the order of each.
 #[derive(Debug)]
-pub(crate) struct Faults {
-    file: String,
-    faults: Vec<Fault>,
-}
+pub(crate) struct Faults(Vec<Remark>);
 
-/// One fault and, where there is one, the way out.
-#[derive(Debug)]
-struct Fault {
+/// One fault or warning and, where there is one, the way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Remark {
+    file: String,
     place: Option<Place>,
     message: String,
     help: Option<String>,
@@ -23,15 +21,28 @@ struct Place {
     column: usize,
 }
 
-/// Gathers faults while the text of the file is at hand.
+/// Gathers faults and warnings while the text of the file is at hand.
 pub(super) struct Finder<'t> {
+    file: &'t str,
     text: &'t str,
-    found: Vec<Fault>,
+    faults: Vec<Remark>,
+    warnings: Vec<Remark>,
+}
+
+/// What a [`Finder`] has found, in the order of the file.
+pub(super) struct Found {
+    pub(super) faults: Vec<Remark>,
+    pub(super) warnings: Vec<Remark>,
 }
 
 impl<'t> Finder<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
-        Self { text, found: Vec::new() }
+    pub(super) fn new(file: &'t str, text: &'t str) -> Self {
+        Self { file, text, faults: Vec::new(), warnings: Vec::new() }
+    }
+
+    /// One that looks at the same text and has found nothing yet.
+    pub(super) fn afresh(&self) -> Self {
+        Self::new(self.file, self.text)
     }
 
     /// Notes a fault at a range of bytes in the text.
@@ -41,15 +52,25 @@ impl<'t> Finder<'t> {
         message: impl Into<String>,
         help: impl Into<Option<String>>,
     ) {
-        let place = Some(self.place(at.start));
-        self.found.push(Fault { place, message: message.into(), help: help.into() });
+        self.faults.push(self.remark(at, message.into(), help.into()));
     }
 
-    /// Takes over the faults of another finder, but for those on lines that have one here.
-    pub(super) fn append_other_lines(&mut self, other: Finder<'_>) {
-        let line = |fault: &Fault| fault.place.map(|place| place.line);
-        let lines: Vec<_> = self.found.iter().map(line).collect();
-        self.found.extend(other.found.into_iter().filter(|fault| !lines.contains(&line(fault))));
+    /// Notes what is allowed and probably not meant.
+    pub(super) fn warn(
+        &mut self,
+        at: &Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<Option<String>>,
+    ) {
+        self.warnings.push(self.remark(at, message.into(), help.into()));
+    }
+
+    /// Takes over what another finder found, but for faults on lines that have one here.
+    pub(super) fn append_other_lines(&mut self, other: Self) {
+        let line = |fault: &Remark| fault.place.map(|place| place.line);
+        let lines: Vec<_> = self.faults.iter().map(line).collect();
+        self.faults.extend(other.faults.into_iter().filter(|fault| !lines.contains(&line(fault))));
+        self.warnings.extend(other.warnings);
     }
 
     /// The line of the start of a range, counted from one.
@@ -57,10 +78,14 @@ impl<'t> Finder<'t> {
         self.place(at.start).line
     }
 
-    /// All faults in the order of the file; `None` when there are none.
-    pub(super) fn finish(mut self, file: &str) -> Option<Faults> {
-        self.found.sort_by_key(|fault| fault.place);
-        (!self.found.is_empty()).then(|| Faults { file: file.to_owned(), faults: self.found })
+    pub(super) fn finish(mut self) -> Found {
+        self.faults.sort_by_key(|fault| fault.place);
+        self.warnings.sort_by_key(|warning| warning.place);
+        Found { faults: self.faults, warnings: self.warnings }
+    }
+
+    fn remark(&self, at: &Range<usize>, message: String, help: Option<String>) -> Remark {
+        Remark { file: self.file.to_owned(), place: Some(self.place(at.start)), message, help }
     }
 
     fn place(&self, offset: usize) -> Place {
@@ -73,30 +98,77 @@ impl<'t> Finder<'t> {
     }
 }
 
+impl Remark {
+    /// About a file as a whole.
+    pub(super) fn whole(file: &str, message: String, help: Option<String>) -> Self {
+        Self { file: file.to_owned(), place: None, message, help }
+    }
+
+    /// What the check of the rules says, about a file under the name that the operator knows.
+    pub(super) fn of_rules(finding: rules::Finding, file: String) -> Self {
+        let place = Some(Place { line: finding.line, column: finding.column });
+        Self { file, place, message: finding.message, help: finding.help }
+    }
+
+    /// `file:line:column: message`, the message after a word such as `warning: `, and the help indented below it.
+    fn write(&self, f: &mut fmt::Formatter<'_>, word: &str) -> fmt::Result {
+        write!(f, "{}:", self.file)?;
+        if let Some(Place { line, column }) = self.place {
+            write!(f, "{line}:{column}:")?;
+        }
+        write!(f, " {word}{}", self.message)?;
+        match &self.help {
+            Some(help) => write!(f, "\n    {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Remark {
+    /// A warning, on a line or two.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, "warning: ")
+    }
+}
+
 impl Faults {
-    /// One fault of the file as a whole.
+    /// One fault of a file as a whole.
     pub(super) fn whole(file: &str, message: String) -> Self {
-        Self { file: file.to_owned(), faults: vec![Fault { place: None, message, help: None }] }
+        Self(vec![Remark::whole(file, message, None)])
+    }
+
+    /// `None` when there are none.
+    pub(super) fn of(faults: Vec<Remark>) -> Option<Self> {
+        (!faults.is_empty()).then_some(Self(faults))
+    }
+
+    /// The files that have one, each once.
+    fn files(&self) -> Vec<&str> {
+        let mut files: Vec<&str> = Vec::new();
+        for fault in &self.0 {
+            if !files.contains(&fault.file.as_str()) {
+                files.push(&fault.file);
+            }
+        }
+        files
     }
 }
 
 impl fmt::Display for Faults {
-    /// `file:line:column: message` for each, the help indented below it, and the count at the end.
+    /// Each fault, and the count at the end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for fault in &self.faults {
-            match fault.place {
-                Some(Place { line, column }) => {
-                    writeln!(f, "{}:{line}:{column}: {}", self.file, fault.message)?
-                }
-                None => writeln!(f, "{}: {}", self.file, fault.message)?,
-            }
-            if let Some(help) = &fault.help {
-                writeln!(f, "    {help}")?;
-            }
+        for fault in &self.0 {
+            fault.write(f, "")?;
+            writeln!(f)?;
         }
-        match self.faults.len() {
-            1 => write!(f, "1 fault in {}", self.file),
-            count => write!(f, "{count} faults in {}", self.file),
+        let files = self.files();
+        let files = match files.as_slice() {
+            [others @ .., last] if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+            few => few.join(""),
+        };
+        match self.0.len() {
+            1 => write!(f, "1 fault in {files}"),
+            count => write!(f, "{count} faults in {files}"),
         }
     }
 }

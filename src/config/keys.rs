@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use super::table::KEYS;
+
 /// The table that a key stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Section {
@@ -7,8 +9,19 @@ pub(super) enum Section {
     Dimse,
     Web,
     Storage,
+    Rules,
     /// One of the named tables below `peer`.
     Peer,
+    /// One of the named tables below `destination`: the keys that each kind has.
+    Destination,
+    /// The further keys of a destination of kind `dicom`.
+    Dicom,
+    /// The further keys of a destination of kind `s3`.
+    S3,
+    /// The further keys of a destination of kind `folder`.
+    Folder,
+    /// The inline table `retry` of a destination.
+    Retry,
 }
 
 /// One key of the configuration file.
@@ -25,7 +38,7 @@ pub(super) struct Key {
 }
 
 /// What a value must be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Kind {
     AeTitle,
     Folder,
@@ -36,6 +49,11 @@ pub(super) enum Kind {
     Number {
         least: u64,
         most: u64,
+    },
+    /// A number that may have a fraction.
+    Factor {
+        least: f64,
+        most: f64,
     },
     Span {
         least: Duration,
@@ -48,19 +66,51 @@ pub(super) enum Kind {
     /// A host and port to connect to.
     Address,
     Networks,
+    /// A kind of destination.
+    Destination,
+    /// The name of a `[peer]`.
+    Peer,
+    /// The inline table of [`Section::Retry`].
+    Retry,
+    /// The URL of an S3 service, or nothing.
+    Endpoint,
+    Bucket,
+    /// What the keys of objects begin with.
+    Prefix,
+    Region,
+    /// Where a secret is, or nothing.
+    Secret,
+    /// Patterns of file names.
+    Patterns,
 }
 
 impl Section {
-    pub(super) const ALL: [Self; 5] = [Self::Root, Self::Dimse, Self::Web, Self::Storage, Self::Peer];
+    /// The tables that occur once.
+    pub(super) const ONCE: [Self; 5] = [Self::Root, Self::Dimse, Self::Web, Self::Storage, Self::Rules];
 
-    /// The section's name at the top of the file; `None` for the top itself.
+    /// What may stand at the top of the file beside the keys there.
+    const TABLES: [Self; 6] =
+        [Self::Dimse, Self::Web, Self::Storage, Self::Rules, Self::Peer, Self::Destination];
+
+    /// The kinds of destinations, by the names that `kind` takes.
+    pub(super) const KINDS: [(&'static str, Self); 3] =
+        [("dicom", Self::Dicom), ("s3", Self::S3), ("folder", Self::Folder)];
+
+    /// The names of all tables at the top of the file.
+    pub(super) fn tables() -> impl Iterator<Item = &'static str> {
+        Self::TABLES.into_iter().filter_map(Self::name)
+    }
+
+    /// The table's name at the top of the file; `None` for the top itself and for what is no table there.
     pub(super) fn name(self) -> Option<&'static str> {
         match self {
-            Self::Root => None,
+            Self::Root | Self::Retry => None,
             Self::Dimse => Some("dimse"),
             Self::Web => Some("web"),
             Self::Storage => Some("storage"),
+            Self::Rules => Some("rules"),
             Self::Peer => Some("peer"),
+            Self::Destination | Self::Dicom | Self::S3 | Self::Folder => Some("destination"),
         }
     }
 
@@ -71,7 +121,13 @@ impl Section {
             Self::Dimse => "in [dimse]",
             Self::Web => "in [web]",
             Self::Storage => "in [storage]",
+            Self::Rules => "in [rules]",
             Self::Peer => "in [peer.NAME]",
+            Self::Destination => "in [destination.NAME]",
+            Self::Dicom => "in a destination of kind \"dicom\"",
+            Self::S3 => "in a destination of kind \"s3\"",
+            Self::Folder => "in a destination of kind \"folder\"",
+            Self::Retry => "in `retry`",
         }
     }
 
@@ -90,178 +146,20 @@ impl Kind {
             Self::Accept => "\"any\" or \"known\"",
             Self::Flag => "true or false",
             Self::Number { .. } => "a whole number without quotes",
+            Self::Factor { .. } => "a number without quotes",
             Self::Span { .. } => "a duration in quotes",
             Self::Origins => "a list of web origins",
-            Self::Url => "a URL in quotes",
+            Self::Url | Self::Endpoint => "a URL in quotes",
             Self::Address => "a host and a port in quotes",
             Self::Networks => "a list of networks",
+            Self::Destination => "a kind of destination in quotes",
+            Self::Peer => "the name of a [peer] in quotes",
+            Self::Retry => "a table in braces",
+            Self::Bucket => "the name of a bucket in quotes",
+            Self::Prefix => "a text in quotes",
+            Self::Region => "the name of a region in quotes",
+            Self::Secret => "a place where the secret is, never the secret itself",
+            Self::Patterns => "a list of files",
         }
     }
 }
-
-const fn seconds(least_ms: u64, most_s: u64) -> Kind {
-    Kind::Span { least: Duration::from_millis(least_ms), most: Duration::from_secs(most_s) }
-}
-
-const DAY: u64 = 86_400;
-
-/// A key whose example is its default.
-const fn key(
-    section: Section,
-    name: &'static str,
-    kind: Kind,
-    default: &'static str,
-    explanation: &'static str,
-) -> Key {
-    Key { section, name, kind, default: Some(default), example: default, explanation }
-}
-
-// `message_timeout` says it in words.
-const _: () = assert!(model::limits::MESSAGE_BYTES_PER_SECOND == 4096);
-
-/// Every key there is. Parsing, help and `deploy/reference.toml` are made from this table.
-pub(super) const KEYS: &[Key] = &[
-    key(
-        Section::Root,
-        "ae_title",
-        Kind::AeTitle,
-        r#""GANTRY""#,
-        "Our application entity title: 1 to 16 ASCII characters, no backslash.",
-    ),
-    key(
-        Section::Root,
-        "data_dir",
-        Kind::Folder,
-        r#""gantry-data""#,
-        "Folder of instances and index; made when absent. A relative path is relative to this file, and without a file to the \
-         working directory. One server at a time may use it.",
-    ),
-    key(
-        Section::Dimse,
-        "listen",
-        Kind::Listen,
-        r#""127.0.0.1:11112""#,
-        "IP address and port for associations; 0.0.0.0 is every IPv4 address of the machine, [::] every address. Port 0 takes a \
-         free one, which the start log names.",
-    ),
-    key(
-        Section::Dimse,
-        "accept",
-        Kind::Accept,
-        r#""any""#,
-        "Who may open an association. any: everybody who reaches the port. known: a [peer] with that calling AE title (compared \
-         with case, outer spaces aside), from its host or from its `from` networks. Without this key: any on loopback, known \
-         elsewhere; so delete this line when you listen elsewhere than on loopback.",
-    ),
-    key(
-        Section::Dimse,
-        "check_called_ae",
-        Kind::Flag,
-        "false",
-        "true: refuse associations that call another AE title than ours.",
-    ),
-    key(
-        Section::Dimse,
-        "max_pdu_bytes",
-        Kind::Number { least: 4_096, most: 1_048_576 },
-        "131072",
-        "Largest PDU that we say we take, in bytes (4096 to 1048576).",
-    ),
-    key(
-        Section::Dimse,
-        "max_associations",
-        Kind::Number { least: 1, most: 10_000 },
-        "100",
-        "Associations open at once (1 to 10000); one more is refused for the time being. Connections that have not asked for an \
-         association yet are limited separately, to 512.",
-    ),
-    key(
-        Section::Dimse,
-        "artim_timeout",
-        seconds(10, DAY),
-        r#""10s""#,
-        "How long a connection may wait for its A-ASSOCIATE-RQ, and for being closed at its end.",
-    ),
-    key(
-        Section::Dimse,
-        "idle_timeout",
-        seconds(10, DAY),
-        r#""60s""#,
-        "How long an association may stay without a message before we abort it.",
-    ),
-    key(
-        Section::Dimse,
-        "message_timeout",
-        seconds(10, DAY),
-        r#""60s""#,
-        "How long a message that has begun may stand still, either way, and how long a response is waited for. Standing still is \
-         also what brings less than 4096 bytes per second on average over that time.",
-    ),
-    key(
-        Section::Dimse,
-        "connect_timeout",
-        seconds(10, DAY),
-        r#""10s""#,
-        "How long connecting to a peer may take.",
-    ),
-    key(
-        Section::Web,
-        "listen",
-        Kind::Listen,
-        r#""127.0.0.1:8080""#,
-        "IP address and port for HTTP: DICOMweb under /dicom-web, the status page at /, and /livez, /readyz, /metrics.",
-    ),
-    key(
-        Section::Web,
-        "open",
-        Kind::Flag,
-        "false",
-        "HTTP has no access control: whoever reaches it reads and writes every image. Anything but a loopback address is \
-         therefore refused unless this says true.",
-    ),
-    key(
-        Section::Web,
-        "cors_origins",
-        Kind::Origins,
-        "[]",
-        r#"Web origins whose pages may call DICOMweb from a browser, such as "https://viewer.example"; "*" is every origin."#,
-    ),
-    key(
-        Section::Web,
-        "public_url",
-        Kind::Url,
-        r#""""#,
-        "The URL under which clients reach this server, for URLs in answers, such as \"https://pacs.example\". Empty: those URLs \
-         are relative.",
-    ),
-    key(
-        Section::Storage,
-        "min_free_bytes",
-        Kind::Number { least: 0, most: i64::MAX as u64 },
-        "1073741824",
-        "Bytes that stay free on the disk of data_dir: below, instances are refused (A700H, 503) and nothing is written.",
-    ),
-    Key {
-        section: Section::Peer,
-        name: "ae_title",
-        kind: Kind::AeTitle,
-        default: None,
-        example: r#""PACS""#,
-        explanation: "The peer's AE title. Needed.",
-    },
-    Key {
-        section: Section::Peer,
-        name: "address",
-        kind: Kind::Address,
-        default: None,
-        example: r#""127.0.0.1:4242""#,
-        explanation: "Host (a name or an IP address) and port where it listens. Needed.",
-    },
-    key(
-        Section::Peer,
-        "from",
-        Kind::Networks,
-        "[]",
-        r#"Networks that it may call from besides its own address, such as "10.1.0.0/16"."#,
-    ),
-];

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::keys::Section;
+use super::keys::{Key, Section};
 
 const WIDTH: usize = 100;
 
@@ -10,31 +10,54 @@ fn path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/reference.toml")
 }
 
-/// Every key with its explanation; a key with a default has it.
+/// Every key with its explanation; a key with a default has it, but for the tables that are examples.
 fn reference() -> String {
     let mut text = comment(
         "Every key of Gantry's configuration with its explanation. The values are the defaults, so every key may be left out; \
-         only the peer at the end is an example. `gantry check --config FILE` tells what is wrong with a file.",
+         only the peer and the destinations at the end are examples. `gantry check --config FILE` tells what is wrong with a file.",
     );
-    for section in Section::ALL {
-        match (section, section.name()) {
-            (Section::Peer, Some(name)) => {
-                text += "\n";
-                text += &comment(
-                    "A peer: a table [peer.NAME] for each. NAME is 1 to 64 letters, digits, - and _.",
-                );
-                text += &format!("[{name}.pacs]\n");
-            }
-            (_, Some(name)) => text += &format!("\n[{name}]\n"),
-            (_, None) => {}
+    for section in Section::ONCE {
+        if let Some(name) = section.name() {
+            text += &format!("\n[{name}]\n");
         }
         for key in section.keys() {
-            text += "\n";
-            text += &comment(key.explanation);
-            text += &format!("{} = {}\n", key.name, key.default.unwrap_or(key.example));
+            text += &line(key, key.default.unwrap_or(key.example));
         }
     }
+    text += "\n";
+    text += &comment("A peer: a table [peer.NAME] for each. NAME is 1 to 64 letters, digits, - and _.");
+    text += "[peer.pacs]\n";
+    for key in Section::Peer.keys() {
+        text += &line(key, key.example);
+    }
+    text += "\n";
+    text += &comment(
+        "A destination: a table [destination.NAME] for each. NAME is 1 to 64 letters, digits, - and _; rules send there by it, and \
+         what is queued for it stays queued for the name.",
+    );
+    let destinations = ["pacs", "cloud", "copy"].into_iter().zip(Section::KINDS);
+    let destinations = destinations.map(|(name, (kind, section))| destination(name, kind, section));
+    text + &destinations.collect::<Vec<_>>().join("\n")
+}
+
+/// An example; what all kinds have in common is explained once.
+fn destination(name: &str, kind: &str, section: Section) -> String {
+    let mut text = format!("[destination.{name}]\n");
+    for key in Section::Destination.keys() {
+        let value = if key.name == "kind" { format!("{kind:?}") } else { key.example.to_owned() };
+        match section {
+            Section::Dicom => text += &line(key, &value),
+            _ => text += &format!("\n{} = {value}\n", key.name),
+        }
+    }
+    for key in section.keys() {
+        text += &line(key, key.example);
+    }
     text
+}
+
+fn line(key: &Key, value: &str) -> String {
+    format!("\n{}{} = {value}\n", comment(key.explanation), key.name)
 }
 
 fn comment(text: &str) -> String {
@@ -62,10 +85,23 @@ fn the_reference_file_has_every_key_with_explanation_and_default() {
 
 #[test]
 fn the_reference_file_says_what_no_file_says() {
-    let mut of_file = super::load(Some(&path())).map_err(|faults| faults.to_string()).unwrap();
-    let mut of_nothing = super::load(None).map_err(|faults| faults.to_string()).unwrap();
-    assert_eq!(of_file.net.peers.len(), 1);
+    let load = |file| super::load(file, super::For::Checking).map_err(|faults| faults.to_string()).unwrap();
+    let (mut of_file, mut of_nothing) = (load(Some(path().as_path())), load(None));
+    assert_eq!((of_file.net.peers.len(), of_file.destinations.len()), (1, 3));
     of_file.net.peers.clear();
+    of_file.destinations.clear();
+    of_file.warnings.clear();
     of_nothing.archive.data_dir = path().with_file_name("gantry-data");
     assert_eq!(format!("{of_file:?}"), format!("{of_nothing:?}"));
+}
+
+#[test]
+fn the_parts_of_retry_have_the_defaults_that_it_has_as_a_whole() {
+    let config = |retry: &str| {
+        let text = format!("[destination.a]\nkind = \"folder\"\npath = \"a\"\n{retry}");
+        let (config, _) = super::parse(&text, Path::new("/tmp"), "", super::For::Asking);
+        format!("{:?}", config.map_err(|faults| faults.to_string()).unwrap().destinations)
+    };
+    assert_eq!(config(""), config("retry = {}"));
+    assert_ne!(config(""), config("retry = { factor = 3 }"));
 }

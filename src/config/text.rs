@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use model::AeTitle;
 
+use super::keys::Section;
 use super::value::Refusal;
 
 pub(super) fn ae_title(given: &str) -> Result<AeTitle, Refusal> {
@@ -186,8 +187,41 @@ pub(super) fn network(given: &str) -> Result<IpNet, Refusal> {
     Ok(network)
 }
 
+/// The section of a destination's kind.
+pub(super) fn destination_kind(given: &str) -> Result<Section, Refusal> {
+    if let Some((_, section)) = Section::KINDS.into_iter().find(|(name, _)| *name == given) {
+        return Ok(section);
+    }
+    let help = match closest(given, dest::KINDS.iter().copied()) {
+        Some(word) => format!("did you mean \"{word}\"?"),
+        None => format!("the kinds: {}", dest::KINDS.join(", ")),
+    };
+    Err(Refusal::new(format!("is no kind of destination: {given:?}"), help))
+}
+
+/// A pattern of files: a path, in whose last part `*` and `?` may stand for other characters.
+pub(super) fn pattern(given: &str) -> Result<String, Refusal> {
+    if given.is_empty() {
+        return Err(Refusal::new("has an empty pattern", "for example \"rules/*.toml\"".to_owned()));
+    }
+    if given.starts_with('~') {
+        let help = "only a shell knows `~`: write the whole path".to_owned();
+        return Err(Refusal::new(format!("has a pattern that starts with `~`: {given:?}"), help));
+    }
+    let (folder, name) = given.rsplit_once('/').unwrap_or(("", given));
+    if name.is_empty() || name == "." || name == ".." {
+        let help = format!("for the files in it write \"{}/*.toml\"", given.trim_end_matches('/'));
+        return Err(Refusal::new(format!("names a folder: {given:?}"), help));
+    }
+    if folder.contains(['*', '?']) {
+        let help = "* and ? stand for parts of a file's name; write one pattern for each folder".to_owned();
+        return Err(Refusal::new(format!("has a pattern for folders: {given:?}"), help));
+    }
+    Ok(given.to_owned())
+}
+
 /// The known word that a mistyped one was probably meant to be.
-pub(super) fn closest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn closest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let given = given.to_lowercase().replace('-', "_");
     known
         .into_iter()

@@ -6,11 +6,13 @@ use std::time::Duration;
 use ipnet::IpNet;
 use model::AeTitle;
 use toml::Spanned;
-use toml::de::{DeArray, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 use super::fault::Finder;
-use super::keys::{Key, Kind};
-use super::text;
+use super::keys::{Key, Kind, Section};
+use super::secret::SecretPlace;
+use super::walk::Values;
+use super::{object_store, secret, text};
 
 /// A value that is what its key asks for.
 #[derive(Debug, Clone)]
@@ -24,8 +26,14 @@ pub(super) enum Value {
     Span(Duration),
     Origins(Vec<web::Origin>),
     Url(Option<web::PublicUrl>),
-    Address(String),
     Networks(Vec<IpNet>),
+    Factor(f64),
+    Destination(Section),
+    Text(String),
+    Retry(pipeline::Retry),
+    Endpoint(Option<String>),
+    Secret(Option<SecretPlace>),
+    Patterns(Vec<String>),
 }
 
 /// Why a text is not what it should be, and perhaps what it should be.
@@ -55,6 +63,18 @@ pub(super) fn read(key: &Key, given: &Spanned<DeValue<'_>>, finder: &mut Finder<
         (Kind::Networks, DeValue::Array(list)) => {
             return elements(key, list, finder, text::network).map(Value::Networks);
         }
+        (Kind::Patterns, DeValue::Array(list)) => {
+            return elements(key, list, finder, text::pattern).map(Value::Patterns);
+        }
+        (Kind::Retry, DeValue::Table(given)) => return retry(given, &at, finder).map(Value::Retry),
+        (Kind::Secret, DeValue::Table(given)) => secret::place(given).map(Value::Secret),
+        (Kind::Secret, DeValue::String(_)) => Err(secret::refuse_literal(key)),
+        (Kind::Factor { least, most }, DeValue::Float(number)) => {
+            factor(number.as_str().replace('_', "").parse().ok(), least, most)
+        }
+        (Kind::Factor { least, most }, DeValue::Integer(number)) => {
+            factor(number.as_str().parse().ok(), least, most)
+        }
         (Kind::AeTitle, DeValue::String(given)) => text::ae_title(given).map(Value::AeTitle),
         (Kind::Folder, DeValue::String(given)) => text::folder(given).map(Value::Folder),
         (Kind::Listen, DeValue::String(given)) => text::listen(given).map(Value::Listen),
@@ -63,7 +83,13 @@ pub(super) fn read(key: &Key, given: &Spanned<DeValue<'_>>, finder: &mut Finder<
             text::span(given, least, most).map(Value::Span)
         }
         (Kind::Url, DeValue::String(given)) => text::url(given).map(Value::Url),
-        (Kind::Address, DeValue::String(given)) => text::address(given).map(Value::Address),
+        (Kind::Address, DeValue::String(given)) => text::address(given).map(Value::Text),
+        (Kind::Destination, DeValue::String(given)) => text::destination_kind(given).map(Value::Destination),
+        (Kind::Peer, DeValue::String(given)) => Ok(Value::Text(given.to_string())),
+        (Kind::Endpoint, DeValue::String(given)) => object_store::endpoint(given).map(Value::Endpoint),
+        (Kind::Bucket, DeValue::String(given)) => object_store::bucket(given).map(Value::Text),
+        (Kind::Prefix, DeValue::String(given)) => object_store::prefix(given).map(Value::Text),
+        (Kind::Region, DeValue::String(given)) => object_store::region(given).map(Value::Text),
         (kind, other) => Err(wrong_type(kind, key, other)),
     };
     read.map_err(|refusal| note(key, &at, refusal, finder)).ok()
@@ -75,6 +101,31 @@ fn within(number: Option<i128>, least: u64, most: u64) -> Result<u64, Refusal> {
         Some(number) if number > most => Err(Refusal::new(format!("is more than {most}"), None)),
         Some(_) | None => Err(Refusal::new(format!("is not a number from {least} to {most}"), None)),
     }
+}
+
+fn factor(number: Option<f64>, least: f64, most: f64) -> Result<Value, Refusal> {
+    match number {
+        Some(number) if (least..=most).contains(&number) => Ok(Value::Factor(number)),
+        Some(_) | None => Err(Refusal::new(format!("is not a number from {least} to {most}"), None)),
+    }
+}
+
+/// The parts of `retry`; those that are left out have their defaults.
+fn retry(given: &DeTable<'_>, at: &Range<usize>, finder: &mut Finder<'_>) -> Option<pipeline::Retry> {
+    let values = Values::read(&[Section::Retry], given, finder);
+    let retry = pipeline::Retry {
+        first: values.get("first")?,
+        factor: values.get("factor")?,
+        max: values.get("max")?,
+        give_up: values.get("give_up")?,
+    };
+    if retry.max < retry.first {
+        let at = values.place("max").or_else(|| values.place("first")).unwrap_or(at.clone());
+        let help = "`max` is the longest wait, `first` the one after the first failure".to_owned();
+        finder.add(&at, "`max` is less than `first`", help);
+        return None;
+    }
+    Some(retry)
 }
 
 fn elements<T>(
@@ -122,7 +173,10 @@ fn wrong_type(kind: Kind, key: &Key, other: &DeValue<'_>) -> Refusal {
         (Kind::Flag, DeValue::String(text)) if matches!(text.as_ref(), "no" | "off") => {
             Some("false".to_owned())
         }
-        (Kind::Origins | Kind::Networks, DeValue::String(text)) => Some(format!("[{text:?}]")),
+        (Kind::Origins | Kind::Networks | Kind::Patterns, DeValue::String(text)) => {
+            Some(format!("[{text:?}]"))
+        }
+        (Kind::Factor { .. }, DeValue::String(text)) if text.parse::<f64>().is_ok() => Some(text.to_string()),
         (Kind::AeTitle, DeValue::Integer(number)) => Some(format!("\"{number}\"")),
         _ => None,
     };
@@ -178,8 +232,14 @@ of! {
     Span Duration,
     Origins Vec<web::Origin>,
     Url Option<web::PublicUrl>,
-    Address String,
     Networks Vec<IpNet>,
+    Factor f64,
+    Destination Section,
+    Text String,
+    Retry pipeline::Retry,
+    Endpoint Option<String>,
+    Secret Option<SecretPlace>,
+    Patterns Vec<String>,
 }
 
 /// Whether nobody but this machine can connect to an address.

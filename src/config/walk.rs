@@ -7,19 +7,23 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::fault::Finder;
-use super::keys::{KEYS, Key, Section};
+use super::keys::{Key, Section};
+use super::table::KEYS;
 use super::text::closest;
 use super::value::{Of, Value, noun, read};
 
 /// The values of a document, by table.
 pub(super) struct Document {
     tables: BTreeMap<Section, Values>,
-    pub(super) peers: Vec<Peer>,
+    pub(super) peers: Vec<Named>,
+    pub(super) destinations: Vec<Named>,
 }
 
-/// One `[peer.NAME]`.
-pub(super) struct Peer {
+/// One `[peer.NAME]` or `[destination.NAME]`.
+pub(super) struct Named {
     pub(super) name: String,
+    /// Where the name stands.
+    pub(super) at: Range<usize>,
     pub(super) values: Values,
 }
 
@@ -33,6 +37,13 @@ struct Entry {
     at: Option<Range<usize>>,
 }
 
+/// A family of named tables.
+#[derive(Clone, Copy)]
+enum Family {
+    Peer,
+    Destination,
+}
+
 type Name<'i> = Spanned<DeString<'i>>;
 
 impl Document {
@@ -41,8 +52,8 @@ impl Document {
         for error in &syntax {
             syntax_error(error, text, finder);
         }
-        let mut document = Self { tables: BTreeMap::new(), peers: Vec::new() };
-        let mut rest = Finder::new(text);
+        let mut document = Self { tables: BTreeMap::new(), peers: Vec::new(), destinations: Vec::new() };
+        let mut rest = finder.afresh();
         document.read_root(root.get_ref(), &mut rest);
         // What follows from a syntax error is no news.
         finder.append_other_lines(rest);
@@ -56,64 +67,98 @@ impl Document {
 
     fn read_root(&mut self, root: &DeTable<'_>, finder: &mut Finder<'_>) {
         let empty = DeTable::new();
-        for section in [Section::Dimse, Section::Web, Section::Storage] {
-            let found = root.iter().find(|(name, _)| Some(name.get_ref().as_ref()) == section.name());
-            let table = found.and_then(|(name, value)| table(name, value, "", finder));
-            self.tables.insert(section, Values::read(section, table.unwrap_or(&empty), finder));
+        for section in Section::ONCE {
+            let table = match section.name() {
+                Some(name) => entry(root, name).and_then(|(name, value)| table(name, value, "", finder)),
+                None => Some(root),
+            };
+            self.tables.insert(section, Values::read(&[section], table.unwrap_or(&empty), finder));
         }
-        self.tables.insert(Section::Root, Values::read(Section::Root, root, finder));
-        if let Some((name, peers)) = root.iter().find(|(name, _)| name.get_ref() == "peer") {
-            let peers = table(name, peers, ": each peer is a table [peer.NAME]", finder);
-            for (name, peer) in peers.unwrap_or(&empty) {
-                self.peers.extend(Peer::read(name, peer, finder));
-            }
-        }
+        self.peers = Family::Peer.read(root, finder);
+        self.destinations = Family::Destination.read(root, finder);
     }
 }
 
-impl Peer {
-    fn read(name: &Name<'_>, peer: &Spanned<DeValue<'_>>, finder: &mut Finder<'_>) -> Option<Self> {
-        let at = name.span();
-        let name_text = name.get_ref().as_ref();
-        let is_name = |text: &str| {
-            (1..=64).contains(&text.len())
-                && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+impl Family {
+    fn section(self) -> Section {
+        match self {
+            Self::Peer => Section::Peer,
+            Self::Destination => Section::Destination,
+        }
+    }
+
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::Destination => "destination",
+        }
+    }
+
+    /// The sections whose keys a table may have.
+    fn sections(self, table: &DeTable<'_>) -> Vec<Section> {
+        let kind = match self {
+            Self::Peer => None,
+            Self::Destination => entry(table, "kind").and_then(|(_, kind)| kind.get_ref().as_str()),
         };
-        if Section::Peer.keys().any(|key| key.name == name_text)
-            && !matches!(peer.get_ref(), DeValue::Table(_))
-        {
-            let help = "give the peer a name: [peer.NAME]".to_owned();
-            finder.add(&at, format!("`{name_text}` stands in [peer], outside of any peer"), help);
+        let of_kind = Section::KINDS.into_iter().find(|(name, _)| Some(*name) == kind);
+        [self.section()].into_iter().chain(of_kind.map(|(_, section)| section)).collect()
+    }
+
+    fn read(self, root: &DeTable<'_>, finder: &mut Finder<'_>) -> Vec<Named> {
+        let noun = self.noun();
+        let Some((name, all)) = entry(root, noun) else { return Vec::new() };
+        let Some(all) = table(name, all, &format!(": each {noun} is a table [{noun}.NAME]"), finder) else {
+            return Vec::new();
+        };
+        all.iter().filter_map(|(name, one)| self.read_one(name, one, finder)).collect()
+    }
+
+    fn read_one(
+        self,
+        name: &Name<'_>,
+        given: &Spanned<DeValue<'_>>,
+        finder: &mut Finder<'_>,
+    ) -> Option<Named> {
+        let at = name.span();
+        let text = name.get_ref().as_ref();
+        let noun = self.noun();
+        let is_key = KEYS.iter().any(|key| key.section.name() == Some(noun) && key.name == text);
+        if is_key && !matches!(given.get_ref(), DeValue::Table(_)) {
+            let help = format!("give the {noun} a name: [{noun}.NAME]");
+            finder.add(&at, format!("`{text}` stands in [{noun}], outside of any {noun}"), help);
             return None;
         }
-        if !is_name(name_text) {
+        if !is_name(text) {
             let help = "1 to 64 letters, digits, - and _".to_owned();
-            finder.add(&at, format!("{name_text:?} is no name for a peer"), help);
+            finder.add(&at, format!("{text:?} is no name for a {noun}"), help);
         }
-        let table = table(name, peer, ": a peer is a table [peer.NAME]", finder)?;
-        let values = Values::read(Section::Peer, table, finder);
-        for key in Section::Peer.keys().filter(|key| key.default.is_none()) {
-            if !table.keys().any(|given| given.get_ref() == key.name) {
+        let table = table(name, given, &format!(": a {noun} is a table [{noun}.NAME]"), finder)?;
+        let sections = self.sections(table);
+        let values = Values::read(&sections, table, finder);
+        for key in sections.iter().flat_map(|section| section.keys()).filter(|key| key.default.is_none()) {
+            if entry(table, key.name).is_none() {
                 let help = format!("{} For example: {} = {}", key.explanation, key.name, key.example);
-                finder.add(&at, format!("[peer.{name_text}] has no `{}`", key.name), help);
+                finder.add(&at, format!("[{noun}.{text}] has no `{}`", key.name), help);
             }
         }
-        Some(Self { name: name_text.to_owned(), values })
+        Some(Named { name: text.to_owned(), at, values })
     }
 }
 
 impl Values {
-    fn read(section: Section, table: &DeTable<'_>, finder: &mut Finder<'_>) -> Self {
+    /// Reads a table that may have the keys of these sections.
+    pub(super) fn read(sections: &[Section], table: &DeTable<'_>, finder: &mut Finder<'_>) -> Self {
         let mut values = BTreeMap::new();
-        for key in section.keys() {
+        for key in sections.iter().flat_map(|section| section.keys()) {
             if let Some(default) = key.default {
                 values.insert(key.name, Entry { value: default_value(key, default), at: None });
             }
         }
         for (name, given) in table {
-            let Some(key) = section.keys().find(|key| key.name == name.get_ref()) else {
-                if section != Section::Root || !is_table_name(name.get_ref()) {
-                    unknown(section, name, given, finder);
+            let mut keys = sections.iter().flat_map(|section| section.keys());
+            let Some(key) = keys.find(|key| key.name == name.get_ref()) else {
+                if !may_stand_beside(sections, name.get_ref()) {
+                    unknown(sections, name, given, finder);
                 }
                 continue;
             };
@@ -137,9 +182,30 @@ impl Values {
     }
 }
 
+/// Whether something that is no key of these sections is not to be spoken of.
+fn may_stand_beside(sections: &[Section], name: &str) -> bool {
+    match sections {
+        [Section::Root] => Section::tables().any(|table| table == name),
+        // Without a kind nobody knows which keys it has; that there is none is said.
+        [Section::Destination] => {
+            KEYS.iter().any(|key| key.name == name && Section::KINDS.iter().any(|kind| kind.1 == key.section))
+        }
+        _ => false,
+    }
+}
+
+fn entry<'t, 'i>(table: &'t DeTable<'i>, name: &str) -> Option<(&'t Name<'i>, &'t Spanned<DeValue<'i>>)> {
+    table.iter().find(|(given, _)| given.get_ref() == name)
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
 /// Defaults go through the same reading as what the file says.
 fn default_value(key: &Key, default: &str) -> Value {
-    let mut finder = Finder::new(default);
+    let mut finder = Finder::new("", default);
     let given = DeValue::parse(default).expect("defaults are TOML");
     read(key, &given, &mut finder).expect("defaults are valid")
 }
@@ -163,28 +229,27 @@ fn table<'v, 'i>(
     }
 }
 
-fn is_table_name(name: &str) -> bool {
-    Section::ALL.into_iter().any(|section| section.name() == Some(name))
-}
-
-/// Notes an unknown key with what it may have been meant to be: a key of this table, the same key of another, or a table.
-fn unknown(section: Section, name: &Name<'_>, given: &Spanned<DeValue<'_>>, finder: &mut Finder<'_>) {
+/// Notes an unknown key with what it may have been meant to be: the same key of another table, a key of this one, or a table.
+fn unknown(sections: &[Section], name: &Name<'_>, given: &Spanned<DeValue<'_>>, finder: &mut Finder<'_>) {
     let text = name.get_ref().as_ref();
-    let is_table = matches!(given.get_ref(), DeValue::Table(_));
-    let here: Vec<&str> = match section {
-        Section::Root if is_table => Section::ALL.into_iter().filter_map(Section::name).collect(),
-        _ => section.keys().map(|key| key.name).collect(),
+    let is_root = sections == [Section::Root];
+    // Elsewhere a table is just a value of a wrong type.
+    let is_table = matches!(given.get_ref(), DeValue::Table(_)) && is_root;
+    let here: Vec<&str> = match is_table {
+        true => Section::tables().collect(),
+        false => sections.iter().flat_map(|section| section.keys()).map(|key| key.name).collect(),
     };
-    let elsewhere: Vec<&str> =
-        KEYS.iter().filter(|key| key.name == text).map(|key| key.section.place()).collect();
+    let elsewhere = KEYS.iter().filter(|key| key.name == text && key.section != Section::Retry);
+    let elsewhere: Vec<&str> = elsewhere.map(|key| key.section.place()).collect();
     let meant = match closest(text, here.iter().copied()) {
-        Some(word) => format!("did you mean `{word}`? "),
-        None if !elsewhere.is_empty() => format!("it belongs {}; ", elsewhere.join(" or ")),
-        None => String::new(),
+        None if elsewhere.is_empty() => String::new(),
+        Some(word) if elsewhere.is_empty() => format!("did you mean `{word}`? "),
+        Some(_) | None => format!("it belongs {}; ", elsewhere.join(" or ")),
     };
     let (what, list) = if is_table { ("table", "tables") } else { ("key", "keys") };
     let help = format!("{meant}the {list} there: {}", here.join(", "));
-    finder.add(&name.span(), format!("unknown {what} `{text}` {}", section.place()), help);
+    let place = sections.last().map_or("", |section| section.place());
+    finder.add(&name.span(), format!("unknown {what} `{text}` {place}"), help);
 }
 
 fn syntax_error(error: &toml::de::Error, text: &str, finder: &mut Finder<'_>) {

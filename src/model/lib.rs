@@ -17,6 +17,7 @@ pub mod json;
 mod level;
 pub mod limits;
 pub mod multipart;
+mod name;
 pub mod part10;
 pub mod query;
 pub mod scan;
@@ -30,6 +31,7 @@ pub use dicom_core::{Tag, VR as Vr};
 pub use fault::Fault;
 pub use ident::{InstanceIds, Scope};
 pub use level::QueryRetrieveLevel;
+pub use name::{DestinationName, PeerName, RuleName};
 pub use uid::{
     InvalidUid, Kind, Series, SeriesInstanceUid, SopClass, SopClassUid, SopInstance, SopInstanceUid, Study,
     StudyInstanceUid, TransferSyntaxKind, TransferSyntaxUid, Uid,

@@ -141,3 +141,120 @@ pub const STOW_ANSWER_BYTES: usize = 16 << 20;
 
 /// How long the readiness check waits for a write transaction.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Rule files that a configuration may name: some hundred rules are many, and each is read at every reload.
+pub const RULE_FILES: usize = 1_000;
+
+/// Bytes of one rule file.
+pub const RULE_FILE_BYTES: usize = 1 << 20;
+
+/// More rules are refused: every one of them is asked about every instance.
+pub const RULES: usize = 4096;
+
+/// Characters of a rule's name, which has to fit a line of a log.
+pub const RULE_NAME_CHARS: usize = 100;
+
+/// Deliveries that a lane holds at least, claimed and not settled, if there are so many: enough to keep its couriers busy while the index
+/// commits the next ones, few enough to be done again after a crash.
+pub const LANE_WINDOW: usize = 64;
+
+/// Deliveries that a lane holds at most, however wide it is: what a crash leaves leased, and what one transaction settles.
+pub const LANE_WINDOW_MAX: usize = 256;
+
+/// How long a claimed delivery is its lane's alone; longer than any delay of the index.
+pub const LEASE: Duration = Duration::from_secs(300);
+
+/// A lease that is so old is renewed, which leaves two more chances to do so before it ends.
+pub const LEASE_RENEWAL: Duration = Duration::from_secs(100);
+
+/// How often a lane looks into the index unasked: for what another process made ready, and for what is due.
+pub const LANE_TICK: Duration = Duration::from_secs(1);
+
+/// How long the outcome of a delivery may wait for others, to be committed together.
+pub const SETTLE_DELAY: Duration = Duration::from_millis(20);
+
+/// The least time between two transactions of a lane that has work: with more of them, senders and other lanes would wait.
+pub const LANE_PAUSE: Duration = Duration::from_millis(5);
+
+/// So many deliveries failed in a row, each for now only, and their destination is left alone.
+pub const FAILURES_IN_A_ROW: usize = 5;
+
+/// The longest that a destination is left alone before the next probe, jitter aside.
+pub const PROBE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The longest that a destination can ask not to be sent an instance.
+pub const RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// The reason of a failed delivery as it is kept and logged.
+pub const REASON_CHARS: usize = 500;
+
+/// Kinds of instances that a lane remembers to have met, for what a courier prepares for.
+pub const KINDS_MET: usize = 32;
+
+/// The text of one expression of a rule; a longer one is refused.
+pub const EXPRESSION_BYTES: usize = 64 << 10;
+
+/// Parentheses, lists, calls and `!` inside each other in an expression: each takes some of the stack.
+pub const EXPRESSION_DEPTH: usize = 64;
+
+/// What is said to be wrong with one expression; the rest of it shows once these are gone.
+pub const EXPRESSION_FLAWS: usize = 32;
+
+/// A regular expression of a rule takes no more once compiled.
+pub const REGEX_BYTES: usize = 10 << 20;
+
+/// What each thread keeps to evaluate a regular expression of a rule.
+pub const REGEX_CACHE_BYTES: usize = 1 << 20;
+
+/// Items of a sequence that rules keep decoded; those behind are decoded again by each rule that comes to them.
+pub const DECODED_ITEMS: usize = 256;
+
+/// A folder that is written to may take so long for an instance, and [`FOLDER_BYTES_PER_SECOND`] on top, before it is given up: a
+/// network drive that has gone blocks whoever asks it for good.
+pub const FOLDER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Bytes per second that a folder is trusted to take at least: a tenth of what an old disk does.
+pub const FOLDER_BYTES_PER_SECOND: u64 = 4 << 20;
+
+/// Larger objects go to S3 in parts of this size: S3 wants 5 MiB or more, and what is sent is held in memory.
+pub const S3_PART_BYTES: u64 = 6 << 20;
+
+/// Parts of one object, as S3 has it. What is larger than so many of [`S3_PART_BYTES`] goes in larger parts.
+pub const S3_PARTS: u64 = 10_000;
+
+/// Parts of one object on their way at once: on a long line, one at a time leaves it idle.
+pub const S3_PARTS_AT_ONCE: usize = 4;
+
+/// What the objects and parts on their way to one S3 destination may take in memory; also the largest part.
+pub const S3_MEMORY_BYTES: u64 = 64 << 20;
+
+/// How long S3 may take to answer, beyond the time for what it is sent and sends.
+pub const S3_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes per second that one request to S3 must move on average: with [`S3_MEMORY_BYTES`] in as many objects as it holds, a line of
+/// 3 Mbit/s suffices.
+pub const S3_BYTES_PER_SECOND: u64 = 32 << 10;
+
+/// An answer of S3 that is no object; longer ones are not read to their end.
+pub const S3_ANSWER_BYTES: usize = 256 << 10;
+
+/// How long an S3 store that asks to be left alone is, unless it says how long.
+pub const S3_PAUSE: Duration = Duration::from_secs(5);
+
+/// The longest pause that an S3 store may ask for.
+pub const S3_LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
+
+/// Deliveries that die of their age in one turn of a lane: nobody is in a hurry for that, and senders wait for the index meanwhile.
+pub const GIVEN_UP: u32 = 256;
+
+/// Deliveries that are tried at once because their destination is back: several windows of its lane. Those beyond keep their time.
+pub const HASTENED: u32 = 1024;
+
+/// Rows that a command beside the server changes in one transaction: the server's own transactions wait for it.
+pub const DESK_BATCH: u32 = 1000;
+
+/// Instances that one trace tells of, each with all its deliveries.
+pub const TRACED: usize = 1000;
+
+/// Dead letters that are listed at once.
+pub const DEAD_LETTERS: u32 = 1000;

@@ -22,6 +22,11 @@ pub fn is_storage(uid: &str) -> bool {
     true
 }
 
+/// The name in the standard's registry (PS3.6 Table A-1); `None` for a SOP class we do not know.
+pub fn name(uid: &str) -> Option<&'static str> {
+    StandardSopClassDictionary.by_uid(uid).map(|class| class.name())
+}
+
 fn is_below(uid: &str, root: &str) -> bool {
     uid.strip_prefix(root).is_some_and(|rest| rest.starts_with('.'))
 }
@@ -36,6 +41,12 @@ fn is_storage_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_what_is_registered() {
+        assert_eq!(name("1.2.840.10008.5.1.4.1.1.2"), Some("CT Image Storage"));
+        assert_eq!(name("1.3.12.2.1107.5.9.1"), None);
+    }
 
     #[test]
     fn takes_storage_of_the_dictionary_newer_and_private_classes() {

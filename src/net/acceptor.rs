@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::drive::Drive;
 use crate::end::End;
 use crate::lobby::Place;
-use crate::scp::{self, Scp};
+use crate::scp::{self, Caller, Scp};
 use crate::tally::Tally;
 
 /// What all associations share.
@@ -34,8 +34,8 @@ pub(crate) struct Acceptor {
 }
 
 /// An association that was accepted.
-struct Accepted {
-    calling: Option<AeTitle>,
+pub(crate) struct Accepted {
+    pub(crate) caller: Caller,
     /// Counts it among `max_associations`.
     permit: OwnedSemaphorePermit,
 }
@@ -71,7 +71,7 @@ impl Acceptor {
         match accepted {
             Ok(accepted) => {
                 let lobby = place.vacate();
-                let end = self.associated(&mut drive, from, accepted, &shutdown).await;
+                let end = self.associated(&mut drive, accepted, &shutdown).await;
                 let place = lobby.enter(&shutdown);
                 drive.close(&end, place.must_close()).await;
             }
@@ -87,22 +87,21 @@ impl Acceptor {
     }
 
     /// Waits for A-ASSOCIATE-RQ and answers it.
-    async fn accept(&self, drive: &mut Drive, from: IpAddr) -> Result<Accepted, End> {
+    pub(crate) async fn accept(&self, drive: &mut Drive, from: IpAddr) -> Result<Accepted, End> {
         let rq = drive.requested().await.inspect_err(|end| {
             if let End::Rejected(rejection) = end {
                 tracing::info!(%rejection, "association refused");
             }
         })?;
         tracing::debug!(titles = ?rq.titles, "association requested");
-        let calling = rq.titles.calling();
+        let (calling, called) = (rq.titles.calling(), rq.titles.called());
         tracing::Span::current().record("calling", calling.as_ref().map(AeTitle::as_str));
         let admitted = self.access.admit(calling.as_ref(), from).await;
         // Only now: a name server that is slow to answer keeps nobody's place.
         let permit = Arc::clone(&self.associations).try_acquire_owned().ok();
         let admission = Admission {
             is_calling_known: admitted.is_ok(),
-            is_called_ours: !self.config.check_called_ae
-                || rq.titles.called().as_ref() == Some(&self.config.ae_title),
+            is_called_ours: !self.config.check_called_ae || called.as_ref() == Some(&self.config.ae_title),
             has_room: permit.is_some(),
         };
         let acceptable = negotiate::acceptable(&rq, admission);
@@ -119,7 +118,6 @@ impl Acceptor {
                     }
                     (_, _) => None,
                 };
-                let called = rq.titles.called();
                 let called = called.as_ref().map(AeTitle::as_str);
                 tracing::info!(called, why, %rejection, "association refused");
                 return Err(drive.reject(rejection));
@@ -133,7 +131,8 @@ impl Acceptor {
             max_pdu_bytes = rq.max_pdu_bytes,
             "association accepted",
         );
-        Ok(Accepted { calling, permit })
+        let caller = Caller { calling, called, peer: admitted.ok().flatten(), from };
+        Ok(Accepted { caller, permit })
     }
 
     fn answer(&self, rq: &AssociateRq) -> AssociateAc {
@@ -154,22 +153,15 @@ impl Acceptor {
     }
 
     /// Serves an association and sums it up.
-    async fn associated(
-        &self,
-        drive: &mut Drive,
-        from: IpAddr,
-        accepted: Accepted,
-        shutdown: &CancellationToken,
-    ) -> End {
-        let Accepted { calling, permit } = accepted;
+    async fn associated(&self, drive: &mut Drive, accepted: Accepted, shutdown: &CancellationToken) -> End {
+        let Accepted { caller, permit } = accepted;
         let started = Instant::now();
         self.telemetry.record(Event::AssociationOpened { requestor: false });
         let mut scp = Scp {
             pipeline: &self.pipeline,
             telemetry: &self.telemetry,
             ae_title: &self.config.ae_title,
-            calling,
-            from,
+            caller,
             tally: Tally::default(),
         };
         let end = match self.guard(self.messages(drive, &mut scp, shutdown)).await {

@@ -1,4 +1,4 @@
-//! Who may call: configured peers, by AE title and address.
+//! Who calls, and who may: configured peers, by AE title and address.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -6,13 +6,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::AeTitle;
+use model::{AeTitle, PeerName};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use crate::config::{Accept, Config, Peer, PeerName};
+use crate::config::{Accept, Config, Peer};
 
-/// Decides whether a caller may associate.
+/// Tells which peer a caller is, and whether it may associate.
 ///
 /// Host names are looked up when somebody calls under their peer's AE title, each by one caller at a time. The answer is kept for
 /// [`KEPT`], but that there is none only for [`PAUSE`].
@@ -55,27 +55,27 @@ impl Access {
         Self { config, hosts }
     }
 
-    /// Whether a peer of this calling AE title may associate from this address. Takes at most twice `connect_timeout` for each such
-    /// peer. Cancel safe.
+    /// Which peer calls, by its AE title and from its host or one of its networks: the first one configured. A caller that is none
+    /// may associate where anybody may. Takes at most twice `connect_timeout` for each peer of this AE title. Cancel safe.
     ///
     /// # Errors
-    /// Why not.
-    pub(crate) async fn admit(&self, calling: Option<&AeTitle>, from: IpAddr) -> Result<(), Stranger> {
-        match self.config.accept {
-            Accept::Any => Ok(()),
-            Accept::Known => {
-                let from = from.to_canonical();
-                let mut elsewhere = Vec::new();
-                for peer in self.config.peers.iter().filter(|peer| calling == Some(&peer.ae_title)) {
-                    if peer.from.iter().any(|network| network.contains(&from))
-                        || self.is_host(peer, from).await
-                    {
-                        return Ok(());
-                    }
-                    elsewhere.push(peer.name.clone());
-                }
-                Err(Stranger { elsewhere })
+    /// It may not, and why.
+    pub(crate) async fn admit(
+        &self,
+        calling: Option<&AeTitle>,
+        from: IpAddr,
+    ) -> Result<Option<PeerName>, Stranger> {
+        let from = from.to_canonical();
+        let mut elsewhere = Vec::new();
+        for peer in self.config.peers.iter().filter(|peer| calling == Some(&peer.ae_title)) {
+            if peer.from.iter().any(|network| network.contains(&from)) || self.is_host(peer, from).await {
+                return Ok(Some(peer.name.clone()));
             }
+            elsewhere.push(peer.name.clone());
+        }
+        match self.config.accept {
+            Accept::Any => Ok(None),
+            Accept::Known => Err(Stranger { elsewhere }),
         }
     }
 
@@ -185,6 +185,45 @@ mod tests {
 
     #[tokio::test]
     async fn anybody_may_call_where_that_is_configured() {
-        assert_eq!(access(Accept::Any, &[]).admit(None, "192.0.2.1".parse().unwrap()).await, Ok(()));
+        assert_eq!(access(Accept::Any, &[]).admit(None, "192.0.2.1".parse().unwrap()).await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn a_peer_is_told_by_title_and_address() {
+        let peers: &[(&str, &str, &[&str])] = &[
+            ("CT", "127.0.0.1:1", &["10.1.0.0/16"]),
+            ("CT", "127.0.0.2:1", &["10.0.0.0/8"]),
+            ("MR", "127.0.0.1:1", &[]),
+        ];
+        for accept in [Accept::Any, Accept::Known] {
+            let mut access = access(accept, peers);
+            name_by_address(&mut access);
+            for (calling, from, name) in [
+                ("CT", "10.1.2.3", Some("ct 127.0.0.1:1")),
+                ("CT", "10.2.2.3", Some("ct 127.0.0.2:1")),
+                ("CT", "::ffff:127.0.0.2", Some("ct 127.0.0.2:1")),
+                ("MR", "127.0.0.1", Some("mr 127.0.0.1:1")),
+                ("MR", "10.1.2.3", None),
+                ("US", "127.0.0.1", None),
+            ] {
+                let title = AeTitle::parse(calling).unwrap();
+                let found = access.admit(Some(&title), from.parse().unwrap()).await;
+                match (name, accept) {
+                    (Some(_), _) | (None, Accept::Any) => {
+                        assert_eq!(found, Ok(name.map(PeerName::new)), "{calling} from {from}");
+                    }
+                    (None, Accept::Known) => assert!(found.is_err(), "{calling} from {from}"),
+                }
+            }
+        }
+    }
+
+    /// Peers of one AE title get names of their own.
+    fn name_by_address(access: &mut Access) {
+        let mut config = Config::clone(&access.config);
+        for peer in &mut config.peers {
+            peer.name = PeerName::new(&format!("{} {}", peer.name, peer.address));
+        }
+        access.config = Arc::new(config);
     }
 }

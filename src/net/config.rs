@@ -1,9 +1,8 @@
-use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use model::AeTitle;
+use model::{AeTitle, PeerName};
 
 /// How this end speaks DIMSE, and with whom.
 #[derive(Debug, Clone)]
@@ -53,26 +52,4 @@ pub struct Peer {
     pub address: String,
     /// Networks it may call from, besides its host.
     pub from: Vec<IpNet>,
-}
-
-/// The name of a peer in the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PeerName(Box<str>);
-
-impl PeerName {
-    /// A name as the configuration writes it.
-    pub fn new(name: &str) -> Self {
-        Self(name.into())
-    }
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for PeerName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }

@@ -1,7 +1,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use model::Fault;
+use model::{Fault, sop, syntax};
 
 use crate::end::End;
 
@@ -33,7 +33,11 @@ pub enum Error {
     #[error("association lost")]
     Lost(#[source] End),
     /// The peer does not take this kind of object.
-    #[error("the peer takes no {sop_class} in {transfer_syntax}: {reason}")]
+    #[error(
+        "the peer takes no {} in {}: {reason}",
+        named(sop::name(sop_class), sop_class),
+        named(syntax::name(transfer_syntax), transfer_syntax)
+    )]
     NotAccepted {
         /// The SOP class.
         sop_class: String,
@@ -61,4 +65,41 @@ impl Error {
             Self::Response => Fault::Peer,
         }
     }
+    /// The error with its causes, and what may be wrong where that can be told: for an operator.
+    pub fn explain(&self) -> String {
+        let causes = crate::chain(self);
+        match self.hint() {
+            Some(hint) => format!("{causes}; {hint}"),
+            None => causes,
+        }
+    }
+
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Connect { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused => {
+                Some("nothing listens there")
+            }
+            Self::Association(End::Rejected(rejection)) => match (rejection.source, rejection.reason) {
+                (1, 3) => Some("the peer does not know our AE title"),
+                (1, 7) => Some("the peer is not called so: see its AE title"),
+                (3, 1 | 2) => Some("the peer is full"),
+                (_, _) => None,
+            },
+            Self::Association(End::Closed | End::Lost(_) | End::Violation(_) | End::TimedOut(_)) => {
+                Some("it took the connection and gave no DICOM answer: is this a DICOM port?")
+            }
+            Self::Association(_)
+            | Self::Lost(_)
+            | Self::Connect { .. }
+            | Self::Listen { .. }
+            | Self::NotAccepted { .. }
+            | Self::File(_)
+            | Self::Response => None,
+        }
+    }
+}
+
+/// A UID by its name, where it has one.
+fn named<'a>(name: Option<&'a str>, uid: &'a str) -> &'a str {
+    name.unwrap_or(uid)
 }

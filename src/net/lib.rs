@@ -43,7 +43,7 @@ mod tally;
 mod tests;
 mod timer;
 
-pub use config::{Accept, Config, Peer, PeerName};
+pub use config::{Accept, Config, Peer};
 pub use end::{End, Wait};
 pub use error::Error;
 pub use listener::Listener;

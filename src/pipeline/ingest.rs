@@ -43,11 +43,12 @@ impl Pipeline {
         if !self.archive.has_space() {
             return Err(Error::NoSpace.into());
         }
+        let route = self.router.route(&received);
         let mut buffer = self.buffers.take();
         let mut ended = body.fill(&mut buffer).await.map_err(Error::Body)?;
         *bytes += buffer.len() as u64;
         let claim = self.headers.claim();
-        let mut intake = Intake::begin(self.archive.clone(), claim, received, &buffer, ended)?;
+        let mut intake = Intake::begin(self.archive.clone(), claim, received, route, &buffer, ended)?;
         while !ended {
             let permit = self.writers.clone().acquire_owned().await;
             (intake, buffer) = blocking(move || {

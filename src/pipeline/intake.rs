@@ -8,12 +8,15 @@ use model::{InstanceIds, Kind, StudyInstanceUid, Tag, TransferSyntaxUid, Uid, li
 use sha2::{Digest, Sha256};
 
 use crate::budget::Claim;
+use crate::route::Route;
 use crate::{Content, Error, IngestError, Received};
 
 /// One instance on its way to disk: spooled, hashed and scanned chunk by chunk. Blocking.
 pub(crate) struct Intake {
     archive: Archive,
     received: Received,
+    /// Where it goes; `None` without rules.
+    route: Option<Route>,
     transfer_syntax: TransferSyntaxUid,
     spool: Option<Spool>,
     /// What stands before the first received byte in the file: preamble and File Meta Information of our own, or less.
@@ -46,6 +49,7 @@ impl Intake {
         archive: Archive,
         header_claim: Claim,
         received: Received,
+        route: Option<Route>,
         first: &[u8],
         complete: bool,
     ) -> Result<Self, Error> {
@@ -69,6 +73,7 @@ impl Intake {
         Ok(Self {
             archive,
             received,
+            route,
             scanner: Scanner::new(syntax::form(transfer_syntax.as_str())),
             transfer_syntax,
             spool: None,
@@ -123,7 +128,8 @@ impl Intake {
             return Err(Error::Busy.into());
         }
         let header = self.scanner.finish().map_err(Error::Unreadable)?;
-        let ids = identify(&header, &self.received.content).map_err(|error| IngestError {
+        let ids = identify(&header).and_then(|ids| agree(ids, &self.received.content));
+        let ids = ids.map_err(|error| IngestError {
             error,
             sop_class: header.uid(SOP_CLASS_UID),
             sop_instance: header.uid(SOP_INSTANCE_UID),
@@ -131,6 +137,7 @@ impl Intake {
         let omitted = header.omitted();
         let Some(spool) = self.spool else { return Err(Error::MissingUid("SOP Instance UID").into()) };
         let file = spool.sync().map_err(Error::from)?;
+        let routing = self.route.map(|route| route.decide(&header));
         let prepared = self.archive.prepare(NewInstance {
             ids: ids.clone(),
             transfer_syntax: self.transfer_syntax,
@@ -142,22 +149,29 @@ impl Intake {
             source: Source {
                 door: self.received.door,
                 calling_aet: self.received.calling_aet,
+                called_aet: self.received.called_aet,
+                peer: self.received.peer,
                 address: self.received.address,
             },
+            routing,
         });
         let omitted = omitted.saturating_add(prepared.omitted());
         Ok(Taken { prepared, ids, omitted, header_claim: self.header_claim })
     }
 }
 
-/// The four UIDs of the data set, which must be those that the door was told.
-fn identify(header: &Header, content: &Content) -> Result<InstanceIds, Error> {
-    let ids = InstanceIds {
+/// The four UIDs of a data set.
+pub(crate) fn identify(header: &Header) -> Result<InstanceIds, Error> {
+    Ok(InstanceIds {
         sop_class: required(header, SOP_CLASS_UID)?,
         sop_instance: required(header, SOP_INSTANCE_UID)?,
         study: required(header, STUDY_INSTANCE_UID)?,
         series: required(header, SERIES_INSTANCE_UID)?,
-    };
+    })
+}
+
+/// Those UIDs must be what the door was told.
+fn agree(ids: InstanceIds, content: &Content) -> Result<InstanceIds, Error> {
     match content {
         Content::DataSet { sop_class, .. } if *sop_class != ids.sop_class => {
             Err(Error::Disagreement("SOP Class UID"))

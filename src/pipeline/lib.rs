@@ -5,25 +5,36 @@
 
 mod budget;
 mod error;
+mod examine;
 mod fragments;
 mod header;
 mod ingest;
 mod intake;
+mod lane;
+mod ports;
 mod query;
+mod queues;
 mod received;
 mod rendition;
 mod retrieve;
+mod route;
 mod slice;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 pub use archive::{
-    Archive, Committed, ConflictSummary, Cursor, Overview, Page, Row, RowIds, StoredInstance, StudySummary,
-    Support,
+    Archive, Committed, ConflictSummary, Cursor, DeadLetter, LaneSummary, Overview, Page, Parcel, Row,
+    RowIds, StoredInstance, StudySummary, Support,
 };
 pub use error::{BodyError, Error, IngestError};
+pub use examine::{Examined, examine, examine_stored};
+pub use lane::{Lane, Retry};
+pub use ports::{Courier, Destination, IDLE, Outcome, Waiting};
 pub use received::{Body, Content, Received, Stored};
 pub use rendition::{Part, Rendition};
+pub use route::{DestinationFacts, RoutingError};
 pub use slice::PartReader;
 use telemetry::Telemetry;
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -36,6 +47,7 @@ pub struct Pipeline {
     buffers: Arc<intake::Buffers>,
     headers: Arc<budget::Budget>,
     writers: Arc<tokio::sync::Semaphore>,
+    router: Arc<route::Router>,
 }
 
 impl Pipeline {
@@ -47,6 +59,7 @@ impl Pipeline {
             buffers: Arc::default(),
             headers: Arc::new(budget::Budget::new(model::limits::HEADERS_BYTES)),
             writers: Arc::new(tokio::sync::Semaphore::new(model::limits::FILE_WRITERS)),
+            router: Arc::default(),
         }
     }
 

@@ -2,7 +2,9 @@ use std::future::Future;
 use std::net::IpAddr;
 
 use archive::Committed;
-use model::{AeTitle, InstanceIds, SopClassUid, SopInstanceUid, StudyInstanceUid, TransferSyntaxUid};
+use model::{
+    AeTitle, InstanceIds, PeerName, SopClassUid, SopInstanceUid, StudyInstanceUid, TransferSyntaxUid,
+};
 use telemetry::Door;
 
 use crate::BodyError;
@@ -14,6 +16,10 @@ pub struct Received {
     pub door: Door,
     /// Calling AE title, from a DIMSE peer.
     pub calling_aet: Option<AeTitle>,
+    /// Called AE title, from a DIMSE peer.
+    pub called_aet: Option<AeTitle>,
+    /// The configured peer that it is, when it is one.
+    pub peer: Option<PeerName>,
     /// The peer's address.
     pub address: Option<IpAddr>,
     /// What the bytes are.

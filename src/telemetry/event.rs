@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use model::QueryRetrieveLevel;
+use model::{DestinationName, QueryRetrieveLevel};
 
 /// The way something came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,8 +21,45 @@ impl Door {
     }
 }
 
-/// Something that is counted.
+/// How an attempt to deliver ended, or the wait for one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryEnd {
+    /// The destination has the instance.
+    Delivered {
+        /// From its being queued.
+        since_queued: Duration,
+    },
+    /// It will be tried again.
+    Retry,
+    /// The destination will never take it.
+    Refused,
+    /// What we keep cannot be sent.
+    Poison,
+    /// The destination cannot be used at present; it will be tried again.
+    Down,
+    /// It has failed for too long.
+    GaveUp,
+}
+
+impl DeliveryEnd {
+    /// Every metric label.
+    pub(crate) const LABELS: [&str; 6] = ["delivered", "retry", "refused", "poison", "down", "gave_up"];
+
+    /// The metric label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Delivered { .. } => "delivered",
+            Self::Retry => "retry",
+            Self::Refused => "refused",
+            Self::Poison => "poison",
+            Self::Down => "down",
+            Self::GaveUp => "gave_up",
+        }
+    }
+}
+
+/// Something that is counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The receipt of one instance came to an end, well or not.
     InstanceReceived {
@@ -86,6 +123,22 @@ pub enum Event {
         instances: u64,
         /// From its first row to the durable end, folder syncs included.
         elapsed: Duration,
+    },
+    /// An attempt to deliver ended, or its delivery was given up.
+    DeliveryEnded {
+        /// Where it was to go; one of those that [`Telemetry::show_destination`](crate::Telemetry::show_destination) was told.
+        destination: DestinationName,
+        /// How it ended.
+        end: DeliveryEnd,
+    },
+    /// An instance came back from where it had been sent, and was not routed again.
+    CameBack,
+    /// Rules were loaded, just now.
+    RulesLoaded,
+    /// Somebody asked for the rules to be loaded again.
+    RulesReloaded {
+        /// Whether they were; else the former ones stay.
+        is_accepted: bool,
     },
     /// A task panicked.
     Panicked,

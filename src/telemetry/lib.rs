@@ -1,6 +1,6 @@
 //! What Gantry counts: one [`Event`] becomes the metrics that `/metrics` serves.
 //!
-//! Read [`Event`] first, then [`Telemetry`]. Labels come from closed sets only (doors, levels, routes, outcomes), so neither the
+//! Read [`Event`] first, then [`Telemetry`]. Labels come from closed sets only (doors, levels, routes, outcomes, configured destinations), so neither the
 //! number of series nor their content depends on what a peer sends, and no patient data can get in. Deliberately absent: log
 //! lines, which are written with `tracing` where they arise.
 //!
@@ -15,14 +15,17 @@
 //! assert!(text.contains(r#"gantry_instances_received_total{door="dimse",status="stored"} 1"#));
 //! ```
 
+mod deliveries;
 mod event;
 mod metrics;
 
 use std::fmt;
 use std::sync::Arc;
 
-pub use event::{Door, Event};
+pub use deliveries::Queue;
+pub use event::{DeliveryEnd, Door, Event};
 use metrics::Metrics;
+use model::DestinationName;
 
 /// The media type of [`Telemetry::render`]: OpenMetrics text, which Prometheus reads.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -42,6 +45,16 @@ impl Telemetry {
     /// Counts an event. Never blocks for longer than it takes to find a counter by its labels.
     pub fn record(&self, event: Event) {
         self.metrics.record(event);
+    }
+
+    /// Shows the metrics of a configured destination, at zero, before its first event.
+    pub fn show_destination(&self, destination: &DestinationName) {
+        self.metrics.deliveries.show(destination);
+    }
+
+    /// Sets what waits for a destination.
+    pub fn set_queue(&self, destination: &DestinationName, queue: Queue) {
+        self.metrics.deliveries.set(destination, queue);
     }
 
     /// All metrics as text in the format that [`CONTENT_TYPE`] names.

@@ -8,6 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Metric, Registry};
 
+use crate::deliveries::Deliveries;
 use crate::{Door, Event};
 
 /// A label: name and value.
@@ -37,6 +38,7 @@ pub(crate) struct Metrics {
     commit_batch_instances: Histogram,
     commit_seconds: Histogram,
     panics: Counter,
+    pub(crate) deliveries: Deliveries,
 }
 
 impl Metrics {
@@ -45,6 +47,7 @@ impl Metrics {
         made.register_intake();
         made.register_doors();
         made.register_archive();
+        made.deliveries.register(&mut made.registry);
         made.start_at_zero();
         made
     }
@@ -87,6 +90,10 @@ impl Metrics {
                 self.elements_omitted.inc_by(u64::from(count));
             }
             Event::CommitBatch { instances, elapsed } => self.record_commit(instances, elapsed),
+            Event::DeliveryEnded { destination, end } => self.deliveries.ended(&destination, end),
+            Event::CameBack => self.deliveries.came_back(),
+            Event::RulesLoaded => self.deliveries.rules_loaded(),
+            Event::RulesReloaded { is_accepted } => self.deliveries.rules_reloaded(is_accepted),
             Event::Panicked => {
                 self.panics.inc();
             }
@@ -125,6 +132,7 @@ impl Metrics {
             commit_batch_instances: Histogram::new(exponential_buckets(1.0, 2.0, 8)),
             commit_seconds: durations(),
             panics: Counter::default(),
+            deliveries: Deliveries::new(),
         }
     }
 

@@ -13,9 +13,18 @@ fn check(text: &str) -> (String, i32) {
 }
 
 fn run_with(text: &str, command: &str) -> (String, i32) {
+    run_in(&[("gantry.toml", text)], command)
+}
+
+/// What a command prints where there are these files, one of them `gantry.toml`, and its exit code.
+fn run_in(files: &[(&str, &str)], command: &str) -> (String, i32) {
     let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("gantry.toml"), text).unwrap();
-    let arguments = [command, "--config", "gantry.toml"];
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let arguments = command.split(' ').chain(["--config", "gantry.toml"]);
     let output = gantry().args(arguments).current_dir(folder.path()).output().unwrap();
     let printed = [output.stdout, output.stderr].concat();
     (String::from_utf8(printed).unwrap(), output.status.code().unwrap())
@@ -140,6 +149,145 @@ const FAULTY: &[(&str, &[&str])] = &[
         "[peer.b]\nae_title = \"A\"\naddress = \"h:1\"\n[peer.a]\nae_title = \" A \"\naddress = \"h:1\"",
         &["gantry.toml:5:12: [peer.a] has the AE title and the address of [peer.b] (line 2)"],
     ),
+    (
+        "[[destination]]\nkind = \"folder\"",
+        &[
+            "gantry.toml:1:3: `destination` is a table, not a list: each destination is a table [destination.NAME]",
+        ],
+    ),
+    (
+        "[destination]\nkind = \"folder\"",
+        &["gantry.toml:2:1: `kind` stands in [destination]", "[destination.NAME]"],
+    ),
+    (
+        "[destination.\"a b\"]\nkind = \"folder\"\npath = \"a\"",
+        &["gantry.toml:1:14: \"a b\" is no name for a destination"],
+    ),
+    (
+        "[destination.a]\npath = \"a\"",
+        &["gantry.toml:1:14: [destination.a] has no `kind`", "dicom, s3 or folder"],
+    ),
+    (
+        "[destination.a]\nkind = \"foldr\"\npath = \"a\"",
+        &["gantry.toml:2:8: `kind` is no kind of destination: \"foldr\"", "did you mean \"folder\"?"],
+    ),
+    ("[destination.a]\nkind = \"ftp\"", &["gantry.toml:2:8: `kind`", "the kinds: dicom, s3, folder"]),
+    (
+        "[destination.a]\nkind = \"folder\"",
+        &["gantry.toml:1:14: [destination.a] has no `path`", "path = \"copies\""],
+    ),
+    ("[destination.a]\nkind = \"s3\"", &["gantry.toml:1:14: [destination.a] has no `bucket`"]),
+    ("[destination.a]\nkind = \"dicom\"", &["gantry.toml:1:14: [destination.a] has no `peer`"]),
+    (
+        "[destination.a]\nkind = \"folder\"\npath = \"a\"\nbucket = \"b\"",
+        &[
+            "gantry.toml:4:1: unknown key `bucket` in a destination of kind \"folder\"",
+            "it belongs in a destination of kind \"s3\"; the keys there: kind, retry, path, parallel",
+        ],
+    ),
+    (
+        "[destination.a]\nkind = \"folder\"\npaht = \"a\"\npath = \"a\"",
+        &["gantry.toml:3:1: unknown key `paht`", "did you mean `path`?"],
+    ),
+    (
+        "[destination.a]\nkind = \"dicom\"\npeer = \"pacs\"",
+        &["gantry.toml:3:8: there is no [peer.pacs]", "add [peer.pacs] with its `ae_title` and `address`"],
+    ),
+    (
+        "[destination.a]\nkind = \"dicom\"\npeer = \"pasc\"\n[peer.pacs]\nae_title = \"P\"\naddress = \"h:1\"",
+        &["gantry.toml:3:8: there is no [peer.pasc]", "did you mean \"pacs\"?"],
+    ),
+    (
+        "[destination.a]\nkind = \"dicom\"\npeer = \"p\"\nassociations = 0\n[peer.p]\nae_title = \"P\"\naddress = \"h:1\"",
+        &["gantry.toml:4:16: `associations` is not a number from 1 to 64"],
+    ),
+    (
+        "[destination.a]\nkind = \"s3\"\nbucket = \"bbb\"\nendpoint = \"s3.example\"",
+        &["gantry.toml:4:12: `endpoint` is not the URL of a service", "write \"https://s3.example\""],
+    ),
+    (
+        "[destination.a]\nkind = \"s3\"\nbucket = \"bbb\"\nendpoint = \"http://h:1/b\"",
+        &["gantry.toml:4:12: `endpoint` has a path in it", "a bucket goes into `bucket`"],
+    ),
+    (
+        "[destination.a]\nkind = \"s3\"\nbucket = \"s3://imaging/\"",
+        &["gantry.toml:3:10: `bucket` is a URL", "write \"imaging\""],
+    ),
+    (
+        "[destination.a]\nkind = \"s3\"\nbucket = \"imaging/ct\"",
+        &[
+            "gantry.toml:3:10: `bucket` is not the name of a bucket",
+            "bucket = \"imaging\" and prefix = \"ct\"",
+        ],
+    ),
+    (
+        "[destination.a]\nkind = \"s3\"\nbucket = \"bbb\"\nprefix = \"/a/\"",
+        &["gantry.toml:4:10: `prefix` starts with a slash", "write \"a/\""],
+    ),
+    (
+        "[destination.a]\nkind = \"s3\"\nbucket = \"bbb\"\nregion = \"\"",
+        &["gantry.toml:4:10: `region` is not the name of a region"],
+    ),
+    (
+        "[destination.a]\nkind = \"s3\"\nbucket = \"bbb\"\nsecret_access_key = \"hunter2\"",
+        &[
+            "gantry.toml:4:21: `secret_access_key` stands in this file",
+            "write secret_access_key = { env = \"AWS_SECRET_ACCESS_KEY\" }, or { file = \"path\" }",
+        ],
+    ),
+    (
+        "[destination.a]\nkind = \"s3\"\nbucket = \"bbb\"\naccess_key_id = { evn = \"A\" }",
+        &["gantry.toml:4:17: `access_key_id` has no place called `evn`", "did you mean `env`?"],
+    ),
+    (
+        "[destination.a]\nkind = \"s3\"\nbucket = \"bbb\"\naccess_key_id = { env = \"A\", file = \"b\" }",
+        &["gantry.toml:4:17: `access_key_id` is in more than one place"],
+    ),
+    (
+        "[destination.a]\nkind = \"s3\"\nbucket = \"bbb\"\naccess_key_id = { file = \"gantry.toml\" }",
+        &["gantry.toml:1:14: [destination.a] has one key without the other", "add `secret_access_key`"],
+    ),
+    (
+        "[destination.a]\nkind = \"folder\"\npath = \"a\"\nretry = \"10s\"",
+        &["gantry.toml:4:9: `retry` needs a table in braces, not a text", "retry = { first = \"10s\""],
+    ),
+    (
+        "[destination.a]\nkind = \"folder\"\npath = \"a\"\nretry = { frist = \"1s\" }",
+        &["gantry.toml:4:11: unknown key `frist` in `retry`", "did you mean `first`?"],
+    ),
+    (
+        "[destination.a]\nkind = \"folder\"\npath = \"a\"\n[destination.a.retry]\nfirst = 10",
+        &["gantry.toml:5:9: `first` needs a duration in quotes", "write first = \"10s\""],
+    ),
+    (
+        "[destination.a]\nkind = \"folder\"\npath = \"a\"\nretry = { factor = 0.5 }",
+        &["gantry.toml:4:20: `factor` is not a number from 1 to 100"],
+    ),
+    (
+        "[destination.a]\nkind = \"folder\"\npath = \"a\"\nretry = { first = \"20m\" }",
+        &["gantry.toml:4:19: `max` is less than `first`"],
+    ),
+    (
+        "[destination.b]\nkind = \"folder\"\npath = \"x\"\n[destination.a]\nkind = \"folder\"\npath = \"./y/../x/\"",
+        &["gantry.toml:6:8: [destination.a] has the folder of [destination.b] (line 3)"],
+    ),
+    (
+        "data_dir = \"d\"\n[destination.a]\nkind = \"folder\"\npath = \"d/instances/a\"",
+        &["gantry.toml:4:8: `path` is ", "where the archive itself keeps its files"],
+    ),
+    ("[rules]\nfile = [\"a\"]", &["gantry.toml:2:1: unknown key `file` in [rules]", "did you mean `files`?"]),
+    ("[rules]\nfiles = \"gantry.*\"", &["gantry.toml:2:9: `files`", "write files = [\"gantry.*\"]"]),
+    (
+        "[rules]\nfiles = [\"*.rules\"]",
+        &["gantry.toml:2:9: no file is \"*.rules\" in .", "no file would mean no rules"],
+    ),
+    (
+        "[rules]\nfiles = [\"rules/*.toml\"]",
+        &["gantry.toml:2:9: no file is \"rules/*.toml\"", "rules/ cannot be read"],
+    ),
+    ("[rules]\nfiles = [\"*/a.toml\"]", &["gantry.toml:2:10: `files` has a pattern for folders"]),
+    ("[rules]\nfiles = [\"rules/\"]", &["gantry.toml:2:10: `files` names a folder", "\"rules/*.toml\""]),
+    ("[rule]\nfiles = []", &["gantry.toml:1:2: unknown table `rule`", "did you mean `rules`?"]),
 ];
 
 #[test]
@@ -171,6 +319,124 @@ fn serve_refuses_what_check_refuses_in_the_same_words() {
         let (of_check, code) = check(text);
         assert_eq!((run_with(text, "serve"), code), ((of_check, code), 64));
     }
+}
+
+/// A configuration with two folders and rule files.
+const ROUTED: &str = "[rules]\nfiles = [\"rules/*.toml\"]\n\
+    [destination.a]\nkind = \"folder\"\npath = \"a\"\n[destination.b]\nkind = \"folder\"\npath = \"b\"\n";
+
+/// A rule, and a test that holds as long as everything goes where the rule sends it.
+fn rule(name: &str, send: &str) -> String {
+    format!(
+        "[[rule]]\nname = {name:?}\nwhen = \"true\"\nsend = [{send:?}]\n\n[[test]]\nname = \"{name} is tested\"\ngiven = {{}}\nexpect = [{send:?}]\n"
+    )
+}
+
+#[test]
+fn faults_of_rules_are_told_with_those_of_the_configuration() {
+    let faulty = rule("one", "c").replace("true", "Modalty == 'CT'");
+    let files = [
+        ("gantry.toml", &*format!("ae_titel = \"A\"\n{ROUTED}")),
+        ("rules/1.toml", &*faulty),
+        ("rules/2.toml", "[[rule]]\nname = \n"),
+    ];
+    for command in ["check", "serve", "rules test"] {
+        let (printed, code) = run_in(&files, command);
+        assert_eq!(code, 64, "{printed}");
+        for words in [
+            "gantry.toml:1:1: unknown key `ae_titel`",
+            "rules/1.toml:3:9: ",
+            "`Modality`",
+            "rules/1.toml:4:9: there is no destination \"c\"",
+            "rules/2.toml:2:",
+            "faults in gantry.toml, rules/1.toml and rules/2.toml\n",
+        ] {
+            assert!(printed.contains(words), "{words:?} is not in\n{printed}");
+        }
+    }
+    // Whoever asks for the queue at night is not kept from it by half a rule.
+    let (printed, code) = run_in(&[("gantry.toml", ROUTED), ("rules/1.toml", &faulty)], "queue");
+    assert_eq!(code, 1, "{printed}");
+    assert!(printed.starts_with("gantry: cannot use the index in "), "{printed}");
+}
+
+#[test]
+fn a_test_that_fails_is_a_fault() {
+    let failing = rule("one", "a").replace("expect = [\"a\"]", "expect = [\"b\"]");
+    let files = [("gantry.toml", ROUTED), ("rules/1.toml", &*failing), ("rules/2.toml", &*rule("two", "b"))];
+    for command in ["check", "serve"] {
+        let (printed, code) = run_in(&files, command);
+        assert_eq!(code, 64, "{printed}");
+        assert!(printed.starts_with("rules/1.toml:9:10: the test \"one is tested\" fails: "), "{printed}");
+    }
+    let (printed, code) = run_in(&files, "rules test");
+    assert_eq!(code, 64, "{printed}");
+    assert!(printed.starts_with("FAILED  one is tested  (rules/1.toml:7)\n"), "{printed}");
+}
+
+#[test]
+fn rules_are_read_in_byte_order_of_their_paths() {
+    let files = [
+        ("gantry.toml", ROUTED),
+        ("rules/10.toml", &*rule("same", "a")),
+        ("rules/9.toml", &*rule("same", "b")),
+        ("rules/.9.toml", "a hidden file is none of them"),
+        ("rules/a.toml/b.toml", "nor is what stands in a folder"),
+    ];
+    let (printed, code) = run_in(&files, "check");
+    assert_eq!(code, 64, "{printed}");
+    assert!(
+        printed.contains("rules/9.toml:2:8: the rule \"same\" is there already, at rules/10.toml:2"),
+        "{printed}"
+    );
+    assert!(printed.ends_with("1 fault in rules/9.toml\n"), "{printed}");
+}
+
+#[test]
+fn warnings_are_told_and_are_no_faults() {
+    let files = [("gantry.toml", ROUTED), ("rules/1.toml", &*rule("one", "a"))];
+    let (printed, code) = run_in(&files, "check");
+    assert_eq!(code, 0, "{printed}");
+    assert!(
+        printed.starts_with("rules/1.toml:1:1: warning: no rule sends to the destination \"b\"\n"),
+        "{printed}"
+    );
+    assert!(printed.ends_with("no fault in gantry.toml; 1 rule, 1 test passes; 1 warning\n"), "{printed}");
+    let (printed, code) = check("[destination.a]\nkind = \"s3\"\nbucket = \"bbb\"\nprefix = \"ct\"\n");
+    assert_eq!(code, 0, "{printed}");
+    assert!(printed.contains("gantry.toml:1:14: warning: there are no rules"), "{printed}");
+    assert!(printed.contains("gantry.toml:4:10: warning: keys will begin with ctv1/"), "{printed}");
+}
+
+#[test]
+fn a_secret_that_is_not_at_hand_is_a_warning_where_no_server_starts() {
+    let keys =
+        "access_key_id = { env = \"GANTRY_NO_SUCH_KEY\" }\nsecret_access_key = { file = \"secret\" }\n";
+    let text = format!("[destination.a]\nkind = \"s3\"\nbucket = \"bbb\"\n{keys}");
+    let (printed, code) = check(&text);
+    assert_eq!(code, 0, "{printed}");
+    for words in [
+        "gantry.toml:4:17: warning: `access_key_id`: the environment variable GANTRY_NO_SUCH_KEY is not set",
+        "gantry.toml:5:21: warning: `secret_access_key`: the file secret cannot be read",
+    ] {
+        assert!(printed.contains(words), "{printed}");
+    }
+    let (printed, code) = run_with(&text, "serve");
+    assert_eq!(code, 64, "{printed}");
+    assert!(printed.contains("gantry.toml:4:17: `access_key_id`: the environment variable"), "{printed}");
+    assert!(printed.ends_with("2 faults in gantry.toml\n"), "{printed}");
+}
+
+#[test]
+fn rules_test_tells_how_each_test_ended() {
+    let files = [("gantry.toml", ROUTED), ("rules/1.toml", &*(rule("one", "a") + &rule("two", "a")))];
+    let (printed, code) = run_in(&files, "rules test");
+    assert_eq!(code, 0, "{printed}");
+    assert_eq!(
+        printed,
+        "ok      one is tested  (rules/1.toml:7)\nok      two is tested  (rules/1.toml:17)\n2 tests passed\n"
+    );
+    assert_eq!(run_with("", "rules test"), ("no rules are named in [rules]\n".to_owned(), 0));
 }
 
 #[test]

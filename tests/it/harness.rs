@@ -25,6 +25,8 @@ pub(crate) struct Launch {
     pub(crate) environment: &'static [(&'static str, &'static str)],
     /// Its soft limit of open files; the hard one stays.
     pub(crate) open_files: Option<u32>,
+    /// A folder beside the configuration that is a disk of its own, of one MiB, for this process only.
+    pub(crate) small_disk: Option<&'static str>,
 }
 
 /// An HTTP answer.
@@ -77,8 +79,22 @@ impl Server {
         Self::build(bytes, ["", "", ""], Launch::default())
     }
 
-    fn build(free_bytes: u64, [top, dimse, web]: [&str; 3], launch: Launch) -> Self {
+    /// Starts with files beside its configuration; for `tables` see [`Server::with`].
+    pub(crate) fn furnished(files: &[(&str, &str)], tables: [&str; 3], launch: Launch) -> Self {
         let dir = TempDir::new().unwrap();
+        for (name, text) in files {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        Self::build_in(dir, 0, tables, launch)
+    }
+
+    fn build(free_bytes: u64, tables: [&str; 3], launch: Launch) -> Self {
+        Self::build_in(TempDir::new().unwrap(), free_bytes, tables, launch)
+    }
+
+    fn build_in(dir: TempDir, free_bytes: u64, [top, dimse, web]: [&str; 3], launch: Launch) -> Self {
         let [dimse_at, web_at] = free_ports();
         let config = format!(
             "data_dir = \"data\"\n{top}\n[storage]\nmin_free_bytes = {free_bytes}\n[dimse]\nlisten = \"{dimse_at}\"\n{dimse}\n[web]\nlisten = \"{web_at}\"\n{web}\n"
@@ -127,6 +143,17 @@ impl Server {
         self.child.id()
     }
 
+    /// A folder beside the configuration as the process sees it, also when it is a [`Launch::small_disk`].
+    pub(crate) fn seen(&self, folder: &str) -> PathBuf {
+        let inside = self.dir.path().join(folder);
+        PathBuf::from(format!("/proc/{}/root{}", self.pid(), inside.display()))
+    }
+
+    /// Where its configuration is, which is its working directory.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.dir.path().join("data")
     }
@@ -165,6 +192,13 @@ impl Server {
     pub(crate) fn post(&self, path: &str, content_type: &str, body: &[u8]) -> Answer {
         let url = format!("http://{}{path}", self.web);
         answer(agent().post(url).header("content-type", content_type).send(body).unwrap())
+    }
+
+    /// A value of `/metrics` by its name and labels as they stand there, without its fraction.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let text = String::from_utf8(self.get("/metrics").body).unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+        value.unwrap_or_else(|| panic!("{name} is not in\n{text}")) as u64
     }
 
     /// Bytes of memory the process holds now.
@@ -255,13 +289,18 @@ pub(crate) fn say(text: &str) {
     writeln!(std::io::stderr(), "{text}").unwrap();
 }
 
-/// A Python with the clients that tests need; their absence is a failure.
+/// A Python with the packages that tests need.
 pub(crate) fn python() -> Command {
+    Command::new(peer_program("python"))
+}
+
+/// A program that `make peers` brought; its absence is a failure.
+pub(crate) fn peer_program(name: &str) -> PathBuf {
     let peers = std::env::var_os("GANTRY_PEERS").map(PathBuf::from);
     let peers = peers.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".peers"));
-    let python = peers.join("venv/bin/python");
-    assert!(python.exists(), "{} is missing: run `make peers`", python.display());
-    Command::new(python)
+    let program = peers.join("venv/bin").join(name);
+    assert!(program.exists(), "{} is missing: run `make peers`", program.display());
+    program
 }
 
 /// A tool of DCMTK by its full path: other packages install namesakes.
@@ -309,12 +348,18 @@ pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 
 fn spawn(dir: &Path, launch: Launch) -> Child {
     let log = File::options().create(true).append(true).open(dir.join("log")).unwrap();
-    let mut command = match launch.open_files {
-        None => gantry(),
-        Some(limit) => {
+    let mut command = match (launch.open_files, launch.small_disk) {
+        (None, None) => gantry(),
+        (Some(limit), _) => {
             let mut shell = Command::new("sh");
             shell.args(["-c", "ulimit -S -n \"$0\" && exec \"$@\"", &limit.to_string()]);
             shell.arg(env!("CARGO_BIN_EXE_gantry"));
+            shell
+        }
+        (None, Some(folder)) => {
+            let mount = "mkdir -p \"$0\" && mount -t tmpfs -o size=1m none \"$0\" && exec \"$@\"";
+            let mut shell = Command::new("unshare");
+            shell.args(["-rm", "sh", "-c", mount, folder, env!("CARGO_BIN_EXE_gantry")]);
             shell
         }
     };

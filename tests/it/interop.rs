@@ -2,13 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::harness::{Server, dcmtk, eventually, free_ports, gantry, python, run};
+use crate::harness::{Server, dcmtk, eventually, gantry, python, run};
+use crate::sinks::{Orthanc, script};
 use crate::synthetic::{Object, data_set_of};
 
 #[test]
@@ -131,57 +129,4 @@ fn the_peer_sees_our_calling_title_on_each_association() {
     assert_eq!(associations().len(), 3, "{}", server.log());
     let rows = server.get("/dicom-web/studies/2.25.12/instances").json();
     assert_eq!(rows.as_array().unwrap().len(), 9, "{rows}");
-}
-
-struct Orthanc {
-    child: Child,
-    http: SocketAddr,
-    dicom: SocketAddr,
-    _folder: TempDir,
-}
-
-impl Orthanc {
-    fn start(gantry: SocketAddr) -> Self {
-        let folder = TempDir::new().unwrap();
-        let [http, dicom] = free_ports();
-        let config = serde_json::json!({
-            "Name": "test", "StorageDirectory": folder.path().join("db"), "IndexDirectory": folder.path().join("db"),
-            "HttpPort": http.port(), "DicomPort": dicom.port(), "DicomAet": "ORTHANC",
-            "RemoteAccessAllowed": false, "AuthenticationEnabled": false, "Plugins": [],
-            "DicomAlwaysAllowStore": true, "DicomAlwaysAllowEcho": true,
-            "DicomModalities": {"gantry": ["GANTRY", "127.0.0.1", gantry.port()]},
-        });
-        let path = folder.path().join("orthanc.json");
-        fs::write(&path, config.to_string()).unwrap();
-        let binary =
-            std::env::var_os("ORTHANC_BIN").map_or(PathBuf::from("/usr/sbin/Orthanc"), PathBuf::from);
-        assert!(binary.exists(), "{} is missing: run `make peers`", binary.display());
-        let child =
-            Command::new(binary).arg(path).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let orthanc = Self { child, http, dicom, _folder: folder };
-        eventually("Orthanc answers", || ureq::get(format!("http://{http}/system")).call().is_ok());
-        orthanc
-    }
-
-    fn get(&self, path: &str) -> serde_json::Value {
-        let mut answer = ureq::get(format!("http://{}{path}", self.http)).call().unwrap();
-        serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
-    }
-
-    fn post(&self, path: &str, body: &[u8]) -> serde_json::Value {
-        let mut answer = ureq::post(format!("http://{}{path}", self.http)).send(body).unwrap();
-        serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
-    }
-}
-
-impl Drop for Orthanc {
-    fn drop(&mut self) {
-        // Both fail only when the process is gone already.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(name)
 }

@@ -2,12 +2,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::print_stderr, reason = "whoever reads the output of a failed test wants to know")]
 
+mod backlog;
+mod bucket_faults;
 mod cfind;
 mod charsets;
 mod commands;
 mod config;
 mod corpus;
+mod delivery_faults;
 mod durability;
+mod explain;
 mod harness;
 mod hostile;
 mod interop;
@@ -15,8 +19,19 @@ mod kill;
 mod malformed;
 mod memory;
 mod privacy;
+mod proxy;
+mod queue_commands;
+mod reload;
+mod routed;
+mod routing;
 mod scu;
+mod seaweed;
+mod senders;
+mod sinks;
 mod store;
 mod synthetic;
 mod tidy;
+mod torture;
+mod tour;
+mod versions;
 mod web;

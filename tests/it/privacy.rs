@@ -2,8 +2,13 @@
 
 use std::io::Write;
 
-use crate::harness::{Answer, Launch, Server, find};
+use serde_json::json;
+
+use crate::harness::{Answer, Launch, Server, find, free_ports};
+use crate::proxy::{Mode, Proxy};
+use crate::routed::{S3_KEYS, State, dicom, folder, s3};
 use crate::scu::{Response, Scu, element, pdata};
+use crate::sinks::Scripted;
 use crate::synthetic::{CT, EXPLICIT, Object, part10, without};
 
 const STUDY_ROOT: &str = "1.2.840.10008.5.1.4.1.2.2.1";
@@ -44,15 +49,55 @@ fn nothing_tells_who_the_patients_are() {
     told.add("the log", log.into_bytes());
     let errors = told.0.iter().filter(|(what, _)| what.starts_with("error")).count();
     assert!(errors >= 15, "{errors} refusals were looked at");
-    for (what, text) in &told.0 {
-        let text = String::from_utf8_lossy(text).to_lowercase();
-        let dates = if what == "/" { &[][..] } else { &STUDY_DATE };
-        for secret in SECRETS.iter().chain(dates) {
-            let line = text.lines().find(|line| line.contains(secret));
-            assert!(line.is_none(), "{what} tells {secret}: {line:?}");
-        }
-    }
+    told.expect_nothing_told();
 }
+
+#[test]
+fn rules_and_lanes_do_not_tell_it_either() {
+    let refusing = Scripted::start(json!({"status": 0xC000}));
+    let [nobody] = free_ports();
+    let forbidding = Proxy::start(nobody, Mode::Http(403, "", "<Error><Code>AccessDenied</Code></Error>"));
+    let rules = r#"
+        [[rule]]
+        name = "by name"
+        when = 'contains(PatientName, "uixot") && PatientBirthDate < "1950-01-01" && PatientID == "nobody"'
+        send = ["down"]
+
+        [[rule]]
+        name = "the rest"
+        otherwise = true
+        send = ["refusing", "down", "cloud", "copy"]
+    "#;
+    let tables = dicom("refusing", "PACS", refusing.address) + &dicom("down", "PACS", nobody);
+    let tables = tables + &s3("cloud", forbidding.address) + &folder("copy");
+    let tables = tables + "\n[rules]\nfiles = [\"rules/*.toml\"]\n";
+    let launch = Launch { environment: TALKATIVE, ..Launch::default() };
+    let server = Server::furnished(&[("rules/a.toml", rules)], ["", "", &tables], launch);
+    let mut scu = Scu::associate(server.dimse, &[(CT, &[EXPLICIT])]).unwrap();
+    for n in 1..=3 {
+        assert_eq!(scu.store(1, CT, &patient(n).instance, &data_set(n)).unwrap().status(), 0);
+    }
+    server.wait_until_delivered("copy", 3);
+    server.wait_for("refusing", State::Dead, 3);
+    let mut told = Told::default();
+    for destination in ["down", "cloud"] {
+        told.add(destination, server.reason(destination).into_bytes());
+    }
+    for command in [&["queue"][..], &["queue", "--json"], &["queue", "retry"], &["reload"]] {
+        told.add(&command.join(" "), server.command(command).printed.into_bytes());
+    }
+    for path in ["/metrics", "/"] {
+        told.add(path, server.get(path).body);
+    }
+    let log = server.log();
+    assert!(log.contains(" level=debug ") && log.contains("C000H"), "all is logged");
+    assert!(!log.contains(S3_KEYS[1].1), "the log tells the secret key");
+    told.add("the log", log.into_bytes());
+    told.expect_nothing_told();
+}
+
+/// All is logged, and there are keys for S3.
+const TALKATIVE: &[(&str, &str)] = &[("RUST_LOG", "trace"), S3_KEYS[0], S3_KEYS[1]];
 
 /// What came out of the server, and where.
 #[derive(Default)]
@@ -61,6 +106,17 @@ struct Told(Vec<(String, Vec<u8>)>);
 impl Told {
     fn add(&mut self, what: &str, text: Vec<u8>) {
         self.0.push((what.to_owned(), text));
+    }
+
+    fn expect_nothing_told(&self) {
+        for (what, text) in &self.0 {
+            let text = String::from_utf8_lossy(text).to_lowercase();
+            let dates = if what == "/" { &[][..] } else { &STUDY_DATE };
+            for secret in SECRETS.iter().chain(dates) {
+                let line = text.lines().find(|line| line.contains(secret));
+                assert!(line.is_none(), "{what} tells {secret}: {line:?}");
+            }
+        }
     }
 
     /// An HTTP answer that must be a refusal: its head and body.

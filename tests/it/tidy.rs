@@ -9,19 +9,21 @@ use serde_json::Value;
 
 /// Which crates of the house each may import, in layers from the top; nothing else may be imported (ARCHITECTURE.md).
 const IMPORTS: &[(&str, &[&str])] = &[
-    ("gantry", &["archive", "dimse", "model", "net", "pipeline", "telemetry", "ul", "web"]),
+    ("gantry", &["archive", "dest", "dimse", "model", "net", "pipeline", "rules", "telemetry", "ul", "web"]),
+    ("dest", &["model", "net", "pipeline", "telemetry"]),
     ("net", &["dimse", "model", "pipeline", "telemetry", "ul"]),
     ("web", &["model", "pipeline", "telemetry"]),
-    ("pipeline", &["archive", "model", "telemetry"]),
+    ("pipeline", &["archive", "model", "rules", "telemetry"]),
     ("archive", &["model", "telemetry"]),
     ("dimse", &["model", "ul"]),
     ("ul", &["model"]),
+    ("rules", &["model"]),
     ("telemetry", &["model"]),
     ("model", &[]),
 ];
 
 /// Crates that take bytes and return values.
-const PURE: &[&str] = &["model", "ul", "dimse"];
+const PURE: &[&str] = &["model", "ul", "dimse", "rules"];
 
 /// Crates that a pure one does not use.
 const EFFECTS: &[&str] =

@@ -1,47 +1,26 @@
 //! New, duplicate, conflict; alone and in one transaction.
 
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use model::limits;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::batch::{Batcher, Job};
+use crate::batch::{Batcher, Job, Work};
 use crate::files::Files;
 use crate::metadata::Dictionaries;
+use crate::wakeups::Wakeups;
 use crate::writer::Shared;
 
 /// Commits all in one transaction: the writer is held up until they are queued.
 async fn store_together(home: &Home, samples: &[Sample]) -> Vec<Result<Committed, Error>> {
     // The hour is opened by a transaction, too.
     home.store_new(&Sample::new(98, 1, 1)).await;
-    let hold_up = home.index();
-    hold_up.execute_batch("BEGIN IMMEDIATE").unwrap();
     let first = [Sample::new(99, 1, 1)];
     let prepared: Vec<_> = first.iter().chain(samples).map(|sample| sample.prepared(&home.archive)).collect();
-    let mut commits: Vec<_> =
-        prepared.into_iter().map(|prepared| Box::pin(home.archive.commit(prepared))).collect();
-    let mut outcomes: Vec<Option<_>> = commits.iter().map(|_| None).collect();
-    let mut poll_all = |context: &mut Context<'_>| {
-        for (outcome, commit) in outcomes.iter_mut().zip(&mut commits) {
-            if outcome.is_none()
-                && let Poll::Ready(result) = commit.as_mut().poll(context)
-            {
-                *outcome = Some(result);
-            }
-        }
-        if outcomes.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
-    };
-    poll_fn(|context| {
-        assert!(poll_all(context).is_pending());
-        Poll::Ready(())
-    })
-    .await;
-    hold_up.execute_batch("COMMIT").unwrap();
-    poll_fn(&mut poll_all).await;
-    outcomes.into_iter().skip(1).map(Option::unwrap).collect()
+    let commits =
+        prepared.into_iter().map(|prepared| -> Commit<'_, _> { Box::pin(home.archive.commit(prepared)) });
+    together(home, commits.collect()).await.split_off(1)
 }
 
 fn other(sample: &Sample, comment: &str) -> Sample {
@@ -235,8 +214,12 @@ fn a_full_index_refuses_all_and_keeps_nothing() {
     let connection = crate::schema::open_writer(&folder.path().join("index.sqlite"), true).unwrap();
     let files = Arc::new(Files::open(folder.path()).unwrap());
     let dictionaries = Arc::new(Dictionaries::new());
-    let shared =
-        Shared { files: files.clone(), dictionaries: dictionaries.clone(), telemetry: Telemetry::new() };
+    let shared = Shared {
+        files: files.clone(),
+        dictionaries: dictionaries.clone(),
+        telemetry: Telemetry::new(),
+        wakeups: Arc::new(Wakeups::default()),
+    };
     let mut batcher = Batcher::new(&connection, &shared);
     let mut commit = |instances: std::ops::Range<u32>| -> Vec<Result<Committed, Error>> {
         let prepare = |n| {
@@ -248,7 +231,7 @@ fn a_full_index_refuses_all_and_keeps_nothing() {
         let (jobs, answers): (Vec<_>, Vec<_>) = instances
             .map(|n| {
                 let (reply, answer) = oneshot::channel();
-                (Job { instance: prepare(n), reply }, answer)
+                (Work::Instance(Job { instance: prepare(n), reply }), answer)
             })
             .unzip();
         batcher.commit(jobs);

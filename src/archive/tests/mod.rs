@@ -1,6 +1,8 @@
 //! The archive as its callers see it, and through crashes.
 
 mod commit;
+mod desk;
+mod fanout;
 mod find;
 mod merge;
 mod paging;
@@ -8,24 +10,32 @@ mod plans;
 mod recovery;
 mod repair;
 mod retrieve;
+mod settle;
+mod trace;
+mod turns;
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use model::element::put;
 use model::query::{Include, Key, Matching, Query};
 use model::scan::scan;
 use model::syntax::{EXPLICIT_VR_LITTLE_ENDIAN, Encoding, form};
 use model::{
-    InstanceIds, QueryRetrieveLevel, Scope, SeriesInstanceUid, SopClassUid, SopInstanceUid, StudyInstanceUid,
-    Tag, TransferSyntaxUid, Vr, vr,
+    AeTitle, InstanceIds, PeerName, QueryRetrieveLevel, Scope, SeriesInstanceUid, SopClassUid,
+    SopInstanceUid, StudyInstanceUid, Tag, TransferSyntaxUid, Vr, vr,
 };
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 use telemetry::{Door, Telemetry};
 use tempfile::TempDir;
 
-use crate::{Archive, Committed, Config, Cursor, Error, NewInstance, Page, Prepared, Row, Source, Spool};
+use crate::{
+    Archive, Committed, Config, Cursor, Error, NewInstance, Page, Prepared, Routing, Row, Source, Spool,
+};
 
 pub(super) const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
 
@@ -141,12 +151,14 @@ pub(super) fn files_below(folder: &Path) -> Vec<PathBuf> {
 pub(super) struct Sample {
     attributes: BTreeMap<Tag, String>,
     transfer_syntax: &'static str,
+    routing: Option<Routing>,
 }
 
 impl Sample {
     /// `study.series.instance` of a made-up patient.
     pub(super) fn new(study: u32, series: u32, instance: u32) -> Self {
-        let sample = Self { attributes: BTreeMap::new(), transfer_syntax: EXPLICIT_VR_LITTLE_ENDIAN };
+        let sample =
+            Self { attributes: BTreeMap::new(), transfer_syntax: EXPLICIT_VR_LITTLE_ENDIAN, routing: None };
         sample
             .with(Tag(0x0008, 0x0005), "ISO_IR 192")
             .with(STUDY, &format!("2.25.{study}"))
@@ -172,6 +184,11 @@ impl Sample {
 
     pub(super) fn in_syntax(mut self, transfer_syntax: &'static str) -> Self {
         self.transfer_syntax = transfer_syntax;
+        self
+    }
+
+    pub(super) fn routed(mut self, routing: Routing) -> Self {
+        self.routing = Some(routing);
         self
     }
 
@@ -223,9 +240,45 @@ impl Sample {
             length: data_set.len().try_into().unwrap(),
             sha256: Sha256::digest(&data_set).into(),
             header: scan(form(EXPLICIT_VR_LITTLE_ENDIAN), &data_set).unwrap(),
-            source: Source { door: Door::Dimse, calling_aet: None, address: None },
+            source: Source {
+                door: Door::Dimse,
+                calling_aet: Some(AeTitle::parse("CT1").unwrap()),
+                called_aet: Some(AeTitle::parse("GANTRY").unwrap()),
+                address: "10.1.2.3".parse().ok(),
+                peer: Some(PeerName::new("scanner")),
+            },
+            routing: self.routing.clone(),
         })
     }
+}
+
+/// Something that ends once the writer has committed it.
+pub(super) type Commit<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// Has all committed in one transaction: the writer is held up until they are queued. It takes the first by itself when
+/// it was waiting, so that one is for that.
+pub(super) async fn together<T>(home: &Home, mut commits: Vec<Commit<'_, T>>) -> Vec<T> {
+    let hold_up = home.index();
+    hold_up.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut outcomes: Vec<Option<_>> = commits.iter().map(|_| None).collect();
+    let mut poll_all = |context: &mut Context<'_>| {
+        for (outcome, commit) in outcomes.iter_mut().zip(&mut commits) {
+            if outcome.is_none()
+                && let Poll::Ready(result) = commit.as_mut().poll(context)
+            {
+                *outcome = Some(result);
+            }
+        }
+        if outcomes.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+    };
+    poll_fn(|context| {
+        assert!(poll_all(context).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    hold_up.execute_batch("COMMIT").unwrap();
+    poll_fn(&mut poll_all).await;
+    outcomes.into_iter().map(Option::unwrap).collect()
 }
 
 /// A query for everything of a level.

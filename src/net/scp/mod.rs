@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use dimse::{Command, Message, Outcome, Status};
 use model::query::Root;
-use model::{AeTitle, sop};
+use model::{AeTitle, PeerName, sop};
 use pipeline::Pipeline;
 use telemetry::Telemetry;
 use ul::negotiate;
@@ -62,9 +62,19 @@ pub(crate) struct Scp<'a> {
     pub(crate) pipeline: &'a Pipeline,
     pub(crate) telemetry: &'a Telemetry,
     pub(crate) ae_title: &'a AeTitle,
-    pub(crate) calling: Option<AeTitle>,
-    pub(crate) from: IpAddr,
+    pub(crate) caller: Caller,
     pub(crate) tally: Tally,
+}
+
+/// Who requested an association.
+pub(crate) struct Caller {
+    /// What it calls itself.
+    pub(crate) calling: Option<AeTitle>,
+    /// What it calls us.
+    pub(crate) called: Option<AeTitle>,
+    /// The configured peer that it is.
+    pub(crate) peer: Option<PeerName>,
+    pub(crate) from: IpAddr,
 }
 
 impl Scp<'_> {

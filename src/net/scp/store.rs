@@ -7,7 +7,7 @@ use pipeline::{Content, IngestError, Received, Stored};
 use telemetry::{Door, Event};
 use ul::PresentationContext;
 
-use super::Scp;
+use super::{Caller, Scp};
 use crate::drive::{Drive, Incoming};
 use crate::end::End;
 use crate::status;
@@ -45,7 +45,15 @@ impl Scp<'_> {
     }
 
     fn received(&self, content: Content) -> Received {
-        Received { door: Door::Dimse, calling_aet: self.calling.clone(), address: Some(self.from), content }
+        let Caller { calling, called, peer, from } = &self.caller;
+        Received {
+            door: Door::Dimse,
+            calling_aet: calling.clone(),
+            called_aet: called.clone(),
+            peer: peer.clone(),
+            address: Some(*from),
+            content,
+        }
     }
 }
 

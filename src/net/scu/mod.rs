@@ -1,7 +1,9 @@
 //! Operations at other application entities: C-ECHO and C-STORE as SCU.
 
 mod associate;
+mod association;
 mod echo;
+mod file;
 mod lane;
 mod queue;
 mod reader;
@@ -13,10 +15,12 @@ use model::AeTitle;
 
 use crate::Config;
 
-pub use dimse::{Class, Outcome, Status};
+pub use association::StoreAssociation;
+pub use dimse::{Class, ErrorComment, Outcome, Status};
 pub use echo::echo;
 pub use lane::send_all;
 pub use queue::Instance;
+pub use store::MAX_KINDS;
 
 /// What a status means in a C-STORE response.
 pub use dimse::service::store::meaning as store_meaning;

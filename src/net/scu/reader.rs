@@ -1,15 +1,15 @@
 //! Reads files ahead, on a thread of its own: while the peer writes one instance, the next is read.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver as Returned, SyncSender, sync_channel};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::queue::{Claim, Instance, Queue};
-use super::store::Contexts;
+use super::file::{Chunk, DataSet};
+use super::queue::{Claim, Queue};
+use super::store::{Contexts, Rest};
 use crate::error::Error;
 
 /// The data sets of the instances that wait, in order, in chunks.
@@ -29,12 +29,6 @@ pub(super) enum Piece {
     Failed(io::Error),
     /// Nothing of this instance was read: the peer takes none of its kind, or its file cannot be read.
     Unread { claim: Claim, error: Error },
-}
-
-/// A buffer that is filled again and again.
-pub(super) struct Chunk {
-    buffer: Vec<u8>,
-    filled: usize,
 }
 
 impl Reader {
@@ -62,12 +56,6 @@ impl Reader {
         self.pieces.recv().await
     }
 
-    /// Gives a chunk back to be filled again.
-    pub(super) fn give_back(&self, chunk: Chunk) {
-        // When there are enough of them, or nobody reads any more, it is dropped.
-        drop(self.used.try_send(chunk));
-    }
-
     /// Stops reading; what was read and not taken waits in the queue again.
     ///
     /// # Errors
@@ -78,9 +66,20 @@ impl Reader {
     }
 }
 
-impl Chunk {
-    pub(super) fn bytes(&self) -> &[u8] {
-        self.buffer.get(..self.filled).unwrap_or_default()
+impl Rest for Reader {
+    async fn more(&mut self) -> io::Result<Chunk> {
+        match self.next().await {
+            Some(Piece::More(data)) => Ok(data),
+            Some(Piece::Failed(error)) => Err(error),
+            Some(Piece::First { .. } | Piece::Unread { .. }) | None => {
+                Err(io::ErrorKind::UnexpectedEof.into())
+            }
+        }
+    }
+
+    fn give_back(&mut self, chunk: Chunk) {
+        // When there are enough of them, or nobody reads any more, it is dropped.
+        drop(self.used.try_send(chunk));
     }
 }
 
@@ -92,20 +91,18 @@ struct Source {
 impl Source {
     /// Reads one instance; `None` when nobody listens any more.
     fn instance(&mut self, claim: Claim) -> Option<()> {
-        let (mut file, mut unread) = match open(claim.instance()) {
+        let mut data_set = match DataSet::open(claim.instance()) {
             Ok(opened) => opened,
             Err(error) => return self.send(Piece::Unread { claim, error: Error::File(error) }),
         };
-        // Data sets have even length (PS3.5 §7.1.1); where a file's has not, one NUL is added.
-        let bytes = unread.next_multiple_of(2);
-        let is_padded = bytes > unread;
-        let data = match self.chunk(&mut file, &mut unread, is_padded) {
+        let bytes = data_set.bytes();
+        let data = match self.chunk(&mut data_set) {
             Ok(data) => data,
             Err(error) => return self.send(Piece::Unread { claim, error: Error::File(error) }),
         };
         self.send(Piece::First { claim, data, bytes })?;
-        while unread > 0 {
-            match self.chunk(&mut file, &mut unread, is_padded) {
+        while !data_set.is_read() {
+            match self.chunk(&mut data_set) {
                 Ok(data) => self.send(Piece::More(data))?,
                 Err(error) => return self.send(Piece::Failed(error)),
             }
@@ -113,21 +110,9 @@ impl Source {
         Some(())
     }
 
-    /// Fills a chunk, with a NUL behind the last byte where `is_padded`.
-    fn chunk(&mut self, file: &mut File, unread: &mut u64, is_padded: bool) -> io::Result<Chunk> {
-        let empty = || Chunk { buffer: vec![0; CHUNK_BYTES], filled: 0 };
-        let mut chunk = self.returned.try_recv().unwrap_or_else(|_| empty());
-        // Room for the padding is left in every chunk.
-        let wanted = usize::try_from(*unread).unwrap_or(usize::MAX).min(CHUNK_BYTES - 1);
-        file.read_exact(chunk.buffer.get_mut(..wanted).unwrap_or_default())?;
-        chunk.filled = wanted;
-        *unread -= wanted as u64;
-        if *unread == 0 && is_padded {
-            if let Some(padding) = chunk.buffer.get_mut(wanted) {
-                *padding = 0;
-            }
-            chunk.filled += 1;
-        }
+    fn chunk(&self, data_set: &mut DataSet) -> io::Result<Chunk> {
+        let mut chunk = self.returned.try_recv().unwrap_or_default();
+        data_set.read(&mut chunk)?;
         Ok(chunk)
     }
 
@@ -136,16 +121,5 @@ impl Source {
     }
 }
 
-/// The file at its data set, and the bytes of that.
-fn open(instance: &Instance) -> io::Result<(File, u64)> {
-    let mut file = File::open(&instance.path)?;
-    let end = file.metadata()?.len();
-    let bytes = end.checked_sub(instance.data_offset).ok_or(io::ErrorKind::UnexpectedEof)?;
-    file.seek(SeekFrom::Start(instance.data_offset))?;
-    Ok((file, bytes))
-}
-
-/// Written at once.
-const CHUNK_BYTES: usize = 256 << 10;
 /// Chunks that are read before they are asked for.
 const READ_AHEAD: usize = 2;

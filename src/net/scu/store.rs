@@ -5,11 +5,12 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use dimse::service::store::CStoreRq;
 use dimse::{Command, Outcome};
+use futures_util::FutureExt;
 use ul::pdata::{self, Fragments};
 
 use super::associate::{self, Requested};
+use super::file::Chunk;
 use super::queue::{Instance, Kind};
-use super::reader::{Chunk, Piece, Reader};
 use super::{Settings, Target};
 use crate::drive::Drive;
 use crate::end::End;
@@ -32,6 +33,15 @@ pub(super) enum NotSent {
     Torn(io::Error),
     /// The association is over.
     Lost(End),
+}
+
+/// The rest of a data set that is being sent, in chunks.
+pub(super) trait Rest {
+    /// The next chunk; there is one.
+    async fn more(&mut self) -> io::Result<Chunk>;
+
+    /// Takes a chunk back that has been written, to be filled again.
+    fn give_back(&mut self, chunk: Chunk);
 }
 
 impl From<End> for NotSent {
@@ -70,15 +80,15 @@ impl StoreScu {
         Arc::clone(&self.contexts)
     }
 
-    /// Sends an instance that begins with `data` and goes on in `reader`, `bytes` in all, and waits for the answer.
+    /// Sends an instance that begins with `data` and goes on in `rest`, `bytes` in all, and waits for the answer.
     ///
     /// PS3.7 §9.1.1, PS3.4 §B.2.
     pub(super) async fn send(
         &mut self,
         instance: &Instance,
-        data: Chunk,
+        mut data: Chunk,
         bytes: u64,
-        reader: &mut Reader,
+        rest: &mut impl Rest,
     ) -> Result<Outcome, NotSent> {
         let Ok(context_id) = self.contexts.of(instance) else { return Err(End::Abandoned.into()) };
         self.message_id = self.message_id.wrapping_add(1);
@@ -89,26 +99,17 @@ impl StoreScu {
         };
         self.drive.queue(context_id, &request.into(), None)?;
         let mut framer = Framer::new(context_id, self.drive.association().peer_max_pdu_bytes(), bytes);
-        let mut piece = Ok(data);
         let mut sent = 0;
         loop {
-            let data = piece.map_err(NotSent::Torn)?;
             sent += data.bytes().len() as u64;
             let command = self.drive.take_queued();
             write(&mut self.drive, &command, &mut framer, data.bytes()).await?;
-            reader.give_back(data);
+            rest.give_back(data);
             if sent >= bytes {
-                break;
+                return self.answer().await;
             }
-            piece = match reader.next().await {
-                Some(Piece::More(data)) => Ok(data),
-                Some(Piece::Failed(error)) => Err(error),
-                Some(Piece::First { .. } | Piece::Unread { .. }) | None => {
-                    Err(io::ErrorKind::UnexpectedEof.into())
-                }
-            };
+            data = rest.more().await.map_err(NotSent::Torn)?;
         }
-        self.answer().await
     }
 
     async fn answer(&mut self) -> Result<Outcome, NotSent> {
@@ -119,6 +120,14 @@ impl StoreScu {
                 Ok(response.outcome)
             }
             other => Err(End::OutOfTurn(other.name()).into()),
+        }
+    }
+
+    /// How the association ended since the last answer, when it did. Waits for nothing.
+    pub(super) fn ended(&mut self) -> Option<End> {
+        match self.drive.next_message(self.settings.message_timeout).now_or_never()? {
+            Ok(message) => Some(End::OutOfTurn(message.command.name())),
+            Err(end) => Some(end),
         }
     }
 
@@ -137,6 +146,11 @@ impl Contexts {
     /// Whether a context was proposed, or cannot be, for this kind.
     pub(super) fn knows(&self, kind: &Kind) -> bool {
         self.0.contains_key(kind)
+    }
+
+    /// Whether the peer takes this kind, or why not; `None` when it was not asked.
+    pub(super) fn answer(&self, kind: &Kind) -> Option<Result<(), &'static str>> {
+        self.0.get(kind).map(|context| context.map(drop))
     }
 
     /// The presentation context for an instance.
@@ -216,7 +230,7 @@ fn is_proposable((class, syntax): &Kind) -> bool {
 }
 
 /// Presentation contexts of one association: the odd numbers of a byte (PS3.8 Table 9-13).
-pub(super) const MAX_KINDS: usize = 128;
+pub const MAX_KINDS: usize = 128;
 
 #[cfg(test)]
 mod tests {

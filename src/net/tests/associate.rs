@@ -5,7 +5,7 @@ use dimse::OtherRq;
 use dimse::service::echo::CEchoRq;
 use dimse::service::store::CStoreRsp;
 use dimse::{Command, Status};
-use model::{AeTitle, sop};
+use model::{AeTitle, PeerName, sop};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use ul::pdu::{Abort, AssociateAc, AssociateRj, ContextOutcome, Implementation};
 use super::peer::{EXPLICIT, IMPLICIT, Peer, image_store, request, store};
 use super::{CT, Server, config, image};
 use crate::acceptor::Acceptor;
-use crate::config::{Peer as Known, PeerName};
+use crate::config::Peer as Known;
 use crate::drive::Drive;
 use crate::lobby::Lobby;
 use crate::{Accept, Config};
@@ -108,6 +108,34 @@ async fn refuses_as_the_policy_says() {
     {
         let line = format!("gantry_associations_rejected_total{{reason=\"{reason}\"}} 1");
         assert!(server.counts(&line), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_is_identified_whoever_may_call() {
+    let server = Server::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let known = Known {
+        name: PeerName::new("ct1"),
+        ae_title: AeTitle::parse("CT").unwrap(),
+        address: "127.0.0.1:104".to_owned(),
+        from: Vec::new(),
+    };
+    let config = Config { accept: Accept::Any, peers: vec![known], ..config() };
+    let acceptor = Acceptor::new(config, server.pipeline.clone(), server.telemetry.clone());
+    for (calling, name) in [("CT", Some("ct1")), ("OTHER", None)] {
+        let accepting = async {
+            let (stream, from) = listener.accept().await.unwrap();
+            let timeout = Duration::from_secs(10);
+            let mut drive = Drive::new(stream, ul::Association::acceptor(timeout), timeout);
+            acceptor.accept(&mut drive, from.ip()).await.unwrap().caller
+        };
+        let (caller, _) = tokio::join!(accepting, Peer::ask(address, request(calling, "ARCHIVE", &[ECHO])));
+        assert_eq!(caller.calling, AeTitle::parse(calling).ok());
+        assert_eq!(caller.called, AeTitle::parse("ARCHIVE").ok());
+        assert_eq!(caller.peer, name.map(PeerName::new));
+        assert_eq!(caller.from, address.ip());
     }
 }
 

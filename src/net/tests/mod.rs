@@ -1,6 +1,7 @@
 //! The whole door over real sockets, called by a small peer of our own.
 
 mod associate;
+mod association;
 mod find;
 mod peer;
 mod send;

@@ -16,21 +16,21 @@ use super::{CT, MR, Server, config, image, instance_uid};
 use crate::scu::{Instance, Outcome, Settings, Target, echo, send_all};
 use crate::{Config, End, Error};
 
-const OFFSET: usize = 5;
+pub(super) const OFFSET: usize = 5;
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings {
         message_timeout: Duration::from_secs(5),
         ..Settings::new(&config(), AeTitle::parse("SENDER").unwrap())
     }
 }
 
-fn target(address: std::net::SocketAddr) -> Target {
+pub(super) fn target(address: std::net::SocketAddr) -> Target {
     Target { ae_title: AeTitle::parse("GANTRY").unwrap(), address: address.to_string() }
 }
 
 /// A file with a few bytes before the data set.
-fn file(folder: &Path, number: u32, class: &str, syntax: &str, data: &[u8]) -> Instance {
+pub(super) fn file(folder: &Path, number: u32, class: &str, syntax: &str, data: &[u8]) -> Instance {
     let path = folder.join(number.to_string());
     std::fs::write(&path, [&[0xFF; OFFSET][..], data].concat()).unwrap();
     Instance {

@@ -2,6 +2,7 @@
 
 mod format;
 mod html;
+mod lanes;
 mod status;
 
 pub(crate) use status::status;

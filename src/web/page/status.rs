@@ -3,11 +3,12 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::{Html as HtmlResponse, IntoResponse, Response};
 use http::{StatusCode, header};
-use pipeline::Overview;
+use pipeline::{Error, Overview};
 use time::OffsetDateTime;
 
 use super::format::{Bytes, Count, Span, ago, date, modality, moment};
 use super::html::Html;
+use super::lanes::Lanes;
 use crate::app::App;
 use crate::health::{self, Unready};
 use crate::{Product, problem};
@@ -15,11 +16,11 @@ use crate::{Product, problem};
 /// The state of the server for an operator: no patient data, no scripts, no other files.
 pub(crate) async fn status(State(app): State<App>) -> Response {
     let ready = health::check(&app).await;
-    let overview = match app.pipeline.overview().await {
-        Ok(overview) => Some(overview),
+    let (overview, lanes) = match look(&app).await {
+        Ok((overview, lanes)) => (Some(overview), lanes),
         Err(error) => {
             tracing::error!(error = %problem::chain(&error), "overview failed");
-            None
+            (None, Lanes { lanes: Vec::new(), dead_letters: Vec::new() })
         }
     };
     let code = if overview.is_some() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -32,12 +33,23 @@ pub(crate) async fn status(State(app): State<App>) -> Response {
         missing: app.readiness.missing(),
         ready,
         overview,
+        lanes,
         uptime: app.started.elapsed(),
         now: OffsetDateTime::now_utc(),
     };
     let headers = [(header::CACHE_CONTROL, "no-store"), (header::CONTENT_SECURITY_POLICY, POLICY)];
     (code, headers, HtmlResponse(view.render())).into_response()
 }
+
+async fn look(app: &App) -> Result<(Overview, Lanes), Error> {
+    let overview = app.pipeline.overview().await?;
+    let lanes = app.pipeline.lanes().await?;
+    let dead_letters = app.pipeline.dead_letters(DEAD_LETTERS).await?;
+    Ok((overview, Lanes { lanes, dead_letters }))
+}
+
+/// Dead letters that are listed.
+const DEAD_LETTERS: u32 = 20;
 
 /// Nothing but the document itself, its style and its icon.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
@@ -48,6 +60,7 @@ struct View<'a> {
     missing: Vec<&'static str>,
     ready: Result<(), Unready>,
     overview: Option<Overview>,
+    lanes: Lanes,
     uptime: Duration,
     now: OffsetDateTime,
 }
@@ -62,6 +75,8 @@ impl View<'_> {
             Some(overview) => {
                 Self::damage(&mut html, overview);
                 self.cards(&mut html, overview);
+                self.lanes.destinations(&mut html, self.now);
+                self.lanes.dead_letters(&mut html, self.now);
                 self.studies(&mut html, overview);
                 self.conflicts(&mut html, overview);
             }

@@ -3,6 +3,7 @@
 mod json;
 mod multipart;
 mod pdu;
+mod routing;
 mod scanner;
 #[path = "../synthetic.rs"]
 #[expect(dead_code, reason = "the other bench program uses the rest")]
@@ -17,6 +18,7 @@ fn main() {
     json::bench(&mut criterion);
     pdu::bench(&mut criterion);
     multipart::bench(&mut criterion);
+    routing::bench(&mut criterion);
     text::bench(&mut criterion);
     criterion.final_summary();
 }

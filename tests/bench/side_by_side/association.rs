@@ -93,6 +93,7 @@ impl Association {
             sop_instance: Some(template.sop_instance()),
             has_data_set: true,
             has_priority: true,
+            answers: None,
         };
         let context = if template.sop_class() == CT_IMAGE_STORAGE { 1 } else { 7 };
         self.send(context, &wire::command_set(&command), template.data_set())?;
@@ -109,6 +110,7 @@ impl Association {
             sop_instance: None,
             has_data_set: true,
             has_priority: true,
+            answers: None,
         };
         self.send(5, &wire::command_set(&command), identifier)?;
         let mut matches = 0;

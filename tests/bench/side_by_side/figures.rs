@@ -7,6 +7,8 @@ use std::time::Duration;
 pub(crate) struct Figures {
     /// Instances or requests per second.
     pub(crate) per_second: Option<f64>,
+    /// Instances in all.
+    pub(crate) count: Option<usize>,
     pub(crate) megabytes_per_second: Option<f64>,
     pub(crate) p50_ms: Option<f64>,
     pub(crate) p99_ms: Option<f64>,

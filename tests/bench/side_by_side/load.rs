@@ -127,11 +127,13 @@ pub(crate) fn ingest_figures(
     instance_bytes: usize,
 ) -> Figures {
     latencies.sort_unstable();
+    let sent = latencies.len();
     #[expect(clippy::cast_precision_loss, reason = "counts and sizes are far below 2^52")]
     let (count, bytes) = (latencies.len() as f64, instance_bytes as f64);
     let rate = count / elapsed.as_secs_f64();
     Figures {
         per_second: Some(rate),
+        count: Some(sent),
         megabytes_per_second: Some(rate * bytes / 1e6),
         p50_ms: percentile(&latencies, 50),
         p99_ms: percentile(&latencies, 99),

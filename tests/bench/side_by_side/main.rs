@@ -18,6 +18,7 @@ mod peers;
 mod process;
 mod report;
 mod sections;
+mod sink;
 mod summary;
 #[path = "../synthetic.rs"]
 #[expect(dead_code, reason = "the other bench program uses the rest")]

@@ -6,7 +6,8 @@ const USAGE: &str = "\
 cargo bench --bench side_by_side -- [OPTIONS] [SECTION…]
 
 Sections (all but `million` and `profile` when none is named):
-  ingest-ct ingest-small disk-ct disk-small send query metadata memory million profile
+  ingest-ct ingest-small disk-ct disk-small send route-ct route-small route-ordinary route-latency fan-out
+  query metadata memory million profile
 Options:
   --quick       one short round each
   --million     also `million`: needs about 8 GB of free memory and some minutes
@@ -24,8 +25,21 @@ pub(crate) struct Options {
 }
 
 /// Sections that run unless others are named.
-const DEFAULT_SECTIONS: [&str; 8] =
-    ["ingest-ct", "ingest-small", "disk-ct", "disk-small", "send", "query", "metadata", "memory"];
+const DEFAULT_SECTIONS: [&str; 13] = [
+    "ingest-ct",
+    "ingest-small",
+    "disk-ct",
+    "disk-small",
+    "send",
+    "route-ct",
+    "route-small",
+    "route-ordinary",
+    "route-latency",
+    "fan-out",
+    "query",
+    "metadata",
+    "memory",
+];
 /// Sections that run only when named.
 const OTHER_SECTIONS: [&str; 2] = ["million", "profile"];
 

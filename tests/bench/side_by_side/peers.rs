@@ -49,6 +49,8 @@ pub(crate) struct Server {
     http: Option<SocketAddr>,
     /// From the start of the process to its first answers on every port.
     pub(crate) start: Duration,
+    /// Where it sends all that it receives.
+    onward: Vec<SocketAddr>,
     folder: TempDir,
 }
 
@@ -110,7 +112,12 @@ impl Peer {
 
     /// Starts the server with no data.
     pub(crate) fn start(self, place: Place) -> Result<Server> {
-        self.start_in(place.folder()?)
+        self.start_in(place.folder()?, &[])
+    }
+
+    /// Starts Gantry or Orthanc with no data, to send all that it receives on to these receivers by C-STORE.
+    pub(crate) fn start_routing(self, place: Place, onward: &[SocketAddr]) -> Result<Server> {
+        self.start_in(place.folder()?, onward)
     }
 
     /// The line by which the program names its version.
@@ -132,30 +139,46 @@ impl Peer {
         }
     }
 
-    fn start_in(self, folder: TempDir) -> Result<Server> {
+    fn start_in(self, folder: TempDir, onward: &[SocketAddr]) -> Result<Server> {
         let (dimse, web) = (free_port()?, free_port()?);
         let http = matches!(self, Self::Gantry | Self::Orthanc).then_some(web);
-        let mut command = self.command(folder.path(), dimse, web)?;
+        let mut command = self.command(folder.path(), dimse, web, onward)?;
         let begin = Instant::now();
         let process = Process::start(&mut command, &folder.path().join("log"))?;
-        let mut server = Server { peer: self, process, dimse, http, start: Duration::ZERO, folder };
+        let mut server = Server {
+            peer: self,
+            process,
+            dimse,
+            http,
+            start: Duration::ZERO,
+            onward: onward.to_vec(),
+            folder,
+        };
         server.await_readiness(begin).with_context(|| format!("start {}", self.name()))?;
         server.start = begin.elapsed();
         Ok(server)
     }
 
-    fn command(self, folder: &Path, dimse: SocketAddr, web: SocketAddr) -> Result<Command> {
+    fn command(
+        self,
+        folder: &Path,
+        dimse: SocketAddr,
+        web: SocketAddr,
+        onward: &[SocketAddr],
+    ) -> Result<Command> {
         let mut command = Command::new(self.program());
         command.current_dir(folder);
         match self {
             Self::Gantry => {
                 let config = folder.join("gantry.toml");
-                fs::write(&config, gantry_config(dimse, web))?;
+                fs::write(&config, gantry_config(dimse, web, onward))?;
+                fs::write(folder.join("rules.toml"), gantry_rules(onward))?;
                 command.arg("serve").arg("--config").arg(config);
             }
             Self::Orthanc => {
                 let config = folder.join("orthanc.json");
-                fs::write(&config, orthanc_config(folder, dimse, web))?;
+                fs::write(&config, orthanc_config(folder, dimse, web, onward))?;
+                fs::write(folder.join("route.lua"), orthanc_script(onward))?;
                 command.arg(config);
             }
             Self::StoreScp => {
@@ -205,13 +228,13 @@ impl Server {
     pub(crate) fn restart_after(mut self, work: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
         self.process.stop()?;
         work(self.folder.path())?;
-        self.peer.start_in(self.folder)
+        self.peer.start_in(self.folder, &self.onward)
     }
 
     /// Kills the server and starts it again on the same data.
     pub(crate) fn crash(mut self) -> Result<Self> {
         self.process.kill()?;
-        self.peer.start_in(self.folder)
+        self.peer.start_in(self.folder, &self.onward)
     }
 
     fn await_readiness(&mut self, begin: Instant) -> Result<()> {
@@ -249,24 +272,57 @@ fn free_port() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
-fn gantry_config(dimse: SocketAddr, web: SocketAddr) -> String {
-    format!("data_dir = \"data\"\n[dimse]\nlisten = \"{dimse}\"\n[web]\nlisten = \"{web}\"\n")
+fn gantry_config(dimse: SocketAddr, web: SocketAddr, onward: &[SocketAddr]) -> String {
+    let mut config =
+        format!("data_dir = \"data\"\n[dimse]\nlisten = \"{dimse}\"\n[web]\nlisten = \"{web}\"\n");
+    for (number, address) in onward.iter().enumerate() {
+        config += &format!("[peer.sink{number}]\nae_title = \"SINK{number}\"\naddress = \"{address}\"\n");
+        config += &format!("[destination.sink{number}]\nkind = \"dicom\"\npeer = \"sink{number}\"\n");
+    }
+    if !onward.is_empty() {
+        config += "[rules]\nfiles = [\"rules.toml\"]\n";
+    }
+    config
+}
+
+/// Everything goes everywhere.
+fn gantry_rules(onward: &[SocketAddr]) -> String {
+    let names: Vec<_> = (0..onward.len()).map(|number| format!("\"sink{number}\"")).collect();
+    format!("[[rule]]\nname = \"all\"\nwhen = \"true\"\nsend = [{}]\n", names.join(", "))
 }
 
 /// Defaults, but for ports, folders, and doors open to any loopback caller.
-fn orthanc_config(folder: &Path, dimse: SocketAddr, web: SocketAddr) -> String {
+fn orthanc_config(folder: &Path, dimse: SocketAddr, web: SocketAddr, onward: &[SocketAddr]) -> String {
     let plugins = env::var("ORTHANC_PLUGINS")
         .unwrap_or_else(|_| "/usr/share/orthanc/plugins/libOrthancDicomWeb.so".to_owned());
     let data = folder.join("data");
+    let modalities: Vec<_> = onward
+        .iter()
+        .enumerate()
+        .map(|(number, at)| format!(r#""sink{number}": ["SINK{number}", "{}", {}]"#, at.ip(), at.port()))
+        .collect();
     format!(
         r#"{{ "Name": "bench", "DicomAet": "ORTHANC", "DicomPort": {dimse}, "HttpPort": {web}, "AuthenticationEnabled": false,
   "StorageDirectory": "{data}", "IndexDirectory": "{data}", "Plugins": ["{plugins}"],
   "DicomAlwaysAllowEcho": true, "DicomAlwaysAllowStore": true, "DicomAlwaysAllowFind": true,
+  "DicomModalities": {{ {modalities} }}, "LuaScripts": ["{script}"],
   "DicomWeb": {{ "Enable": true, "Root": "/dicom-web/" }} }}"#,
         dimse = dimse.port(),
         web = web.port(),
         data = data.display(),
+        modalities = modalities.join(", "),
+        script = folder.join("route.lua").display(),
     )
+}
+
+/// Sends each instance on as its book shows it; Orthanc keeps its copy, as Gantry does.
+fn orthanc_script(onward: &[SocketAddr]) -> String {
+    let sends: String =
+        (0..onward.len()).map(|number| format!("  SendToModality(instance, 'sink{number}')\n")).collect();
+    if sends.is_empty() {
+        return String::new();
+    }
+    format!("function OnStoredInstance(instance, tags, metadata, origin)\n{sends}end\n")
 }
 
 fn receive_into(command: &mut Command, folder: &Path, dimse: SocketAddr) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use crate::figures::column;
 use crate::report::{GANTRY, Report};
-use crate::sections::{disk, ingest, memory, metadata, million, query, send};
+use crate::sections::{disk, fanout, ingest, memory, metadata, million, query, route, send};
 
 /// One claim and how it is measured.
 pub(crate) struct Target {
@@ -23,7 +23,7 @@ enum Bound {
 
 use Bound::{AtLeast, AtMost, Times};
 
-pub(crate) const TARGETS: [Target; 27] = [
+pub(crate) const TARGETS: [Target; 35] = [
     target("CT, 1 association: 3× Orthanc", ingest::CT, "1 association", Times("Orthanc", 3.0)),
     target("CT, 4 associations: 3× Orthanc", ingest::CT, "4 associations", Times("Orthanc", 3.0)),
     target("CT, 16 associations: 3× Orthanc", ingest::CT, "16 associations", Times("Orthanc", 3.0)),
@@ -41,6 +41,19 @@ pub(crate) const TARGETS: [Target; 27] = [
     target("30 KB on disk, 4 associations: 0.8× floor", disk::SMALL, "4 associations", Times("floor", 0.8)),
     target("30 KB on disk, 16 associations: 0.8× floor", disk::SMALL, "16 associations", Times("floor", 0.8)),
     target("send: 1,000 CT per second", send::TITLE, "to storescp, 1 association", AtLeast("/s", 1000.0)),
+    target("CT forwarded, 1 association: 3× Orthanc", route::CT, "1 association", Times("Orthanc", 3.0)),
+    target("CT forwarded, 4 associations: 3× Orthanc", route::CT, "4 associations", Times("Orthanc", 3.0)),
+    target("CT forwarded: 2.5 ms of CPU each", route::CT, "1 association", AtMost("CPU ms each", 2.5)),
+    target(
+        "CT forwarded over 4: 2.5 ms of CPU each",
+        route::CT,
+        "4 associations",
+        AtMost("CPU ms each", 2.5),
+    ),
+    target("30 KB forwarded: 3× Orthanc", route::SMALL, "1 association", Times("Orthanc", 3.0)),
+    target("CT to an ordinary end: 10× Orthanc", route::ORDINARY, "1 association", Times("Orthanc", 10.0)),
+    target("on an idle lane: 20 ms", route::LATENCY, route::IDLE_LANE, AtMost("p50 ms", 20.0)),
+    target("beside a destination that is down: 0.9×", fanout::TITLE, fanout::DOWN, Times(fanout::ALONE, 0.9)),
     target("C-FIND of 100 studies: 15 ms", query::TITLE, query::FIND_AT_FULL, AtMost("p50 ms", 15.0)),
     target("QIDO of 100 studies: 15 ms", query::TITLE, query::QIDO_AT_FULL, AtMost("p50 ms", 15.0)),
     target("metadata of 2,000 instances, first: 80 ms", metadata::TITLE, "first", AtMost("p50 ms", 80.0)),

@@ -2,7 +2,7 @@
 //!
 //! Written apart from Gantry's own codecs on purpose: a driver that shared them would also share their faults.
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 pub(crate) const ASSOCIATE_RQ: u8 = 0x01;
 pub(crate) const ASSOCIATE_AC: u8 = 0x02;
@@ -34,6 +34,8 @@ pub(crate) struct Command<'a> {
     pub(crate) sop_instance: Option<&'a str>,
     pub(crate) has_data_set: bool,
     pub(crate) has_priority: bool,
+    /// In a response with status 0000H, the Message ID of the request; else `message_id` stands.
+    pub(crate) answers: Option<u16>,
 }
 
 pub(crate) fn associate_rq(called: &str, calling: &str, proposals: &[Proposal]) -> Vec<u8> {
@@ -53,6 +55,31 @@ pub(crate) fn associate_rq(called: &str, calling: &str, proposals: &[Proposal]) 
     item(&mut user, 0x55, b"BENCH_DRIVER");
     item(&mut body, 0x50, &user);
     pdu(ASSOCIATE_RQ, &body)
+}
+
+/// Accepts every context of an A-ASSOCIATE-RQ with its first transfer syntax.
+pub(crate) fn associate_ac(rq: &[u8]) -> Result<Vec<u8>> {
+    let (head, items) = rq.split_at_checked(68).context("A-ASSOCIATE-RQ is too short")?;
+    let mut body = head.to_vec();
+    for (kind, value) in split_items(items)? {
+        match (kind, value) {
+            (0x10, name) => item(&mut body, 0x10, name),
+            (0x20, [id, _, _, _, syntaxes @ ..]) => {
+                let syntaxes = split_items(syntaxes)?;
+                let first = syntaxes.iter().find(|(kind, _)| *kind == 0x40);
+                let mut context = vec![*id, 0, 0, 0];
+                item(&mut context, 0x40, first.context("a context without transfer syntax")?.1);
+                item(&mut body, 0x21, &context);
+            }
+            _ => {}
+        }
+    }
+    let mut user = Vec::new();
+    item(&mut user, 0x51, &131_072_u32.to_be_bytes());
+    item(&mut user, 0x52, b"2.25.1");
+    item(&mut user, 0x55, b"BENCH_SINK");
+    item(&mut body, 0x50, &user);
+    Ok(pdu(ASSOCIATE_AC, &body))
 }
 
 pub(crate) fn pdu(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -94,12 +121,18 @@ pub(crate) fn command_set(command: &Command<'_>) -> Vec<u8> {
     let mut elements = Vec::new();
     element(&mut elements, 0x0002, command.sop_class.as_bytes());
     element(&mut elements, 0x0100, &command.field.to_le_bytes());
-    element(&mut elements, 0x0110, &command.message_id.to_le_bytes());
+    match command.answers {
+        Some(message_id) => element(&mut elements, 0x0120, &message_id.to_le_bytes()),
+        None => element(&mut elements, 0x0110, &command.message_id.to_le_bytes()),
+    }
     if command.has_priority {
         element(&mut elements, 0x0700, &[0, 0]);
     }
     let data_set_type: u16 = if command.has_data_set { 0x0000 } else { 0x0101 };
     element(&mut elements, 0x0800, &data_set_type.to_le_bytes());
+    if command.answers.is_some() {
+        element(&mut elements, 0x0900, &[0, 0]);
+    }
     if let Some(sop_instance) = command.sop_instance {
         element(&mut elements, 0x1000, sop_instance.as_bytes());
     }
@@ -110,16 +143,28 @@ pub(crate) fn command_set(command: &Command<'_>) -> Vec<u8> {
 }
 
 /// The value of one 16-bit element of a command set.
-pub(crate) fn command_value(mut set: &[u8], wanted: u16) -> Result<u16> {
+pub(crate) fn command_value(set: &[u8], wanted: u16) -> Result<u16> {
+    let value = command_element(set, wanted)
+        .with_context(|| format!("command element (0000,{wanted:04X}) is missing"))?;
+    Ok(u16::from_le_bytes(value.try_into().context("a command element has a wrong length")?))
+}
+
+/// A UID of a command set, without its padding.
+pub(crate) fn command_uid(set: &[u8], wanted: u16) -> Option<String> {
+    let value = command_element(set, wanted)?;
+    Some(String::from_utf8_lossy(value).trim_end_matches('\0').to_owned())
+}
+
+fn command_element(mut set: &[u8], wanted: u16) -> Option<&[u8]> {
     while let [_, _, low, high, a, b, c, d, rest @ ..] = set {
-        let length = usize::try_from(u32::from_le_bytes([*a, *b, *c, *d]))?;
-        let value = rest.get(..length).context("a command element runs past its set")?;
+        let length = usize::try_from(u32::from_le_bytes([*a, *b, *c, *d])).ok()?;
+        let value = rest.get(..length)?;
         if u16::from_le_bytes([*low, *high]) == wanted {
-            return Ok(u16::from_le_bytes(value.try_into().context("a command element has a wrong length")?));
+            return Some(value);
         }
-        set = rest.get(length..).unwrap_or_default();
+        set = rest.get(length..)?;
     }
-    bail!("command element (0000,{wanted:04X}) is missing")
+    None
 }
 
 /// Appends one element of an identifier in Implicit VR Little Endian.

@@ -87,6 +87,8 @@ async fn receive(app: &App, mut parts: Parts, source: Source) -> Result<Outcome,
         let received = Received {
             door: Door::Web,
             calling_aet: None,
+            called_aet: None,
+            peer: None,
             address: source.peer.map(|PeerAddress(address)| address.ip()),
             content: Content::Part10 { study: source.study.clone() },
         };

@@ -1,12 +1,14 @@
 //! What is measured: one module per subject.
 
 pub(crate) mod disk;
+pub(crate) mod fanout;
 pub(crate) mod ingest;
 pub(crate) mod memory;
 pub(crate) mod metadata;
 pub(crate) mod million;
 mod profile;
 pub(crate) mod query;
+pub(crate) mod route;
 pub(crate) mod send;
 mod studies;
 
@@ -23,6 +25,11 @@ pub(crate) fn run(name: &str, bench: &Bench) -> Result<Section> {
         "disk-ct" => disk::ct(bench),
         "disk-small" => disk::small(bench),
         "send" => send::run(bench),
+        "route-ct" => route::ct(bench),
+        "route-small" => route::small(bench),
+        "route-ordinary" => route::ordinary(bench),
+        "route-latency" => route::latency(bench),
+        "fan-out" => fanout::run(bench),
         "query" => query::run(bench),
         "metadata" => metadata::run(bench),
         "memory" => memory::run(bench),

@@ -1,0 +1,190 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use model::{DestinationName, limits};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use crate::clock::now_microseconds;
+use crate::counters::Counters;
+use crate::files::Files;
+use crate::{DeliveryState, DestinationId, Error, LaneSummary, Trace, enrol, lanes, schema, trace};
+
+/// The queue and the ledger as a person sees and changes them, beside a running server or without one. Blocks.
+///
+/// Reads by a connection that cannot write; changes in short transactions, between which the server has its own. Never
+/// makes or migrates an index.
+pub struct Desk {
+    reader: Connection,
+    index: PathBuf,
+    files: Files,
+}
+
+/// Which deliveries are to be tried again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Retry {
+    /// Of this destination only.
+    pub destination: Option<DestinationName>,
+    /// Those that were given up: as if they were queued now.
+    pub dead: bool,
+    /// Those that wait to be tried again: now.
+    pub waiting: bool,
+}
+
+/// What was sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resent {
+    /// So many instances are ready now.
+    pub instances: u64,
+}
+
+impl Desk {
+    /// Opens the index of a data folder.
+    ///
+    /// # Errors
+    /// [`Error::NoIndex`] when no server has kept anything there; [`Error::OlderSchema`] and [`Error::NewerSchema`] when a server of
+    /// another version has written it; else what file system and index say.
+    pub fn open(data_dir: &Path) -> Result<Self, Error> {
+        let index = data_dir.join("index.sqlite");
+        if !fs::metadata(&index).is_ok_and(|found| found.len() > 0) {
+            return Err(Error::NoIndex);
+        }
+        let reader = schema::open_reader(&index)?;
+        schema::check(&reader)?;
+        Ok(Self { reader, index, files: Files::at(data_dir) })
+    }
+
+    /// The lanes at a glance, by name. Takes as long as there are destinations, however much waits.
+    ///
+    /// # Errors
+    /// [`Error::Index`].
+    pub fn lanes(&self) -> Result<Vec<LaneSummary>, Error> {
+        let transaction = self.reader.unchecked_transaction()?;
+        lanes::summaries(&transaction)
+    }
+
+    /// Where the instances of a study, series or SOP Instance UID came from and went, in all their versions; nothing
+    /// for a UID that is not known.
+    ///
+    /// # Errors
+    /// [`Error::Index`], [`Error::Damaged`].
+    pub fn trace(&self, uid: &str) -> Result<Trace, Error> {
+        let transaction = self.reader.unchecked_transaction()?;
+        trace::trace(&transaction, &self.files, uid)
+    }
+
+    /// Has deliveries tried again, and gives their number. A running server notices within a second.
+    ///
+    /// Durable when this returns; after an error some of them may be, and doing it again is safe.
+    ///
+    /// # Errors
+    /// [`Error::UnknownDestination`], [`Error::Index`], [`Error::NoSpace`].
+    pub fn retry(&mut self, which: &Retry) -> Result<u64, Error> {
+        let destinations = match &which.destination {
+            Some(name) => vec![self.destination(name)?],
+            None => self
+                .reader
+                .prepare("SELECT destination_pk FROM destination")?
+                .query_map([], |row| Ok(DestinationId(row.get(0)?)))?
+                .collect::<Result<_, _>>()?,
+        };
+        let writer = self.writer()?;
+        let begin = now_microseconds();
+        let mut changed = 0;
+        for destination in destinations {
+            if which.dead {
+                changed += in_batches(&writer, REVIVE, destination, begin, |counters, count| {
+                    for _ in 0..count {
+                        counters.moved(destination.0, Some(DeliveryState::Dead), DeliveryState::Ready);
+                    }
+                })?;
+            }
+            if which.waiting {
+                changed += in_batches(&writer, HASTEN, destination, begin, |_, _| ())?;
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Sends the instances of a study, series or SOP Instance UID to a destination, whatever became of them there
+    /// before; the version that is served of each. A running server notices within a second.
+    ///
+    /// Durable when this returns; after an error some of them may be, and doing it again is safe.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUid`], [`Error::UnknownDestination`], [`Error::Index`], [`Error::NoSpace`].
+    pub fn resend(&mut self, uid: &str, to: &DestinationName) -> Result<Resent, Error> {
+        let destination = self.destination(to)?;
+        let instances = trace::instances_of(&self.reader, uid, u32::MAX)?;
+        if instances.is_empty() {
+            return Err(Error::UnknownUid);
+        }
+        let writer = self.writer()?;
+        let batch = usize::try_from(limits::DESK_BATCH).unwrap_or(usize::MAX);
+        for instances in instances.chunks(batch) {
+            let transaction = Transaction::new_unchecked(&writer, TransactionBehavior::Immediate)?;
+            let now = now_microseconds();
+            let mut counters = Counters::default();
+            for instance_pk in instances {
+                let former: Option<DeliveryState> = transaction
+                    .prepare_cached(STATE)?
+                    .query_row([*instance_pk, destination.0], |row| row.get(0))
+                    .optional()?;
+                transaction.prepare_cached(SEND)?.execute([destination.0, *instance_pk, now])?;
+                counters.moved(destination.0, former, DeliveryState::Ready);
+            }
+            counters.write(&transaction)?;
+            transaction.commit()?;
+        }
+        Ok(Resent { instances: u64::try_from(instances.len()).unwrap_or(u64::MAX) })
+    }
+
+    fn destination(&self, name: &DestinationName) -> Result<DestinationId, Error> {
+        enrol::destination(&self.reader, name)?.ok_or(Error::UnknownDestination)
+    }
+
+    fn writer(&self) -> Result<Connection, Error> {
+        let writer = schema::open_beside(&self.index)?;
+        schema::check(&writer)?;
+        Ok(writer)
+    }
+}
+
+/// Runs a statement that changes at most so many rows at a time until there are none left for it. Its parameters:
+/// destination, when the command began, how many rows. It must not find again what it has changed.
+fn in_batches(
+    writer: &Connection,
+    sql: &str,
+    destination: DestinationId,
+    begin: i64,
+    count: impl Fn(&mut Counters, usize),
+) -> Result<u64, Error> {
+    let mut total = 0;
+    loop {
+        let transaction = Transaction::new_unchecked(writer, TransactionBehavior::Immediate)?;
+        let mut counters = Counters::default();
+        let changed =
+            transaction.prepare_cached(sql)?.execute(params![destination.0, begin, limits::DESK_BATCH])?;
+        count(&mut counters, changed);
+        counters.write(&transaction)?;
+        transaction.commit()?;
+        total += u64::try_from(changed).unwrap_or(u64::MAX);
+        if changed == 0 {
+            return Ok(total);
+        }
+    }
+}
+
+/// What dies after the command has begun stays dead.
+pub(crate) const REVIVE: &str =
+    "UPDATE delivery SET state = 0, attempts = 0, queued = ?2, due = ?2, status = '' WHERE delivery_pk IN (
+        SELECT delivery_pk FROM delivery INDEXED BY delivery_open
+        WHERE destination_pk = ?1 AND state = 3 AND state < 4 AND due <= ?2 ORDER BY due, delivery_pk LIMIT ?3)";
+
+pub(crate) use crate::turn::HASTEN;
+
+pub(crate) const STATE: &str = "SELECT state FROM delivery INDEXED BY delivery_by_version
+    WHERE instance_pk = ?1 AND version = 1 AND destination_pk = ?2";
+
+const SEND: &str = "INSERT INTO delivery (destination_pk, instance_pk, version, state, queued, due)
+    VALUES (?1, ?2, 1, 0, ?3, ?3) ON CONFLICT (instance_pk, version, destination_pk)
+    DO UPDATE SET rule_pk = NULL, state = 0, attempts = 0, queued = ?3, due = ?3, status = ''";

@@ -1,0 +1,44 @@
+mod retry;
+mod show;
+
+use std::process::ExitCode;
+
+use archive::Desk;
+use clap::{Args, Subcommand};
+
+use super::{ConfigFile, desk, say};
+
+/// What waits for each destination, what failed, and why
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Print JSON for a program
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Retry(retry::Arguments),
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    if let Some(Command::Retry(arguments)) = &arguments.command {
+        return retry::run(arguments);
+    }
+    let config = match arguments.config.ask() {
+        Ok(config) => config,
+        Err(code) => return Ok(code),
+    };
+    let desk: Desk = desk(&config)?;
+    let lanes = desk.lanes()?;
+    say(&match arguments.json {
+        true => show::json(&lanes),
+        false => show::table(&lanes, &config),
+    });
+    Ok(ExitCode::SUCCESS)
+}

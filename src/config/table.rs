@@ -1,0 +1,284 @@
+//! The table of keys. Parsing, help and `deploy/reference.toml` are made from it.
+
+use std::time::Duration;
+
+use super::keys::{Key, Kind, Section};
+
+/// A duration of at least 10 ms.
+const fn up_to(most_s: u64) -> Kind {
+    Kind::Span { least: Duration::from_millis(10), most: Duration::from_secs(most_s) }
+}
+
+const DAY: u64 = 86_400;
+
+/// A key whose example is its default.
+const fn key(
+    section: Section,
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    explanation: &'static str,
+) -> Key {
+    Key { section, name, kind, default: Some(default), example: default, explanation }
+}
+
+// `message_timeout` says it in words.
+const _: () = assert!(model::limits::MESSAGE_BYTES_PER_SECOND == 4096);
+
+/// Every key there is.
+pub(super) const KEYS: &[Key] = &[
+    key(
+        Section::Root,
+        "ae_title",
+        Kind::AeTitle,
+        r#""GANTRY""#,
+        "Our application entity title: 1 to 16 ASCII characters, no backslash.",
+    ),
+    key(
+        Section::Root,
+        "data_dir",
+        Kind::Folder,
+        r#""gantry-data""#,
+        "Folder of instances and index; made when absent. A relative path is relative to this file, and without a file to the \
+         working directory. One server at a time may use it.",
+    ),
+    key(
+        Section::Dimse,
+        "listen",
+        Kind::Listen,
+        r#""127.0.0.1:11112""#,
+        "IP address and port for associations; 0.0.0.0 is every IPv4 address of the machine, [::] every address. Port 0 takes a \
+         free one, which the start log names.",
+    ),
+    key(
+        Section::Dimse,
+        "accept",
+        Kind::Accept,
+        r#""any""#,
+        "Who may open an association. any: everybody who reaches the port. known: a [peer] with that calling AE title (compared \
+         with case, outer spaces aside), from its host or from its `from` networks. Without this key: any on loopback, known \
+         elsewhere; so delete this line when you listen elsewhere than on loopback.",
+    ),
+    key(
+        Section::Dimse,
+        "check_called_ae",
+        Kind::Flag,
+        "false",
+        "true: refuse associations that call another AE title than ours.",
+    ),
+    key(
+        Section::Dimse,
+        "max_pdu_bytes",
+        Kind::Number { least: 4_096, most: 1_048_576 },
+        "131072",
+        "Largest PDU that we say we take, in bytes (4096 to 1048576).",
+    ),
+    key(
+        Section::Dimse,
+        "max_associations",
+        Kind::Number { least: 1, most: 10_000 },
+        "100",
+        "Associations open at once (1 to 10000); one more is refused for the time being. Connections that have not asked for an \
+         association yet are limited separately, to 512.",
+    ),
+    key(
+        Section::Dimse,
+        "artim_timeout",
+        up_to(DAY),
+        r#""10s""#,
+        "How long a connection may wait for its A-ASSOCIATE-RQ, and for being closed at its end.",
+    ),
+    key(
+        Section::Dimse,
+        "idle_timeout",
+        up_to(DAY),
+        r#""60s""#,
+        "How long an association may stay without a message before we abort it.",
+    ),
+    key(
+        Section::Dimse,
+        "message_timeout",
+        up_to(DAY),
+        r#""60s""#,
+        "How long a message that has begun may stand still, either way, and how long a response is waited for. Standing still is \
+         also what brings less than 4096 bytes per second on average over that time.",
+    ),
+    key(Section::Dimse, "connect_timeout", up_to(DAY), r#""10s""#, "How long connecting to a peer may take."),
+    key(
+        Section::Web,
+        "listen",
+        Kind::Listen,
+        r#""127.0.0.1:8080""#,
+        "IP address and port for HTTP: DICOMweb under /dicom-web, the status page at /, and /livez, /readyz, /metrics.",
+    ),
+    key(
+        Section::Web,
+        "open",
+        Kind::Flag,
+        "false",
+        "HTTP has no access control: whoever reaches it reads and writes every image. Anything but a loopback address is \
+         therefore refused unless this says true.",
+    ),
+    key(
+        Section::Web,
+        "cors_origins",
+        Kind::Origins,
+        "[]",
+        r#"Web origins whose pages may call DICOMweb from a browser, such as "https://viewer.example"; "*" is every origin."#,
+    ),
+    key(
+        Section::Web,
+        "public_url",
+        Kind::Url,
+        r#""""#,
+        "The URL under which clients reach this server, for URLs in answers, such as \"https://pacs.example\". Empty: those URLs \
+         are relative.",
+    ),
+    key(
+        Section::Storage,
+        "min_free_bytes",
+        Kind::Number { least: 0, most: i64::MAX as u64 },
+        "1073741824",
+        "Bytes that stay free on the disk of data_dir: below, instances are refused (A700H, 503) and nothing is written.",
+    ),
+    Key {
+        section: Section::Rules,
+        name: "files",
+        kind: Kind::Patterns,
+        default: Some("[]"),
+        example: r#"["rules/*.toml"]"#,
+        explanation: "Files with the rules that say which instance goes to which destination, relative to this file; * and ? stand \
+                      for parts of a file's name, not of a folder's. All files together are read in byte order of their paths, and \
+                      a pattern without a file is a fault. SIGHUP and `gantry reload` read them again. Without files everything is \
+                      kept and nothing is routed.",
+    },
+    Key {
+        section: Section::Peer,
+        name: "ae_title",
+        kind: Kind::AeTitle,
+        default: None,
+        example: r#""PACS""#,
+        explanation: "The peer's AE title. Needed.",
+    },
+    Key {
+        section: Section::Peer,
+        name: "address",
+        kind: Kind::Address,
+        default: None,
+        example: r#""127.0.0.1:4242""#,
+        explanation: "Host (a name or an IP address) and port where it listens. Needed.",
+    },
+    key(
+        Section::Peer,
+        "from",
+        Kind::Networks,
+        "[]",
+        r#"Networks that it may call from besides its own address, such as "10.1.0.0/16"."#,
+    ),
+    Key {
+        section: Section::Destination,
+        name: "kind",
+        kind: Kind::Destination,
+        default: None,
+        example: r#""folder""#,
+        explanation: "What it is: dicom, s3 or folder. Needed.",
+    },
+    key(
+        Section::Destination,
+        "retry",
+        Kind::Retry,
+        r#"{ first = "10s", factor = 2.0, max = "15m", give_up = "72h" }"#,
+        "When a delivery that failed is tried again: `first` after the first failure (10 ms to 24 h), then each time `factor` (1 to \
+         100) as long, at most `max` (10 ms to 24 h), each up to a fifth more or less. What has not gone out `give_up` after it was \
+         queued (10 ms to 8784 h) becomes a dead letter, kept until `gantry queue retry --dead`. Parts left out have the values \
+         shown.",
+    ),
+    Key {
+        section: Section::Dicom,
+        name: "peer",
+        kind: Kind::Peer,
+        default: None,
+        example: r#""pacs""#,
+        explanation: "The [peer.NAME] that instances are sent to by C-STORE, their bytes as they are. Needed.",
+    },
+    key(
+        Section::Dicom,
+        "associations",
+        Kind::Number { least: 1, most: 64 },
+        "2",
+        "Associations open with it at once, at most (1 to 64).",
+    ),
+    key(
+        Section::S3,
+        "endpoint",
+        Kind::Endpoint,
+        r#""""#,
+        "The URL of the service, such as \"http://127.0.0.1:8333\". Empty: AWS in the region below. Buckets are addressed by path.",
+    ),
+    Key {
+        section: Section::S3,
+        name: "bucket",
+        kind: Kind::Bucket,
+        default: None,
+        example: r#""imaging""#,
+        explanation: "The bucket, which must exist. Needed.",
+    },
+    key(
+        Section::S3,
+        "prefix",
+        Kind::Prefix,
+        r#""""#,
+        "What keys begin with, such as \"site-1/\": {prefix}v1/{hh}/{study}/{series}/{instance}.dcm, where hh are two digits of the \
+         study's SHA-256.",
+    ),
+    key(Section::S3, "region", Kind::Region, r#""us-east-1""#, "The region that requests are signed for."),
+    Key {
+        section: Section::S3,
+        name: "access_key_id",
+        kind: Kind::Secret,
+        default: Some("{}"),
+        example: r#"{ env = "AWS_ACCESS_KEY_ID" }"#,
+        explanation: "Where the access key is: { env = \"NAME\" } or { file = \"path\" }, the path relative to this file. Read when the \
+                      server starts. Without both keys requests are not signed.",
+    },
+    Key {
+        section: Section::S3,
+        name: "secret_access_key",
+        kind: Kind::Secret,
+        default: Some("{}"),
+        example: r#"{ env = "AWS_SECRET_ACCESS_KEY" }"#,
+        explanation: "Where the secret that belongs to it is.",
+    },
+    key(
+        Section::S3,
+        "parallel",
+        Kind::Number { least: 1, most: 64 },
+        "8",
+        "Objects uploaded at once, at most (1 to 64).",
+    ),
+    Key {
+        section: Section::Folder,
+        name: "path",
+        kind: Kind::Folder,
+        default: None,
+        example: r#""copies""#,
+        explanation: "The folder, relative to this file; made when absent. Files in it are {study}/{series}/{instance}.dcm. Needed.",
+    },
+    key(
+        Section::Folder,
+        "parallel",
+        Kind::Number { least: 1, most: 64 },
+        "4",
+        "Files written at once, at most (1 to 64).",
+    ),
+    key(Section::Retry, "first", up_to(DAY), r#""10s""#, "After the first failure."),
+    key(
+        Section::Retry,
+        "factor",
+        Kind::Factor { least: 1.0, most: 100.0 },
+        "2.0",
+        "How much longer each time.",
+    ),
+    key(Section::Retry, "max", up_to(DAY), r#""15m""#, "The longest wait."),
+    key(Section::Retry, "give_up", up_to(366 * DAY), r#""72h""#, "Since it was queued."),
+];

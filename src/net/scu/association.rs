@@ -1,0 +1,185 @@
+use std::io;
+use std::time::Duration;
+
+use dimse::Outcome;
+use model::{SopClassUid, TransferSyntaxUid};
+use telemetry::{Event, Telemetry};
+use tokio::time::timeout;
+
+use super::file::{Chunk, DataSet};
+use super::queue::Instance;
+use super::store::{NotSent, Rest, StoreScu};
+use super::{Settings, Target};
+use crate::end::{End, Wait};
+use crate::error::Error;
+
+/// An association for C-STORE that is kept from one instance to the next, for whoever learns one by one what is to be sent.
+///
+/// Memory: one chunk of 256 KiB, whatever the size of the instances. Dropped, the connection is closed without a word.
+pub struct StoreAssociation {
+    /// `None` once it is over.
+    scu: Option<StoreScu>,
+    /// Used again for every instance.
+    chunk: Chunk,
+    patience: Duration,
+    open: Open,
+}
+
+impl StoreAssociation {
+    /// Connects and associates with a presentation context for each kind, one SOP class in one transfer syntax, of which there are at
+    /// most [`MAX_KINDS`](super::MAX_KINDS). Each is asked for by itself, so that the peer's choice of one costs no other.
+    ///
+    /// Takes at most `connect_timeout` and `message_timeout`. Cancel safe: dropped, there is no association.
+    ///
+    /// # Errors
+    /// [`Error::Connect`], or [`Error::Association`] with how it ended. A kind that the peer does not take is none.
+    ///
+    /// PS3.8 §9.3.2.2.
+    pub async fn open(
+        target: &Target,
+        settings: &Settings,
+        telemetry: &Telemetry,
+        kinds: &[(SopClassUid, TransferSyntaxUid)],
+    ) -> Result<Self, Error> {
+        let scu = StoreScu::associate(target, settings, kinds).await?;
+        let (chunk, patience) = (Chunk::default(), settings.artim_timeout);
+        Ok(Self { scu: Some(scu), chunk, patience, open: Open::new(telemetry) })
+    }
+
+    /// Whether the peer takes instances of this kind, or why not; `None` when it was not asked.
+    pub fn serves(&self, kind: &(SopClassUid, TransferSyntaxUid)) -> Option<Result<(), &'static str>> {
+        self.scu.as_ref()?.contexts().answer(kind)
+    }
+
+    /// Whether the association still stands, as far as the peer's words have come. Where they end it, it is closed.
+    ///
+    /// A peer may close an association that has been idle for a while. What it said just now may still be on its way.
+    pub async fn is_open(&mut self) -> bool {
+        if let Some(end) = self.scu.as_mut().and_then(StoreScu::ended) {
+            tracing::debug!(end = crate::chain(&end), "association lost between instances");
+            self.lost(&end).await;
+        }
+        self.scu.is_some()
+    }
+
+    /// Sends one instance, whose file has `file_bytes` bytes, and waits for the answer, which may be a refusal: see its status.
+    ///
+    /// A data set of odd length gets one NUL at its end (PS3.5 §7.1.1); else its bytes go out as they are. Bounded in time: the peer has
+    /// to take a message, and to answer, within `message_timeout` or at least make progress. Not cancel safe: the association is
+    /// to be dropped then.
+    ///
+    /// # Errors
+    /// [`Error::NotAccepted`] when the peer takes none of its kind, and [`Error::File`] when the file cannot be read or has another
+    /// length: these concern the instance. [`Error::Lost`] when the association is over; the peer may have got the instance.
+    ///
+    /// PS3.7 §9.1.1, PS3.4 §B.2.
+    pub async fn send(&mut self, instance: &Instance, file_bytes: u64) -> Result<Outcome, Error> {
+        let Some(scu) = &mut self.scu else { return Err(Error::Lost(End::Closed)) };
+        scu.contexts().of(instance)?;
+        let mut rest = File { data_set: None, spare: std::mem::take(&mut self.chunk) };
+        let (data, bytes) = rest.open(instance.clone(), file_bytes).await.map_err(Error::File)?;
+        let sent = scu.send(instance, data, bytes, &mut rest).await;
+        self.chunk = rest.spare;
+        match sent {
+            Ok(outcome) => Ok(outcome),
+            Err(NotSent::Torn(error)) => {
+                self.lost(&End::Abandoned).await;
+                Err(Error::File(error))
+            }
+            Err(NotSent::Lost(end)) => {
+                self.lost(&end).await;
+                Err(Error::Lost(end))
+            }
+        }
+    }
+
+    /// Ends the association in good order. Takes at most the ARTIM timeout, after which it is closed all the same.
+    pub async fn close(mut self) {
+        let Some(scu) = self.scu.take() else { return };
+        let end = match timeout(self.patience, scu.release()).await {
+            Ok(Ok(())) => End::Released,
+            Ok(Err(Error::Lost(end))) => end,
+            Ok(Err(_)) | Err(_) => End::TimedOut(Wait::Message),
+        };
+        self.open.end(&end);
+    }
+
+    async fn lost(&mut self, end: &End) {
+        self.open.end(end);
+        if let Some(scu) = self.scu.take() {
+            scu.close(end).await;
+        }
+    }
+}
+
+/// Reads a file where it is sent. What was received a moment ago is still in memory, so that reading ahead would gain nothing.
+struct File {
+    data_set: Option<DataSet>,
+    spare: Chunk,
+}
+
+impl File {
+    /// Opens the file and reads the first chunk; with it, the bytes of the data set.
+    async fn open(&mut self, instance: Instance, file_bytes: u64) -> io::Result<(Chunk, u64)> {
+        let mut chunk = std::mem::take(&mut self.spare);
+        let (chunk, data_set, bytes) = blocking(move || {
+            let mut data_set = DataSet::open_whole(&instance, file_bytes)?;
+            let bytes = data_set.bytes();
+            data_set.read(&mut chunk)?;
+            Ok((chunk, data_set, bytes))
+        })
+        .await?;
+        self.data_set = Some(data_set);
+        Ok((chunk, bytes))
+    }
+}
+
+impl Rest for File {
+    async fn more(&mut self) -> io::Result<Chunk> {
+        let mut chunk = std::mem::take(&mut self.spare);
+        let Some(mut data_set) = self.data_set.take() else {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        };
+        let (chunk, data_set) = blocking(move || {
+            data_set.read(&mut chunk)?;
+            Ok((chunk, data_set))
+        })
+        .await?;
+        self.data_set = Some(data_set);
+        Ok(chunk)
+    }
+
+    fn give_back(&mut self, chunk: Chunk) {
+        self.spare = chunk;
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(io::Error::other("reading ended early")))
+}
+
+/// Counts the association as open until its end.
+struct Open {
+    telemetry: Telemetry,
+    is_over: bool,
+}
+
+impl Open {
+    fn new(telemetry: &Telemetry) -> Self {
+        telemetry.record(Event::AssociationOpened { requestor: true });
+        Self { telemetry: telemetry.clone(), is_over: false }
+    }
+
+    fn end(&mut self, end: &End) {
+        if !std::mem::replace(&mut self.is_over, true) {
+            self.telemetry.record(Event::AssociationClosed { requestor: true, end: end.label() });
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        // Nobody has ended it: whoever sent was stopped.
+        self.end(&End::Shutdown);
+    }
+}

@@ -1,0 +1,123 @@
+//! Reading the configuration again while the server runs: rules are swapped, everything else asks for a restart.
+
+use std::path::PathBuf;
+
+use pipeline::Pipeline;
+use telemetry::{Event, Telemetry};
+use tracing::{error, info, warn};
+
+use crate::config::{self, Config, For};
+
+/// Puts the rules of the configuration file in force, as they are now.
+pub(crate) struct Reloader {
+    file: Option<PathBuf>,
+    /// What the server was started with, rules aside.
+    running: Vec<(String, String)>,
+    pipeline: Pipeline,
+    telemetry: Telemetry,
+}
+
+impl Reloader {
+    /// `file` is what `config` was read from.
+    pub(crate) fn new(
+        file: Option<PathBuf>,
+        config: &Config,
+        pipeline: Pipeline,
+        telemetry: Telemetry,
+    ) -> Self {
+        Self { file, running: sections(config), pipeline, telemetry }
+    }
+
+    /// Reads the file and its rules, and routes by them from now on. Both outcomes are logged, under the name of who asked.
+    ///
+    /// # Errors
+    /// Every fault; the former rules stay.
+    pub(crate) async fn reload(&self, asked_by: &'static str) -> Result<String, String> {
+        let outcome = self.try_reload().await;
+        self.telemetry.record(Event::RulesReloaded { is_accepted: outcome.is_ok() });
+        match &outcome {
+            Ok(told) => info!(asked_by, "{told}"),
+            Err(told) => error!(asked_by, "rules refused, the former ones stay in force: {told}"),
+        }
+        outcome
+    }
+
+    async fn try_reload(&self) -> Result<String, String> {
+        let file = self.file.clone();
+        let loaded = tokio::task::spawn_blocking(move || config::load(file.as_deref(), For::Checking)).await;
+        let config =
+            loaded.map_err(|_| "the configuration could not be read: an internal error".to_owned())?;
+        let mut config = config.map_err(|faults| faults.to_string())?;
+        for warning in &config.warnings {
+            warn!("{warning}");
+        }
+        let changed = self.changed(&config);
+        let before = self.pipeline.rules_version();
+        // Without rules there is still something to swap: rules that send nothing anywhere.
+        let rules = match config.rules.take() {
+            None if before.is_none() => None,
+            None => rules::load(&[], None).rules,
+            some => some,
+        };
+        let mut told = match rules {
+            None => "there are no rules, as before".to_owned(),
+            Some(rules) => {
+                let told = tell(&rules, before.as_deref());
+                self.pipeline.route_by(rules).await.map_err(|error| refusal(error, &changed))?;
+                told
+            }
+        };
+        if !changed.is_empty() {
+            told += &format!("; changed as well, and not in force before a restart: {}", changed.join(", "));
+        }
+        Ok(told)
+    }
+
+    /// The parts that differ from what runs.
+    fn changed(&self, config: &Config) -> Vec<String> {
+        let found = sections(config);
+        let is_other = |one: &&(String, String), others: &[(String, String)]| !others.contains(one);
+        let mut changed: Vec<String> = Vec::new();
+        let new = found.iter().filter(|one| is_other(one, &self.running));
+        for (name, _) in new.chain(self.running.iter().filter(|one| is_other(one, &found))) {
+            if !changed.contains(name) {
+                changed.push(name.clone());
+            }
+        }
+        changed
+    }
+}
+
+fn tell(rules: &rules::RuleSet, before: Option<&str>) -> String {
+    let (count, version) = (rules.rules().len(), rules.version());
+    let rules = if count == 1 { "1 rule" } else { &format!("{count} rules") };
+    match before {
+        Some(before) if before == version => format!("{rules} in force, the same as before ({version})"),
+        Some(before) => format!("{rules} in force, version {version} in place of {before}"),
+        None => format!("{rules} in force, version {version}"),
+    }
+}
+
+fn refusal(error: pipeline::RoutingError, changed: &[String]) -> String {
+    let told = format!("{:#}", anyhow::Error::new(error));
+    match changed.iter().any(|name| name.starts_with("[destination.")) {
+        true => format!("{told}\n    a restart brings new destinations: {}", changed.join(", ")),
+        false => told,
+    }
+}
+
+/// What a restart is needed for, by the names that the file has for it.
+fn sections(config: &Config) -> Vec<(String, String)> {
+    let mut dimse = config.net.clone();
+    let peers = std::mem::take(&mut dimse.peers);
+    let web = (&config.web.listen, &config.web.cors_origins, &config.web.public_url, config.web_open);
+    let mut sections = vec![
+        ("data_dir or [storage]".to_owned(), format!("{:?}", config.archive)),
+        ("ae_title or [dimse]".to_owned(), format!("{dimse:?}")),
+        ("[peer]".to_owned(), format!("{peers:?}")),
+        ("[web]".to_owned(), format!("{web:?}")),
+    ];
+    let destinations = config.destinations.iter();
+    sections.extend(destinations.map(|one| (format!("[destination.{}]", one.name), format!("{one:?}"))));
+    sections
+}

@@ -1,0 +1,86 @@
+"""A store SCP that does as it is told. Arguments: port, folder.
+
+`script.json` in the folder is read again for each event; every key may be absent:
+  title      the called AE title it wants; others are rejected (PS3.8 §9.3.4: called AE title not recognized)
+  syntaxes   the transfer syntaxes it takes (read at the start only), of all storage classes
+  status     the status it answers to C-STORE, or "abort"
+  statuses   status by SOP Instance UID
+  comment    an Error Comment to go with a status
+Each data set that it answered with success or a warning is kept as it came in a file 1, 2, …; `log` has a line of JSON for each event.
+"""
+import json
+import os
+import pathlib
+import sys
+import threading
+
+from pydicom.dataset import Dataset
+from pydicom.uid import AllTransferSyntaxes
+from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.sop_class import Verification
+
+port, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2])
+lock = threading.Lock()
+kept = 0
+
+
+def script():
+    try:
+        return json.loads((folder / "script.json").read_text())
+    except FileNotFoundError:
+        return {}
+
+
+def log(**event):
+    with lock, open(folder / "log", "a", encoding="utf-8") as file:
+        file.write(json.dumps(event) + "\n")
+
+
+def keep(data):
+    global kept
+    with lock:
+        kept += 1
+        number = kept
+    aside = folder / f".{number}"
+    aside.write_bytes(data)
+    os.rename(aside, folder / str(number))
+
+
+def requested(event):
+    primitive = event.assoc.requestor.primitive
+    log(
+        event="association",
+        calling=primitive.calling_ae_title.strip(),
+        called=primitive.called_ae_title.strip(),
+        contexts=len(primitive.presentation_context_definition_list),
+    )
+    title = script().get("title")
+    if title is not None and primitive.called_ae_title.strip() != title:
+        event.assoc.acse.send_reject(0x01, 0x01, 0x07)
+        event.assoc.kill()
+
+
+def stored(event):
+    orders = script()
+    uid = str(event.request.AffectedSOPInstanceUID)
+    status = orders.get("statuses", {}).get(uid, orders.get("status", 0x0000))
+    log(event="store", uid=uid, status=status, syntax=str(event.context.transfer_syntax))
+    if status == "abort":
+        event.assoc.abort()
+        return 0x0110
+    if status in (0x0000, 0x0001, 0x0107, 0x0116) or 0xB000 <= status <= 0xBFFF:
+        keep(event.request.DataSet.getvalue())
+    answer = Dataset()
+    answer.Status = status
+    if "comment" in orders:
+        answer.ErrorComment = orders["comment"]
+    return answer
+
+
+ae = AE("SINK")
+ae.maximum_associations = 100
+ae.add_supported_context(Verification)
+for context in AllStoragePresentationContexts:
+    ae.add_supported_context(context.abstract_syntax, script().get("syntaxes", AllTransferSyntaxes))
+handlers = [(evt.EVT_REQUESTED, requested), (evt.EVT_C_STORE, stored)]
+ae.start_server(("127.0.0.1", port), block=True, evt_handlers=handlers)

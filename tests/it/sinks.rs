@@ -1,0 +1,201 @@
+//! Peers that take instances: DCMTK's storescp, a scripted one of pynetdicom, Orthanc.
+
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::harness::{dcmtk, eventually, files_below, free_ports, python};
+use crate::synthetic::data_set_of;
+
+/// storescp: keeps each data set bit by bit as it came, each time under a new name.
+pub(crate) struct StoreScp {
+    child: Child,
+    folder: TempDir,
+    pub(crate) address: SocketAddr,
+}
+
+impl StoreScp {
+    pub(crate) fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// Starts with more options of its own.
+    pub(crate) fn with(options: &[&str]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let [address] = free_ports();
+        let child = dcmtk("storescp")
+            .args(["--fork", "+B", "+uf", "-pdu", "131072", "-aet", "STORESCP"])
+            .args(options)
+            .arg("-od")
+            .arg(folder.path())
+            .arg(address.port().to_string())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // The processes that it makes for its associations end with it.
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        eventually("storescp listens", || TcpStream::connect(address).is_ok());
+        Self { child, folder, address }
+    }
+
+    /// Its files; complete when the sender has got its answers.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        files_below(self.folder.path())
+    }
+
+    /// The data sets in them.
+    pub(crate) fn data_sets(&self) -> Vec<Vec<u8>> {
+        self.files().into_iter().map(|file| data_set_of(&fs::read(file).unwrap()).to_vec()).collect()
+    }
+}
+
+impl Drop for StoreScp {
+    fn drop(&mut self) {
+        kill_group(&mut self.child);
+    }
+}
+
+/// tests/interop/sink.py: answers what its script says.
+pub(crate) struct Scripted {
+    child: Child,
+    folder: TempDir,
+    pub(crate) address: SocketAddr,
+}
+
+impl Scripted {
+    /// Starts with these orders; the script's keys stand at the top of sink.py.
+    pub(crate) fn start(orders: Value) -> Self {
+        let folder = TempDir::new().unwrap();
+        let [address] = free_ports();
+        fs::write(folder.path().join("script.json"), orders.to_string()).unwrap();
+        let said = fs::File::create(folder.path().join("said")).unwrap();
+        let child = python()
+            .arg(script("sink.py"))
+            .arg(address.port().to_string())
+            .arg(folder.path())
+            .stdout(Stdio::null())
+            .stderr(said)
+            .spawn()
+            .unwrap();
+        let sink = Self { child, folder, address };
+        eventually("the scripted peer listens", || TcpStream::connect(address).is_ok());
+        sink
+    }
+
+    /// Gives it other orders, which hold from its next message on.
+    pub(crate) fn order(&self, orders: Value) {
+        let aside = self.folder.path().join("script.new");
+        fs::write(&aside, orders.to_string()).unwrap();
+        fs::rename(aside, self.folder.path().join("script.json")).unwrap();
+    }
+
+    /// The data sets that it kept.
+    pub(crate) fn data_sets(&self) -> Vec<Vec<u8>> {
+        let is_kept = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().parse::<u32>().is_ok();
+        files_below(self.folder.path())
+            .iter()
+            .filter(|path| is_kept(path))
+            .map(|path| fs::read(path).unwrap())
+            .collect()
+    }
+
+    /// What happened there, of one kind: `association` or `store`.
+    pub(crate) fn events(&self, kind: &str) -> Vec<Value> {
+        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        // A line that is being written is not yet one.
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|event| event["event"] == kind).collect()
+    }
+}
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        end(&mut self.child);
+        if std::thread::panicking() {
+            let said = fs::read_to_string(self.folder.path().join("said"));
+            eprintln!("the scripted peer said:\n{}", said.unwrap_or_default());
+        }
+    }
+}
+
+/// Orthanc with an empty database.
+pub(crate) struct Orthanc {
+    child: Child,
+    http: SocketAddr,
+    pub(crate) dicom: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Orthanc {
+    /// Starts; `gantry` is the address of the modality of that name.
+    pub(crate) fn start(gantry: SocketAddr) -> Self {
+        let folder = TempDir::new().unwrap();
+        let [http, dicom] = free_ports();
+        let config = serde_json::json!({
+            "Name": "test", "StorageDirectory": folder.path().join("db"), "IndexDirectory": folder.path().join("db"),
+            "HttpPort": http.port(), "DicomPort": dicom.port(), "DicomAet": "ORTHANC",
+            "RemoteAccessAllowed": false, "AuthenticationEnabled": false, "Plugins": [],
+            "DicomAlwaysAllowStore": true, "DicomAlwaysAllowEcho": true,
+            "DicomModalities": {"gantry": ["GANTRY", "127.0.0.1", gantry.port()]},
+        });
+        let path = folder.path().join("orthanc.json");
+        fs::write(&path, config.to_string()).unwrap();
+        let binary =
+            std::env::var_os("ORTHANC_BIN").map_or(PathBuf::from("/usr/sbin/Orthanc"), PathBuf::from);
+        assert!(binary.exists(), "{} is missing: run `make peers`", binary.display());
+        let child =
+            Command::new(binary).arg(path).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let orthanc = Self { child, http, dicom, _folder: folder };
+        eventually("Orthanc answers", || ureq::get(format!("http://{http}/system")).call().is_ok());
+        orthanc
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Value {
+        serde_json::from_slice(&self.read(path)).unwrap()
+    }
+
+    /// The file of an instance by Orthanc's own identifier.
+    pub(crate) fn file(&self, id: &str) -> Vec<u8> {
+        self.read(&format!("/instances/{id}/file"))
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &[u8]) -> Value {
+        let mut answer = ureq::post(format!("http://{}{path}", self.http)).send(body).unwrap();
+        serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
+    }
+
+    fn read(&self, path: &str) -> Vec<u8> {
+        let mut answer = ureq::get(format!("http://{}{path}", self.http)).call().unwrap();
+        answer.body_mut().read_to_vec().unwrap()
+    }
+}
+
+impl Drop for Orthanc {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+/// A script of ours in Python.
+pub(crate) fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(name)
+}
+
+/// SIGKILL; it fails only when the process is gone already.
+fn end(child: &mut Child) {
+    drop(child.kill());
+    drop(child.wait());
+}
+
+/// SIGKILL to a process and those it made, which has a group of its own.
+pub(crate) fn kill_group(child: &mut Child) {
+    let group = format!("-{}", child.id());
+    drop(Command::new("kill").args(["-s", "KILL", "--", &group]).stderr(Stdio::null()).status());
+    drop(child.wait());
+}
