@@ -21,7 +21,7 @@ struct Candidate {
 
 /// Claims up to so many deliveries: those that are to be tried again, then those whose lease ran out, then those that
 /// are ready. The former two take at most half while there are ready ones, so that neither waits for the other for
-/// ever.
+/// ever; a single one, such as a probe, is a ready one: what has failed may fail for reasons of its own.
 pub(crate) fn claim(
     lane: &mut Lane<'_>,
     files: &Files,
@@ -34,7 +34,7 @@ pub(crate) fn claim(
     let mut again = candidates(lane, DeliveryState::Retrying, lane.now, count)?;
     again.extend(candidates(lane, DeliveryState::Leased, lane.now, count - again.len())?);
     let ready = candidates(lane, DeliveryState::Ready, i64::MAX, count)?;
-    again.truncate(count.div_ceil(2).max(count - ready.len()));
+    again.truncate((count / 2).max(count - ready.len()));
     let left = count - again.len();
     let claimed = again.into_iter().chain(ready.into_iter().take(left));
     let mut parcels = Vec::with_capacity(count.min(16));

@@ -101,6 +101,7 @@ impl Desk {
             if which.waiting {
                 changed += in_batches(&writer, HASTEN, destination, begin, |_, _| ())?;
             }
+            writer.execute(ASK, [destination.0])?;
         }
         Ok(changed)
     }
@@ -135,6 +136,7 @@ impl Desk {
             counters.write(&transaction)?;
             transaction.commit()?;
         }
+        writer.execute(ASK, [destination.0])?;
         Ok(Resent { instances: u64::try_from(instances.len()).unwrap_or(u64::MAX) })
     }
 
@@ -180,7 +182,7 @@ pub(crate) const REVIVE: &str =
         SELECT delivery_pk FROM delivery INDEXED BY delivery_open
         WHERE destination_pk = ?1 AND state = 3 AND state < 4 AND due <= ?2 ORDER BY due, delivery_pk LIMIT ?3)";
 
-pub(crate) use crate::turn::HASTEN;
+pub(crate) use crate::turn::{ASK, HASTEN};
 
 pub(crate) const STATE: &str = "SELECT state FROM delivery INDEXED BY delivery_by_version
     WHERE instance_pk = ?1 AND version = 1 AND destination_pk = ?2";

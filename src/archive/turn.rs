@@ -42,6 +42,8 @@ pub struct Turned {
     pub next_due: Option<Duration>,
     /// Whether ready deliveries were left for the next turn.
     pub ready_left: bool,
+    /// The destination was left alone, and a person asks for deliveries to it to be tried now.
+    pub is_asked: bool,
 }
 
 /// Whether a destination can be used, for those who look on.
@@ -79,12 +81,14 @@ pub(crate) fn take(
     if let Some(circuit) = &turn.circuit {
         lane.set_circuit(circuit)?;
     }
+    let is_asked = lane.take_request()?;
     let parcels = claim::claim(&mut lane, files, turn.claim.min(limits::LANE_WINDOW_MAX), turn.lease)?;
     Ok(Turned {
         parcels,
         gave_up,
         next_due: lane.first_due(DeliveryState::Retrying)?.map(|due| lane.until(due)),
         ready_left: lane.first_due(DeliveryState::Ready)?.is_some(),
+        is_asked,
     })
 }
 
@@ -196,8 +200,11 @@ impl Lane<'_> {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })?
             .collect::<Result<_, _>>()?;
+        let last_error = self.last_error()?;
         for (delivery, former, status) in &old {
-            let reason = if status.is_empty() { prefix.to_owned() } else { format!("{prefix}: {status}") };
+            // What was never tried has waited for what made the destination fail.
+            let why = if status.is_empty() { &last_error } else { status };
+            let reason = if why.is_empty() { prefix.to_owned() } else { format!("{prefix}: {why}") };
             self.connection.prepare_cached(GIVE_UP)?.execute(params![delivery, self.now, words(&reason)])?;
             self.counters.moved(self.destination, Some(*former), DeliveryState::Dead);
         }
@@ -214,6 +221,21 @@ impl Lane<'_> {
         };
         self.connection.prepare_cached(SET_CIRCUIT)?.execute(params![self.destination, is_open, probe_at])?;
         Ok(())
+    }
+
+    /// Whether a person has asked for the destination to be tried, since this was last asked.
+    fn take_request(&self) -> Result<bool, Error> {
+        let mut statement = self.connection.prepare_cached(IS_ASKED)?;
+        if !statement.exists([self.destination])? {
+            return Ok(false);
+        }
+        self.connection.prepare_cached(SET_CIRCUIT)?.execute(params![self.destination, true, self.now])?;
+        Ok(true)
+    }
+
+    fn last_error(&self) -> Result<String, Error> {
+        let mut statement = self.connection.prepare_cached(LAST_ERROR)?;
+        Ok(statement.query_row([self.destination], |row| row.get(0)).optional()?.unwrap_or_default())
     }
 
     fn set_last_error(&self, reason: &str) -> Result<(), Error> {
@@ -263,6 +285,13 @@ pub(crate) const OLD: &str = "SELECT delivery_pk, state, status FROM delivery IN
 const GIVE_UP: &str = "UPDATE delivery SET state = 3, due = ?2, status = ?3 WHERE delivery_pk = ?1";
 
 const SET_CIRCUIT: &str = "UPDATE destination SET circuit = ?2, probe_at = ?3 WHERE destination_pk = ?1";
+
+const IS_ASKED: &str = "SELECT 1 FROM destination WHERE destination_pk = ?1 AND circuit = 1 AND probe_at = 0";
+
+/// The next turn of the lane finds it, see [`Turned::is_asked`].
+pub(crate) const ASK: &str = "UPDATE destination SET probe_at = 0 WHERE destination_pk = ?1 AND circuit = 1";
+
+const LAST_ERROR: &str = "SELECT last_error FROM destination WHERE destination_pk = ?1";
 
 const SET_LAST_ERROR: &str =
     "UPDATE destination SET last_error = ?2, last_error_at = ?3 WHERE destination_pk = ?1";

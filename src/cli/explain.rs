@@ -72,6 +72,9 @@ fn explain_stored(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Err(code) => return Ok(code),
     };
     let found = desk(&config)?.trace(arguments.subject.trim())?;
+    if found.instances.is_empty() {
+        bail!("no instance, series or study {} is kept here", arguments.subject.trim());
+    }
     let is_one = found.instances.windows(2).all(|pair| match pair {
         [a, b] => a.instance.ids.sop_instance == b.instance.ids.sop_instance,
         _ => true,

@@ -1,5 +1,6 @@
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Args;
 
 use super::format::count;
@@ -24,7 +25,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Err(code) => return Ok(code),
     };
     let to = destination(&arguments.to, &config)?;
-    let resent = desk(&config)?.resend(arguments.uid.trim(), &to)?;
+    let resent = desk(&config)?.resend(arguments.uid.trim(), &to).context(arguments.uid.trim().to_owned())?;
     say(&format!("{} queued for {to}", count(resent.instances, "instance is", "instances are")));
     Ok(ExitCode::SUCCESS)
 }

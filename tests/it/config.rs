@@ -346,7 +346,7 @@ fn faults_of_rules_are_told_with_those_of_the_configuration() {
         for words in [
             "gantry.toml:1:1: unknown key `ae_titel`",
             "rules/1.toml:3:9: ",
-            "`Modality`",
+            "did you mean Modality?",
             "rules/1.toml:4:9: there is no destination \"c\"",
             "rules/2.toml:2:",
             "faults in gantry.toml, rules/1.toml and rules/2.toml\n",
@@ -434,7 +434,7 @@ fn rules_test_tells_how_each_test_ended() {
     assert_eq!(code, 0, "{printed}");
     assert_eq!(
         printed,
-        "ok      one is tested  (rules/1.toml:7)\nok      two is tested  (rules/1.toml:17)\n2 tests passed\n"
+        "ok      one is tested  (rules/1.toml:7)\nok      two is tested  (rules/1.toml:16)\n2 tests passed\n"
     );
     assert_eq!(run_with("", "rules test"), ("no rules are named in [rules]\n".to_owned(), 0));
 }

@@ -52,9 +52,7 @@ fn each_status_of_a_peer_has_its_class() {
         let is_right = row.state == *state || (*state == Retrying && row.state == State::Leased);
         assert!(is_right && row.status.contains(words), "{words}: {row:?}");
         assert!(*state == Retrying || row.attempts == 1, "{row:?}");
-        if *state == Dead {
-            assert!(row.status.contains("as the script says"), "{row:?}");
-        }
+        assert!(!row.status.contains("as the script says"), "a comment may name the patient: {row:?}");
     }
     sink.order(json!({}));
     server.wait_until_delivered("pacs", count(Delivered) + count(Retrying));
@@ -168,7 +166,7 @@ fn a_folder_that_cannot_be_made_is_told_and_used_once_it_can() {
     fs::write(server.dir().join("in"), "a file").unwrap();
     server.store(&[Object::new(1, 1, 1)]);
     let reason = server.reason("copy");
-    assert!(reason.contains("in/the/way"), "{reason}");
+    assert!(reason.contains("in/the"), "{reason}");
     fs::remove_file(server.dir().join("in")).unwrap();
     server.wait_until_delivered("copy", 1);
     assert_eq!(files_below(&server.dir().join("in/the/way")).len(), 1);

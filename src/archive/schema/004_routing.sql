@@ -9,7 +9,7 @@ CREATE TABLE destination (
     dead INTEGER NOT NULL DEFAULT 0,
     delivered INTEGER NOT NULL DEFAULT 0,
     withheld INTEGER NOT NULL DEFAULT 0,
-    circuit INTEGER NOT NULL DEFAULT 0, -- 1: open, nothing is sent but a probe at `probe_at`
+    circuit INTEGER NOT NULL DEFAULT 0, -- 1: open, nothing is sent but a probe at `probe_at`; 0 there: a person asks for one now
     probe_at INTEGER NOT NULL DEFAULT 0,
     last_error TEXT NOT NULL DEFAULT '',
     last_error_at INTEGER NOT NULL DEFAULT 0

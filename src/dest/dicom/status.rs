@@ -13,13 +13,10 @@ enum Verdict {
     Refused,
 }
 
-/// How a delivery ended that was answered so; `sent` is the hash of what went out. The peer's comment is kept with its status.
+/// How a delivery ended that was answered so; `sent` is the hash of what went out. The peer's Error Comment is left
+/// out: it may name the patient, and this goes to logs and the status page.
 pub(super) fn outcome(answer: &Answer, sent: [u8; 32]) -> Outcome {
-    let mut words = format!("{} {}", answer.status, store_meaning(answer.status));
-    if let Some(comment) = &answer.error_comment {
-        words.push_str(": ");
-        words.push_str(comment.as_str());
-    }
+    let words = format!("{} {}", answer.status, store_meaning(answer.status));
     match verdict(answer.status) {
         Verdict::Delivered => Outcome::Delivered { answer: words, sent },
         Verdict::Retry => Outcome::Retry { reason: words, after: None },
@@ -110,13 +107,11 @@ mod tests {
         let delivered = |answer: &str| Outcome::Delivered { answer: answer.to_owned(), sent };
         assert_eq!(outcome(&Status::SUCCESS.into(), sent), delivered("0000H success"));
         let coerced = Answer::because(Status(0xB000), "Patient ID");
-        assert_eq!(
-            outcome(&coerced, sent),
-            delivered("B000H warning: coercion of data elements: Patient ID")
-        );
+        // The comment may name the patient.
+        assert_eq!(outcome(&coerced, sent), delivered("B000H warning: coercion of data elements"));
         assert_eq!(outcome(&Status(0x0111).into(), sent), delivered("0111H duplicate SOP instance"));
         let full = Answer::because(Status(0xA700), "disk full");
-        let reason = "A700H refused: out of resources: disk full".to_owned();
+        let reason = "A700H refused: out of resources".to_owned();
         assert_eq!(outcome(&full, sent), Outcome::Retry { reason, after: None });
         let reason = "C123H error: cannot understand".to_owned();
         assert_eq!(outcome(&Status(0xC123).into(), sent), Outcome::Refused { reason });

@@ -119,11 +119,15 @@ impl Agenda {
     pub(crate) fn turned(&mut self, turned: Turned, now: Instant) -> Vec<Parcel> {
         let Some(turn) = self.under_way.take() else { return Vec::new() };
         self.not_before = now + limits::LANE_PAUSE;
-        let Turned { parcels, gave_up, next_due, ready_left } = turned;
+        let Turned { parcels, gave_up, next_due, ready_left, is_asked } = turned;
         self.may_have_more |= ready_left;
         self.due_at = next_due.and_then(|after| now.checked_add(after));
         if u32::try_from(gave_up) == Ok(limits::GIVEN_UP) {
             self.tick_at = now;
+        }
+        if is_asked {
+            self.circuit.probe_now(now);
+            self.may_have_more = true;
         }
         let is_open = self.circuit.is_open();
         if is_open && turn.is_probe && parcels.is_empty() && next_due.is_some() && !turn.hasten {

@@ -62,6 +62,13 @@ impl<D: Copy + PartialEq> Circuit<D> {
         }
     }
 
+    /// The next probe may begin.
+    pub(crate) fn probe_now(&mut self, now: Instant) {
+        if let Self::Open { probe_at, .. } = self {
+            *probe_at = now.min(*probe_at);
+        }
+    }
+
     /// This one is the probe.
     pub(crate) fn begin_probe(&mut self, delivery: D) {
         if let Self::Open { probe, .. } = self {

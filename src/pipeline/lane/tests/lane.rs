@@ -154,7 +154,9 @@ async fn one_lane_that_hangs_or_is_down_never_delays_another() {
     }
     home.store_all(1..101).await;
     works.until(|seen| seen.delivered.len() == 100).await;
-    assert_eq!((hangs.seen().begun.len(), hangs.seen().delivered.len()), (2, 0));
+    let seen = hangs.seen();
+    assert_eq!((seen.begun.len(), seen.delivered.len()), (2, 0));
+    drop(seen);
     hangs.let_go(100);
     home.until("hangs", |lane| lane.delivered == 100).await;
     assert_eq!(home.lane("down").await.delivered, 0);
@@ -170,7 +172,9 @@ async fn a_panic_of_a_courier_costs_an_attempt() {
     home.run(sink.clone(), QUICK);
     let lane = home.until("sink", |lane| lane.delivered == 3).await;
     assert_eq!(lane.last_error.unwrap().0, "internal error");
-    assert_eq!((sink.seen().couriers, sink.seen().begun.len()), (2, 4));
+    let seen = sink.seen();
+    assert_eq!((seen.couriers, seen.begun.len()), (2, 4));
+    drop(seen);
     home.has_metric("gantry_panics_total 1");
 }
 
@@ -188,7 +192,9 @@ async fn shutdown_waits_for_what_is_on_its_way_and_gives_back_the_rest() {
     home.stopped().await;
     let lane = home.lane("sink").await;
     assert_eq!((lane.delivered, lane.ready, lane.leased), (2, 28, 0));
-    assert_eq!((sink.seen().begun.len(), sink.seen().rests), (2, 2));
+    let seen = sink.seen();
+    assert_eq!((seen.begun.len(), seen.rests), (2, 2));
+    drop(seen);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
