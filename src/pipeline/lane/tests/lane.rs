@@ -154,9 +154,7 @@ async fn one_lane_that_hangs_or_is_down_never_delays_another() {
     }
     home.store_all(1..101).await;
     works.until(|seen| seen.delivered.len() == 100).await;
-    let seen = hangs.seen();
-    assert_eq!((seen.begun.len(), seen.delivered.len()), (2, 0));
-    drop(seen);
+    hangs.saw(|seen| assert_eq!((seen.begun.len(), seen.delivered.len()), (2, 0)));
     hangs.let_go(100);
     home.until("hangs", |lane| lane.delivered == 100).await;
     assert_eq!(home.lane("down").await.delivered, 0);
@@ -172,9 +170,7 @@ async fn a_panic_of_a_courier_costs_an_attempt() {
     home.run(sink.clone(), QUICK);
     let lane = home.until("sink", |lane| lane.delivered == 3).await;
     assert_eq!(lane.last_error.unwrap().0, "internal error");
-    let seen = sink.seen();
-    assert_eq!((seen.couriers, seen.begun.len()), (2, 4));
-    drop(seen);
+    sink.saw(|seen| assert_eq!((seen.couriers, seen.begun.len()), (2, 4)));
     home.has_metric("gantry_panics_total 1");
 }
 

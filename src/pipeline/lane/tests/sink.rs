@@ -66,6 +66,11 @@ impl Sink {
         self.0.gate.add_permits(count);
     }
 
+    /// Looks at what it has seen; the lock ends with the look.
+    pub(super) fn saw<T>(&self, look: impl FnOnce(&Seen) -> T) -> T {
+        look(&self.seen())
+    }
+
     pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
         self.0.seen.lock().unwrap()
     }
