@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use model::DestinationName;
-use net::scu::{Instance, Settings, Target};
+use net::scu::{Instance, Settings, Target, Whole};
 use net::{End, Error};
 use pipeline::{Courier, Destination, Outcome, Parcel, StoredInstance, Waiting};
 use rustix::io::Errno;
@@ -108,10 +108,11 @@ impl StoreCourier {
             Ok(held) => held,
             Err(reason) => return Ok(Outcome::Down { reason }),
         };
-        match held.association().send(&sendable, instance.length).await {
+        let whole = Whole { file_bytes: instance.length, sha256: instance.sha256 };
+        match held.association().send(&sendable, whole).await {
             Ok(answer) => {
                 held.keep();
-                // That of the data set as it is kept; a NUL that makes its length even is not counted.
+                // It was checked on the way; a NUL that makes the data set's length even is not counted.
                 Ok(status::outcome(&answer, instance.sha256))
             }
             Err(error @ Error::NotAccepted { .. }) => {

@@ -8,6 +8,7 @@ use dimse::Status;
 use model::{
     AeTitle, InstanceIds, SeriesInstanceUid, SopClassUid, SopInstanceUid, StudyInstanceUid, TransferSyntaxUid,
 };
+use sha2::{Digest, Sha256};
 use telemetry::Telemetry;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
@@ -47,7 +48,7 @@ impl Shelf {
 
     fn put(&self, number: u32, class: &str) -> StoredInstance {
         let path = self.0.path().join(number.to_string());
-        std::fs::write(&path, [7; 1000]).unwrap();
+        std::fs::write(&path, content(number)).unwrap();
         StoredInstance {
             ids: InstanceIds {
                 study: StudyInstanceUid::lenient("1.2.3").unwrap(),
@@ -57,12 +58,22 @@ impl Shelf {
             },
             transfer_syntax: TransferSyntaxUid::lenient(EXPLICIT).unwrap(),
             path,
-            data_offset: 300,
+            data_offset: DATA_OFFSET as u64,
             length: 1000,
-            sha256: [number as u8; 32],
+            sha256: hash(number),
             number_of_frames: None,
         }
     }
+}
+
+const DATA_OFFSET: usize = 300;
+
+fn content(number: u32) -> [u8; 1000] {
+    [number as u8; 1000]
+}
+
+fn hash(number: u32) -> [u8; 32] {
+    Sha256::digest(&content(number)[DATA_OFFSET..]).into()
 }
 
 fn uid(number: u32) -> String {
@@ -92,7 +103,7 @@ impl Dicom {
 }
 
 fn success(number: u32) -> Outcome {
-    Outcome::Delivered { answer: "0000H success".to_owned(), sent: [number as u8; 32] }
+    Outcome::Delivered { answer: "0000H success".to_owned(), sent: hash(number) }
 }
 
 fn is_retried(outcome: &Outcome) -> bool {
@@ -371,9 +382,12 @@ async fn what_cannot_be_read_is_poison() {
     let whole = shelf.put(1, CT);
     let gone = StoredInstance { path: shelf.0.path().join("gone"), ..whole.clone() };
     let cut = StoredInstance { length: 1001, ..whole.clone() };
-    for (instance, words) in
-        [(&gone, "No such file or directory"), (&cut, "it has 1000 bytes instead of 1001")]
-    {
+    let changed = StoredInstance { sha256: hash(2), ..whole.clone() };
+    for (instance, words) in [
+        (&gone, "No such file or directory"),
+        (&cut, "it has 1000 bytes instead of 1001"),
+        (&changed, "it has changed on disk since it was received"),
+    ] {
         let outcome = courier.send(instance, &NOTHING).await;
         let Outcome::Poison { reason } = outcome else { panic!("{outcome:?}") };
         assert!(reason.contains(words) && reason.contains(&instance.path.display().to_string()), "{reason}");

@@ -6,7 +6,7 @@ use model::{SopClassUid, TransferSyntaxUid};
 use telemetry::{Event, Telemetry};
 use tokio::time::timeout;
 
-use super::file::{Chunk, DataSet};
+use super::file::{Chunk, DataSet, Whole};
 use super::queue::Instance;
 use super::store::{NotSent, Rest, StoreScu};
 use super::{Settings, Target};
@@ -62,22 +62,24 @@ impl StoreAssociation {
         self.scu.is_some()
     }
 
-    /// Sends one instance, whose file has `file_bytes` bytes, and waits for the answer, which may be a refusal: see its status.
+    /// Sends one instance, whose file is to be `whole`, and waits for the answer, which may be a refusal: see its status.
+    ///
+    /// Of a file that is not, the last bytes are never sent, so that the peer gets no instance of it.
     ///
     /// A data set of odd length gets one NUL at its end (PS3.5 §7.1.1); else its bytes go out as they are. Bounded in time: the peer has
     /// to take a message, and to answer, within `message_timeout` or at least make progress. Not cancel safe: the association is
     /// to be dropped then.
     ///
     /// # Errors
-    /// [`Error::NotAccepted`] when the peer takes none of its kind, and [`Error::File`] when the file cannot be read or has another
-    /// length: these concern the instance. [`Error::Lost`] when the association is over; the peer may have got the instance.
+    /// [`Error::NotAccepted`] when the peer takes none of its kind, and [`Error::File`] when the file cannot be read or is not
+    /// whole: these concern the instance. [`Error::Lost`] when the association is over; the peer may have got the instance.
     ///
     /// PS3.7 §9.1.1, PS3.4 §B.2.
-    pub async fn send(&mut self, instance: &Instance, file_bytes: u64) -> Result<Outcome, Error> {
+    pub async fn send(&mut self, instance: &Instance, whole: Whole) -> Result<Outcome, Error> {
         let Some(scu) = &mut self.scu else { return Err(Error::Lost(End::Closed)) };
         scu.contexts().of(instance)?;
         let mut rest = File { data_set: None, spare: std::mem::take(&mut self.chunk) };
-        let (data, bytes) = rest.open(instance.clone(), file_bytes).await.map_err(Error::File)?;
+        let (data, bytes) = rest.open(instance.clone(), whole).await.map_err(Error::File)?;
         let sent = scu.send(instance, data, bytes, &mut rest).await;
         self.chunk = rest.spare;
         match sent {
@@ -120,10 +122,10 @@ struct File {
 
 impl File {
     /// Opens the file and reads the first chunk; with it, the bytes of the data set.
-    async fn open(&mut self, instance: Instance, file_bytes: u64) -> io::Result<(Chunk, u64)> {
+    async fn open(&mut self, instance: Instance, whole: Whole) -> io::Result<(Chunk, u64)> {
         let mut chunk = std::mem::take(&mut self.spare);
         let (chunk, data_set, bytes) = blocking(move || {
-            let mut data_set = DataSet::open_whole(&instance, file_bytes)?;
+            let mut data_set = DataSet::open_whole(&instance, whole)?;
             let bytes = data_set.bytes();
             data_set.read(&mut chunk)?;
             Ok((chunk, data_set, bytes))

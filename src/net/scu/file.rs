@@ -3,13 +3,26 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
+use sha2::{Digest, Sha256};
+
 use super::queue::Instance;
+
+/// What the file of an instance must be for it to be sent: a file that has changed since is not what was received.
+#[derive(Debug, Clone, Copy)]
+pub struct Whole {
+    /// Length of the file.
+    pub file_bytes: u64,
+    /// SHA-256 of its data set, from where that begins to the end of the file.
+    pub sha256: [u8; 32],
+}
 
 /// A data set that is being read. Its calls block.
 pub(super) struct DataSet {
     file: File,
     unread: u64,
     is_padded: bool,
+    /// The hash so far, and what it is to come to.
+    hash: Option<(Sha256, [u8; 32])>,
 }
 
 /// A buffer that is filled again and again.
@@ -30,21 +43,20 @@ impl DataSet {
         let unread = end.checked_sub(instance.data_offset).ok_or(io::ErrorKind::UnexpectedEof)?;
         file.seek(SeekFrom::Start(instance.data_offset))?;
         // Data sets have even length (PS3.5 §7.1.1); where a file's has not, one NUL is added.
-        Ok(Self { file, unread, is_padded: !unread.is_multiple_of(2) })
+        Ok(Self { file, unread, is_padded: !unread.is_multiple_of(2), hash: None })
     }
 
-    /// As [`DataSet::open`], and the file has to have so many bytes.
+    /// As [`DataSet::open`], and the file has to be whole: its length is known here, its hash when its last bytes are read.
     ///
     /// # Errors
-    /// Of kind [`io::ErrorKind::InvalidData`] where it has not.
-    pub(super) fn open_whole(instance: &Instance, file_bytes: u64) -> io::Result<Self> {
+    /// Of kind [`io::ErrorKind::InvalidData`] where the length is another one.
+    pub(super) fn open_whole(instance: &Instance, whole: Whole) -> io::Result<Self> {
         let opened = Self::open(instance)?;
         let found = instance.data_offset + opened.unread;
-        if found != file_bytes {
-            let reason = format!("it has {found} bytes instead of {file_bytes}");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+        if found != whole.file_bytes {
+            return Err(changed(format!("it has {found} bytes instead of {}", whole.file_bytes)));
         }
-        Ok(opened)
+        Ok(Self { hash: Some((Sha256::new(), whole.sha256)), ..opened })
     }
 
     /// What is still to be read, padding included.
@@ -60,14 +72,24 @@ impl DataSet {
     /// Fills a chunk, with a NUL behind the last byte where the data set is padded.
     ///
     /// # Errors
-    /// The file cannot be read, or is shorter than it was.
+    /// The file cannot be read, or is shorter than it was; of kind [`io::ErrorKind::InvalidData`] in place of the last chunk, when what
+    /// was read is not what the hash is of.
     pub(super) fn read(&mut self, chunk: &mut Chunk) -> io::Result<()> {
         chunk.buffer.resize(CHUNK_BYTES, 0);
         // Room for the padding is left in every chunk.
         let wanted = usize::try_from(self.unread).unwrap_or(usize::MAX).min(CHUNK_BYTES - 1);
-        self.file.read_exact(chunk.buffer.get_mut(..wanted).unwrap_or_default())?;
+        let read = chunk.buffer.get_mut(..wanted).unwrap_or_default();
+        self.file.read_exact(read)?;
+        if let Some((hash, _)) = &mut self.hash {
+            hash.update(read);
+        }
         chunk.filled = wanted;
         self.unread -= wanted as u64;
+        if let Some((hash, expected)) = self.hash.take_if(|_| self.unread == 0)
+            && hash.finalize() != expected
+        {
+            return Err(changed("it has changed on disk since it was received".to_owned()));
+        }
         if self.unread == 0 && self.is_padded {
             if let Some(padding) = chunk.buffer.get_mut(wanted) {
                 *padding = 0;
@@ -82,6 +104,10 @@ impl Chunk {
     pub(super) fn bytes(&self) -> &[u8] {
         self.buffer.get(..self.filled).unwrap_or_default()
     }
+}
+
+fn changed(how: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, how)
 }
 
 /// Written at once.

@@ -18,6 +18,7 @@ use crate::Config;
 pub use association::StoreAssociation;
 pub use dimse::{Class, ErrorComment, Outcome, Status};
 pub use echo::echo;
+pub use file::Whole;
 pub use lane::send_all;
 pub use queue::Instance;
 pub use store::MAX_KINDS;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use dimse::{Command, Outcome, Status};
 use model::{SopClassUid, TransferSyntaxUid};
+use sha2::{Digest, Sha256};
 use telemetry::Telemetry;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -15,7 +16,7 @@ use ul::pdu::Abort;
 use super::peer::{EXPLICIT, IMPLICIT, Peer};
 use super::send::{OFFSET, file, settings, target};
 use super::{CT, MR, Server, image};
-use crate::scu::{Instance, MAX_KINDS, Settings, StoreAssociation, Target};
+use crate::scu::{Instance, MAX_KINDS, Settings, StoreAssociation, Target, Whole};
 use crate::{End, Error, Wait};
 
 type Kind = (SopClassUid, TransferSyntaxUid);
@@ -44,8 +45,14 @@ async fn open(target: &Target, telemetry: &Telemetry) -> StoreAssociation {
 }
 
 async fn send(association: &mut StoreAssociation, instance: &Instance) -> Result<Outcome, Error> {
-    let bytes = std::fs::metadata(&instance.path).map_or(0, |metadata| metadata.len());
-    association.send(instance, bytes).await
+    association.send(instance, whole(instance)).await
+}
+
+/// As its file is now.
+fn whole(instance: &Instance) -> Whole {
+    let content = std::fs::read(&instance.path).unwrap_or_default();
+    let data_set = content.get(OFFSET..).unwrap_or_default();
+    Whole { file_bytes: content.len() as u64, sha256: Sha256::digest(data_set).into() }
 }
 
 fn ended(telemetry: &Telemetry, end: &str) -> bool {
@@ -231,24 +238,27 @@ async fn a_file_that_cannot_be_sent_costs_no_association_before_it_begins() {
     .await;
     let folder = tempfile::tempdir().unwrap();
     let instance = file(folder.path(), 1, CT, EXPLICIT, &[1; 4]);
-    let bytes = OFFSET as u64 + 4;
+    let as_it_is = whole(&instance);
+    let longer = Whole { file_bytes: as_it_is.file_bytes + 1, ..as_it_is };
+    let other = Whole { sha256: [1; 32], ..as_it_is };
     let gone = Instance { path: folder.path().join("gone"), ..instance.clone() };
     let mut association = open(&target, &Telemetry::new()).await;
-    for (instance, file_bytes, reason) in [
-        (&gone, bytes, "cannot read the file: No such file or directory (os error 2)"),
-        (&instance, bytes + 1, "cannot read the file: it has 9 bytes instead of 10"),
+    for (instance, whole, reason) in [
+        (&gone, as_it_is, "cannot read the file: No such file or directory (os error 2)"),
+        (&instance, longer, "cannot read the file: it has 9 bytes instead of 10"),
+        (&instance, other, "cannot read the file: it has changed on disk since it was received"),
         (
             &Instance { data_offset: 99, ..instance.clone() },
-            bytes,
+            as_it_is,
             "cannot read the file: unexpected end of file",
         ),
     ] {
-        let failed = association.send(instance, file_bytes).await.unwrap_err();
+        let failed = association.send(instance, whole).await.unwrap_err();
         assert!(matches!(failed, Error::File(_)));
         assert_eq!(failed.explain(), reason);
         assert!(association.is_open().await);
     }
-    assert!(association.send(&instance, bytes).await.is_ok());
+    assert!(association.send(&instance, as_it_is).await.is_ok());
     serving.await.unwrap();
 }
 
@@ -270,11 +280,31 @@ async fn a_file_that_breaks_off_aborts_the_association() {
     .await;
     let telemetry = Telemetry::new();
     let mut association = open(&target, &telemetry).await;
-    let failed = association.send(&instance, BYTES).await;
+    let failed = association.send(&instance, Whole { file_bytes: BYTES, sha256: [0; 32] }).await;
     assert!(matches!(failed, Err(Error::File(_))), "{failed:?}");
     assert!(!association.is_open().await);
     serving.await.unwrap();
     assert!(ended(&telemetry, "aborted"));
+}
+
+#[tokio::test]
+async fn of_a_file_that_has_changed_the_peer_gets_no_instance() {
+    let (target, serving) = acceptor(async |mut peer: Peer| {
+        let mut read = Vec::new();
+        peer.stream.read_to_end(&mut read).await.unwrap();
+        assert!(read.len() > 256 << 10, "it began to come");
+        assert_eq!(read.windows(4).filter(|window| *window == [7; 4]).count(), 0, "its end did not");
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let content = [vec![1; 600 << 10], vec![7; 1000]].concat();
+    let instance = file(folder.path(), 1, CT, EXPLICIT, &content);
+    let expected = Whole { sha256: [0; 32], ..whole(&instance) };
+    let mut association = open(&target, &Telemetry::new()).await;
+    let failed = association.send(&instance, expected).await.unwrap_err();
+    assert_eq!(failed.explain(), "cannot read the file: it has changed on disk since it was received");
+    assert!(!association.is_open().await);
+    serving.await.unwrap();
 }
 
 #[tokio::test]
