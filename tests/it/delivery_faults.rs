@@ -62,7 +62,7 @@ fn each_status_of_a_peer_has_its_class() {
 
 #[test]
 fn peers_that_do_not_answer_as_peers_do_hold_up_nobody() {
-    let sinks: Vec<_> = (0..5).map(|_| StoreScp::start()).collect();
+    let sinks: Vec<_> = (0..6).map(|_| StoreScp::start()).collect();
     let strict = Scripted::start(json!({"title": "OTHER"}));
     let modes = [
         ("nobody", Mode::Refuse, "nothing listens there"),
@@ -76,8 +76,10 @@ fn peers_that_do_not_answer_as_peers_do_hold_up_nobody() {
         .zip(&sinks)
         .map(|((_, mode, _), sink)| Proxy::start(sink.address, mode.clone()))
         .collect();
+    let slow = Proxy::start(sinks[5].address, Mode::Slow(20_000));
     let mut tables = folder("good") + &dicom("title", "PACS", strict.address);
-    let mut names = vec!["good", "title"];
+    tables += &dicom("slow", "STORESCP", slow.address);
+    let mut names = vec!["good", "title", "slow"];
     for ((name, ..), proxy) in modes.iter().zip(&proxies) {
         tables += &dicom(name, "STORESCP", proxy.address);
         names.push(name);
@@ -87,6 +89,7 @@ fn peers_that_do_not_answer_as_peers_do_hold_up_nobody() {
     let objects: Vec<_> = (1..=6).map(|n| Object { pixel_bytes: 32_768, ..Object::new(1, 1, n) }).collect();
     server.store(&objects);
     server.wait_until_delivered("good", objects.len());
+    assert!(server.queue()["slow"]["delivered"].as_u64().unwrap() < objects.len() as u64);
     for (name, words) in
         modes.iter().map(|(name, _, words)| (*name, *words)).chain([("title", "called AE title")])
     {
@@ -97,7 +100,8 @@ fn peers_that_do_not_answer_as_peers_do_hold_up_nobody() {
     let text = server.command(&["queue"]).printed;
     assert!(text.contains("nothing listens there"), "{text}");
 
-    proxies.iter().for_each(|proxy| proxy.set(Mode::Pass));
+    assert_eq!(server.queue()["slow"]["last_error"], Value::Null, "slow is not broken");
+    proxies.iter().chain([&slow]).for_each(|proxy| proxy.set(Mode::Pass));
     strict.order(json!({}));
     let expected: BTreeSet<_> = objects.iter().map(Object::data_set).collect();
     for name in names {

@@ -134,10 +134,13 @@ impl Round {
     }
 }
 
-/// Instance `n`; sizes differ so that kills fall into writes as well as into syncs and commits.
+/// Instance `n`; sizes differ so that kills fall into writes as well as into syncs and commits, and into uploads in parts.
 pub(crate) fn object(n: u32) -> Object {
     let mut object = Object::new(n % STUDIES + 1, n % 7 + 1, n);
-    object.pixel_bytes = [2_048, 32_768, 8_192, 262_144][n as usize % 4];
+    object.pixel_bytes = match n % 199 {
+        60 => 7 << 20,
+        _ => [2_048, 32_768, 8_192, 262_144][n as usize % 4],
+    };
     object.fill = (n % 251) as u8;
     object
 }

@@ -1,7 +1,7 @@
 //! Kills the real binary at random moments while it receives and delivers, takes its destinations away and brings them back, and
 //! changes its rules: what was acknowledged is in each destination, bit by bit and once, and the ledger says so.
 //!
-//! `GANTRY_TORTURE_KILLS=200 GANTRY_TORTURE_INSTANCES=20000 cargo test --release --test it torture::` is the long run.
+//! `make torture` is the long run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -54,17 +54,24 @@ fn whatever_dies_each_destination_gets_everything_once() {
     let missing: Vec<_> = acknowledged.iter().filter(|n| !kept.contains_key(n)).collect();
     assert!(missing.is_empty(), "acknowledged and not kept: {missing:?}");
     scene.compare_ledger(&kept);
+    let turns = scene.turns_of_rules();
+    assert!(
+        turns >= scene.reloads.min(3),
+        "{} reloads, and instances went by {turns} of them",
+        scene.reloads
+    );
     let copies = scene.compare_files(&kept);
     say(&format!(
-        "torture: {} kills, {} troubles, {} sent, {} acknowledged, {} kept and in each destination; the peer got {copies} copies",
+        "torture: {} kills, {} troubles, {} reloads of which {turns} routed, {} sent, {} acknowledged, {} kept and in each destination; the peer got {copies} copies",
         scene.kills,
         scene.troubles,
+        scene.reloads,
         sent.len(),
         acknowledged.len(),
         kept.len(),
     ));
     // A kill forgets what was answered and not yet written down, a broken connection what was under way.
-    let excusable = scene.kills * 18 + scene.troubles * 2;
+    let excusable = scene.kills * 18 + scene.breaks * 2;
     assert!(copies - kept.len() <= excusable, "{} were sent again", copies - kept.len());
 }
 
@@ -79,6 +86,9 @@ struct Scene {
     is_folder_away: bool,
     kills: usize,
     troubles: usize,
+    /// Troubles in which connections to the peer may have broken.
+    breaks: usize,
+    reloads: usize,
 }
 
 impl Scene {
@@ -103,6 +113,8 @@ impl Scene {
             is_folder_away: false,
             kills: 0,
             troubles: 0,
+            breaks: 0,
+            reloads: 0,
         }
     }
 
@@ -110,7 +122,9 @@ impl Scene {
     fn trouble(&mut self) {
         self.troubles += 1;
         let cut = 1_000 + (xorshift(&mut self.random) % 500_000) as usize;
-        match xorshift(&mut self.random) % 14 {
+        let kind = xorshift(&mut self.random) % 14;
+        self.breaks += usize::from(kind < 6);
+        match kind {
             0 => self.to_sink.set(Mode::Refuse),
             1 => self.to_sink.set(Mode::Cut(cut)),
             2 => self.to_sink.set(Mode::Silent),
@@ -125,6 +139,7 @@ impl Scene {
             _ => {
                 write_aside(&self.server.dir().join("rules/rules.toml"), &rules(self.troubles));
                 self.server.signal("HUP");
+                self.reloads += 1;
             }
         }
         std::thread::sleep(Duration::from_micros(xorshift(&mut self.random) % 150_000));
@@ -185,6 +200,12 @@ impl Scene {
             assert_eq!(rows.len(), instances.len(), "{destination} has each once");
             assert!(instances == expected, "{destination}: {:?}", instances.symmetric_difference(&expected));
         }
+    }
+
+    /// How many of the rules that took turns have sent something.
+    fn turns_of_rules(&self) -> usize {
+        let count = "SELECT count(DISTINCT rule.name) FROM delivery JOIN rule USING (rule_pk) WHERE name LIKE 'turn %'";
+        self.server.index().query_row(count, [], |row| row.get::<_, u32>(0)).unwrap() as usize
     }
 
     /// Compares what the destinations have; returns how many copies the peer got.

@@ -157,16 +157,18 @@ fn is_same(path: &Path, length: u64, sha256: &[u8; 32]) -> Result<bool, Failure>
     Ok(found == *sha256)
 }
 
-/// Makes the folder of a series and those above it that are missing. Names below `root` are durable after it also when an earlier
-/// process made them and died before it synced.
+/// Makes the folder of a series and those above it that are missing. Their names from `root` down are durable after it also when an
+/// earlier process made them and died before it synced.
 fn make_folders(root: &Path, folder: &Path) -> Result<(), Failure> {
-    let is_ours = |level: &Path| level != root && level.starts_with(root);
+    let is_ours = |level: &Path| level.starts_with(root);
     let missing: Vec<_> = folder
         .ancestors()
         .take_while(|level| !level.as_os_str().is_empty() && (is_ours(level) || !level.is_dir()))
         .collect();
     for level in missing.into_iter().rev() {
         match fs::create_dir(level) {
+            // Whoever gave us `root` alone may keep the folder above it to himself.
+            Err(_) if level == root && root.is_dir() && !is_readable(root.parent()) => continue,
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                 return Err(theirs("make the folder", level)(error));
             }
@@ -175,6 +177,10 @@ fn make_folders(root: &Path, folder: &Path) -> Result<(), Failure> {
         sync(level.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
     }
     Ok(())
+}
+
+fn is_readable(folder: Option<&Path>) -> bool {
+    folder.is_some_and(|folder| File::open(folder).is_ok())
 }
 
 fn sync(path: &Path) -> Result<(), Failure> {

@@ -163,8 +163,10 @@ impl Bucket {
             // The same bytes once more: a store that takes them would take others too.
             match put(PutMode::Create).await {
                 Ok(_) => self.learn(Creation::Unsafe),
-                Err(trouble) if is_taken(&trouble) => self.learn(Creation::Safe),
-                // The object is there; another one will tell.
+                Err(trouble) if trouble.status() == Some(StatusCode::PRECONDITION_FAILED) => {
+                    self.learn(Creation::Safe);
+                }
+                // The object is there; another one will tell. 409 may be about something else.
                 Err(_) => {}
             }
         }
@@ -197,8 +199,12 @@ impl Bucket {
         match self.store.get_opts(path, GetOptions::default()).await {
             Ok(found) if found.meta.size != object.length => Ok(Found::Other),
             Ok(found) => {
-                let is_same = hash(found).await? == object.sha256;
-                Ok(if is_same { Found::Same } else { Found::Other })
+                let patience = limits::S3_ANSWER_TIMEOUT
+                    + Duration::from_secs(object.length / limits::S3_BYTES_PER_SECOND);
+                match timeout(patience, hash(found)).await {
+                    Ok(hash) => Ok(if hash? == object.sha256 { Found::Same } else { Found::Other }),
+                    Err(_) => Err(Trouble::Broken("an object comes too slowly to be compared".to_owned())),
+                }
             }
             Err(error) => match Trouble::of(&error) {
                 Trouble::Answer(answer)

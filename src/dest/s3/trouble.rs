@@ -92,16 +92,10 @@ fn refused(answer: &Answer, place: &str) -> Outcome {
             | "RequestLimitExceeded",
         )
         | (429 | 503, _) => retry(pause()),
-        // Something was damaged or lost on the way.
-        (
-            _,
-            "BadDigest"
-            | "XAmzContentSHA256Mismatch"
-            | "XAmzContentChecksumMismatch"
-            | "InvalidDigest"
-            | "IncompleteBody"
-            | "RequestTimeout",
-        ) => retry(None),
+        (_, "BadDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch" | "InvalidDigest") => {
+            Outcome::Retry { reason: reason("damaged on the way, its checksum is wrong"), after: None }
+        }
+        (_, "IncompleteBody" | "RequestTimeout") => retry(None),
         // Another request at the same key, or an upload that has been tidied away: it begins anew.
         (
             _,
@@ -137,10 +131,14 @@ fn refused(answer: &Answer, place: &str) -> Outcome {
         (501, _) => down("it cannot do what is needed"),
         (507, _) => down("it is full"),
         (408, _) | (500..=599, _) => retry(None),
-        // A proxy with a limit.
-        (413, _) => Outcome::Refused { reason: reason("too large for it") },
+        // By itself, or by a proxy with a limit.
+        (_, "EntityTooLarge" | "MaxMessageLengthExceeded") | (413, _) => {
+            Outcome::Refused { reason: reason("too large for it") }
+        }
+        (_, "KeyTooLongError" | "MetadataTooLarge") | (451, _) => Outcome::Refused { reason: reason("") },
         (404 | 405, _) | (_, "") => down("look at endpoint, this may be no S3"),
-        _ => Outcome::Refused { reason: reason("") },
+        // It may be about this object, or about what the store cannot do: it has the time until it is given up to be seen to.
+        _ => retry(None),
     }
 }
 

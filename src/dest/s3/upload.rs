@@ -7,6 +7,7 @@ use futures_util::{FutureExt, StreamExt};
 use model::limits;
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStore, PutMultipartOptions};
+use sha2::{Digest, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::bucket::{Bucket, Object, kib};
@@ -23,7 +24,7 @@ impl Bucket {
             PutMultipartOptions { attributes: object.attributes.clone(), ..PutMultipartOptions::default() };
         let started = self.store.put_multipart_opts(path, options).await;
         let mut upload = started.map_err(|error| Trouble::of(&error))?;
-        let sent = match self.send_parts(&mut *upload, object.length, file).await {
+        let sent = match self.send_parts(&mut *upload, object, file).await {
             Ok(()) => upload.complete().await.map(drop).map_err(|error| Trouble::of(&error).into()),
             Err(failure) => Err(failure),
         };
@@ -38,11 +39,13 @@ impl Bucket {
     async fn send_parts(
         &self,
         upload: &mut dyn MultipartUpload,
-        length: u64,
+        object: &Object,
         file: &Arc<File>,
     ) -> Result<(), Failure> {
+        let length = object.length;
         let size = part_bytes(length).ok_or(Failure::TooLarge)?;
         let mut under_way = FuturesUnordered::new();
+        let mut read = Reading { file: file.clone(), hash: Sha256::new() };
         let mut position = 0;
         while position < length {
             let bytes = size.min(length - position);
@@ -58,14 +61,15 @@ impl Bucket {
                     continue;
                 }
             };
-            let part = read_part(file.clone(), position, bytes).await.map_err(Failure::Ours)?;
+            let part;
+            (part, read) = read.part(position, bytes).await.map_err(Failure::Ours)?;
             under_way.push(upload.put_part(part.into()).map(move |sent| (sent, memory)));
             position += bytes;
         }
         while !under_way.is_empty() {
             ended(under_way.next().await)?;
         }
-        Ok(())
+        if read.hash.finalize() == object.sha256 { Ok(()) } else { Err(Failure::Ours(Unsendable::Changed)) }
     }
 
     /// Waits for room for so many bytes.
@@ -87,13 +91,22 @@ fn part_bytes(length: u64) -> Option<u64> {
     (bytes <= limits::S3_MEMORY_BYTES).then_some(bytes)
 }
 
-async fn read_part(file: Arc<File>, position: u64, length: u64) -> Result<Vec<u8>, Unsendable> {
-    blocking(move || {
-        let mut part = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-        file.read_exact_at(&mut part, position).map_err(Unsendable::Unreadable)?;
-        Ok(part)
-    })
-    .await
+/// A file that is read a second time, part by part in order: it must be what the hash in the object's metadata is of.
+struct Reading {
+    file: Arc<File>,
+    hash: Sha256,
+}
+
+impl Reading {
+    async fn part(mut self, position: u64, length: u64) -> Result<(Vec<u8>, Self), Unsendable> {
+        blocking(move || {
+            let mut part = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+            self.file.read_exact_at(&mut part, position).map_err(Unsendable::Unreadable)?;
+            self.hash.update(&part);
+            Ok((part, self))
+        })
+        .await
+    }
 }
 
 #[cfg(test)]

@@ -224,9 +224,9 @@ impl Framer {
     }
 }
 
-/// A UID field of A-ASSOCIATE-RQ has at most 64 characters (PS3.8 Annex F).
+/// A name in A-ASSOCIATE-RQ is a UID (PS3.8 Annex F); a peer may refuse the whole association for one that is none.
 fn is_proposable((class, syntax): &Kind) -> bool {
-    [class.as_str(), syntax.as_str()].iter().all(|uid| uid.is_ascii() && uid.len() <= 64)
+    class.is_valid() && syntax.is_valid()
 }
 
 /// Presentation contexts of one association: the odd numbers of a byte (PS3.8 Table 9-13).
