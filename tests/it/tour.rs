@@ -1,72 +1,79 @@
-//! The tour: a study from storescu to a PACS and a bucket, and why it went there.
+//! The tour of routing in README, with its files: a study from storescu to a PACS and a bucket, and why it went there.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
-
-use crate::harness::{Server, dcmtk, run};
-use crate::routed::{dicom, s3};
+use crate::harness::{Launch, Server, dcmtk, files_below, run};
+use crate::routed::S3_KEYS;
 use crate::seaweed::SeaweedFs;
 use crate::sinks::Orthanc;
-use crate::synthetic::{Object, data_set_of};
+use crate::synthetic::data_set_of;
 
 #[test]
 fn a_study_goes_from_storescu_to_orthanc_and_seaweedfs_and_is_explained() {
     let seaweed = SeaweedFs::start();
     let orthanc = Orthanc::start(seaweed.s3);
-    let rules = r#"
-        [[rule]]
-        name = "ER chest CT"
-        when = '''
-          from.aet in ["ER_CT1", "ER_CT2"]
-          && Modality == "CT" && startsWith(PatientName.family, "test")
-        '''
-        send = ["pacs", "cloud"]
-    "#;
-    let tables = dicom("pacs", "ORTHANC", orthanc.dicom) + &s3("cloud", seaweed.s3);
-    let server = Server::routed(rules, &tables);
-    let study = TempDir::new().unwrap();
-    let objects: Vec<_> = (1..=12).map(|n| Object::new(1, n % 3, n)).collect();
-    for object in &objects {
-        fs::write(study.path().join(&object.instance), object.file()).unwrap();
-    }
+    let tables = read("deploy/tour/gantry.toml")
+        .replace("127.0.0.1:4242", &orthanc.dicom.to_string())
+        .replace("127.0.0.1:8333", &seaweed.s3.to_string());
+    let files = [("rules.toml", &*read("deploy/tour/rules.toml"))];
+    let launch = Launch { environment: S3_KEYS, ..Launch::default() };
+    let server = Server::furnished(&files, ["", "", &tables], launch);
+    assert!(server.command(&["check"]).printed.contains("2 rules, 1 test passes"));
+    assert_eq!(server.command(&["rules", "test"]).code, 0);
+
+    let study = in_project("testdata/study");
     let port = server.dimse.port().to_string();
     let mut storescu = dcmtk("storescu");
-    storescu.args(["-aet", "ER_CT2", "-aec", "GANTRY", "+sd", "127.0.0.1", &port]).arg(study.path());
+    storescu.args(["-aet", "ER_CT1", "-aec", "GANTRY", "+sd", "+r", "127.0.0.1", &port]).arg(&study);
     let (sent, printed) = run(&mut storescu);
     assert!(sent, "{printed}");
-    server.wait_until_delivered("pacs", objects.len());
-    server.wait_until_delivered("cloud", objects.len());
+    let images = files_below(&study);
+    server.wait_until_delivered("pacs", images.len());
+    server.wait_until_delivered("cloud", images.len());
 
-    let at_pacs = orthanc.get("/instances");
-    assert_eq!(at_pacs.as_array().unwrap().len(), objects.len());
-    let series = orthanc.get("/series");
-    assert_eq!(series.as_array().unwrap().len(), 3);
-    let stored = seaweed.objects("v1/");
-    assert_eq!(stored.len(), objects.len());
-    for stored in stored {
-        let object = objects.iter().find(|object| stored.key.ends_with(&format!("/{}.dcm", object.instance)));
-        let object = object.unwrap_or_else(|| panic!("{}", stored.key));
-        assert!(data_set_of(&seaweed.get(&stored.key)) == object.data_set(), "{}", stored.key);
+    let statistics = orthanc.get("/statistics");
+    assert_eq!(
+        (&statistics["CountInstances"], &statistics["CountSeries"]),
+        (&images.len().into(), &2.into())
+    );
+    let stored: Vec<_> = seaweed.objects("v1/").iter().map(|stored| seaweed.get(&stored.key)).collect();
+    assert_eq!(stored.len(), images.len());
+    for image in images {
+        let image = fs::read(&image).unwrap();
+        assert!(stored.iter().any(|stored| data_set_of(stored) == data_set_of(&image)));
     }
-    let explain = |uid: &str, expected: &[&str]| {
-        let ran = server.command(&["explain", uid]);
+
+    let explain = |subject: &str, expected: &[&str]| {
+        let ran = server.command(&["explain", subject]);
         assert_eq!(ran.code, 0, "{}", ran.printed);
         for words in expected {
             assert!(ran.printed.contains(words), "{words:?} is not in\n{}", ran.printed);
         }
     };
-    let why = [
-        "ER chest CT",
-        "from.aet in [\"ER_CT1\", \"ER_CT2\"]",
-        "ER_CT2",
-        "startsWith(PatientName.family, \"test\")",
-        "Test1",
-        "pacs",
-        "cloud",
-        "delivered",
-    ];
-    explain(&objects[4].instance, &why);
-    explain(&objects[4].series, &["4 instances", "ER chest CT", "pacs", "cloud", "delivered"]);
-    explain(&objects[4].study, &["12 instances", "ER chest CT", "pacs", "cloud", "delivered"]);
+    // What README shows, but for times and places in files.
+    let readme = read("README.md");
+    let (_, shown) = readme.split_once("```\nRules\n").expect("README shows what explain prints");
+    let (shown, _) = shown.split_once("```").unwrap();
+    let shown: Vec<_> =
+        shown.lines().map(|line| line.split("   rules.toml").next().unwrap().trim_end()).collect();
+    let shown: Vec<_> =
+        shown.into_iter().filter(|line| !line.contains("ms after") && !line.ends_with('…')).collect();
+    assert!(shown.len() > 8, "{shown:?}");
+    explain("2.25.7412960331.2.1", &shown);
+    explain("2.25.7412960331", &["4 instances", "ER chest CT", "pacs", "cloud", "delivered"]);
+    let file = study.join("series-1/1.dcm").display().to_string();
+    explain(&file, &["ER chest CT", "contains(StudyDescription, \"phantom\")"]);
+    assert_eq!(server.command(&["reload"]).code, 0);
+    assert_eq!(server.command(&["resend", "2.25.7412960331", "--to", "copy"]).code, 0);
+    server.wait_until_delivered("copy", 4);
+    assert_eq!(files_below(&server.dir().join("copies")).len(), 4);
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(in_project(name)).unwrap()
+}
+
+fn in_project(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
