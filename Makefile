@@ -41,9 +41,8 @@ bench: ## side by side with Orthanc and DCMTK; the report is target/bench/report
 	cargo bench --bench micro
 
 torture: ## kills the server at random while it routes 20,000 instances to three destinations, some of which are down
-	cargo build --release --bin gantry
 	GANTRY_PEERS=$(CURDIR)/.peers GANTRY_TORTURE_KILLS=200 GANTRY_TORTURE_INSTANCES=20000 \
-	  cargo test --release --test it torture:: -- --nocapture
+	  cargo test --workspace --test it torture:: -- --nocapture
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (needs a nightly toolchain and cargo-fuzz)
 	@for target in $$(cargo +nightly fuzz list --fuzz-dir tests/fuzz); do \

@@ -162,17 +162,19 @@ impl Scene {
 
     /// Gives up only when nothing has moved for long.
     fn wait_until_all_is_delivered(&self) {
-        let mut last = (usize::MAX, Instant::now());
+        let mut last = (u32::MAX, Instant::now());
+        let index = self.server.index();
+        let mut open = index.prepare("SELECT count(*) FROM delivery WHERE state < 4").unwrap();
         loop {
-            let ledger = self.server.ledger();
-            let open: Vec<_> = ledger.iter().filter(|row| row.state != State::Delivered).collect();
-            if open.is_empty() {
+            let open = open.query_row([], |row| row.get(0)).unwrap();
+            if open == 0 {
                 return;
             }
-            if open.len() != last.0 {
-                last = (open.len(), Instant::now());
+            if open != last.0 {
+                last = (open, Instant::now());
             }
-            assert!(last.1.elapsed() < Duration::from_secs(30), "{} wait, such as {:?}", open.len(), open[0]);
+            let ledger = || self.server.ledger().into_iter().find(|row| row.state != State::Delivered);
+            assert!(last.1.elapsed() < Duration::from_secs(30), "{open} wait, such as {:?}", ledger());
             std::thread::sleep(Duration::from_millis(50));
         }
     }
