@@ -36,9 +36,9 @@ pub(crate) enum ExprKind {
         right: Box<Expr>,
     },
     Sum {
-        is_minus: bool,
-        left: Box<Expr>,
-        right: Box<Expr>,
+        first: Box<Expr>,
+        /// One or more; `true` where it is taken away.
+        terms: Vec<(bool, Expr)>,
     },
     /// What could not be read, and was reported.
     Broken,

@@ -341,10 +341,11 @@ fn mentions_attribute_of_it(expr: &Expr) -> bool {
         ExprKind::Not(operand) => mentions_attribute_of_it(operand),
         ExprKind::And(operands) | ExprKind::Or(operands) | ExprKind::List(operands) => any(operands),
         ExprKind::Call { arguments, .. } => any(arguments),
-        ExprKind::Compare { left, right, .. }
-        | ExprKind::In { left, right }
-        | ExprKind::Sum { left, right, .. } => {
+        ExprKind::Compare { left, right, .. } | ExprKind::In { left, right } => {
             mentions_attribute_of_it(left) || mentions_attribute_of_it(right)
+        }
+        ExprKind::Sum { first, terms } => {
+            mentions_attribute_of_it(first) || terms.iter().any(|(_, term)| mentions_attribute_of_it(term))
         }
         ExprKind::Literal(_) | ExprKind::Broken => false,
     }

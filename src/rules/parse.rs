@@ -88,10 +88,10 @@ impl<'t> Parser<'t, '_> {
         Expr { at, kind: make(operands) }
     }
 
-    /// `a == b`, `a in b`
+    /// `a == b`, `a in b`. What stands behind a second operator is read for its own mistakes only, so that no chain nests.
     fn comparison(&mut self) -> Expr {
         let mut left = self.sum();
-        let mut is_chained = false;
+        let mut operators = 0_usize;
         loop {
             let op = match &self.token().kind {
                 TokenKind::Mark(mark) => comparison_of(*mark),
@@ -107,13 +107,18 @@ impl<'t> Parser<'t, '_> {
             if op.is_none() && !self.is_word("in") {
                 return left;
             }
-            if std::mem::replace(&mut is_chained, true) {
+            operators += 1;
+            if operators == 2 {
                 let help = "write the two with && between them".to_owned();
                 self.report(self.here(), "a comparison has two sides", Some(help));
             }
             self.next += 1;
-            let right = Box::new(self.sum());
-            let (at, left_side) = (left.at.start..right.at.end, Box::new(left));
+            let right = self.sum();
+            if operators > 1 {
+                continue;
+            }
+            let at = left.at.start..right.at.end;
+            let (left_side, right) = (Box::new(left), Box::new(right));
             let kind = match op {
                 Some(op) => ExprKind::Compare { op, left: left_side, right },
                 None => ExprKind::In { left: left_side, right },
@@ -124,17 +129,18 @@ impl<'t> Parser<'t, '_> {
 
     /// `today() - days(30)`
     fn sum(&mut self) -> Expr {
-        let mut left = self.unary();
+        let first = self.unary();
+        let mut terms = Vec::new();
         loop {
             let is_minus = self.is_mark(Mark::Minus);
             if !is_minus && !self.is_mark(Mark::Plus) {
-                return left;
+                break;
             }
             self.next += 1;
-            let right = Box::new(self.unary());
-            let at = left.at.start..right.at.end;
-            left = Expr { at, kind: ExprKind::Sum { is_minus, left: Box::new(left), right } };
+            terms.push((is_minus, self.unary()));
         }
+        let Some((_, last)) = terms.last() else { return first };
+        Expr { at: first.at.start..last.at.end, kind: ExprKind::Sum { first: Box::new(first), terms } }
     }
 
     /// `!a`, `-1`

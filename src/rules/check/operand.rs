@@ -80,7 +80,7 @@ impl Checker<'_, '_, '_> {
                 let known = self.function(function, function_at, expr, arguments)?;
                 self.value_of_call(known.does, expr, arguments)
             }
-            ExprKind::Sum { is_minus, left, right } => self.sum(expr, *is_minus, left, right),
+            ExprKind::Sum { first, terms } => self.sum(first, terms),
             ExprKind::List(_) => {
                 let flaw = Flaw::error(expr.at.clone(), "a list stands only behind `in`");
                 self.flaws.push(flaw.help("write X in [\"A\", \"B\"]"));
@@ -141,27 +141,27 @@ impl Checker<'_, '_, '_> {
     }
 
     /// `today() - days(30)`
-    fn sum(&mut self, expr: &Expr, is_minus: bool, left: &Expr, right: &Expr) -> Option<Side> {
-        let side = self.side(left)?;
-        let count = match &right.kind {
-            ExprKind::Call { function, arguments, .. } if function == "days" => match arguments.as_slice() {
-                [Expr { kind: ExprKind::Literal(Literal::Number(count)), .. }] => Some(*count),
-                _ => None,
-            },
+    fn sum(&mut self, first: &Expr, terms: &[(bool, Expr)]) -> Option<Side> {
+        let side = self.side(first)?;
+        let mut sum = match side {
+            Side::Today { days } => Some(days),
             _ => None,
         };
-        let count = count.filter(|count| count.fract() == 0.0 && count.abs() <= MOST_DAYS);
-        let (Side::Today { days }, Some(count)) = (side, count) else {
-            let flaw = Flaw::error(expr.at.clone(), "only whole days are added to, or taken from, today()");
-            self.flaws.push(match left.kind {
-                ExprKind::Literal(Literal::Number(_)) => flaw.help("a date stands in quotes: \"2026-01-31\""),
-                _ => flaw.help("write today() - days(30)"),
-            });
-            return None;
-        };
-        // Whole and small, see above.
-        let count = count as i64;
-        Some(Side::Today { days: if is_minus { days - count } else { days + count } })
+        for (is_minus, term) in terms {
+            let (Some(days), Some(count)) = (sum, days(term)) else {
+                let at = first.at.start..term.at.end;
+                let flaw = Flaw::error(at, "only whole days are added to, or taken from, today()");
+                self.flaws.push(match first.kind {
+                    ExprKind::Literal(Literal::Number(_)) => {
+                        flaw.help("a date stands in quotes: \"2026-01-31\"")
+                    }
+                    _ => flaw.help("write today() - days(30)"),
+                });
+                return None;
+            };
+            sum = Some(if *is_minus { days - count } else { days + count });
+        }
+        sum.map(|days| Side::Today { days })
     }
 
     /// Both sides of a comparison, read as the same.
@@ -251,6 +251,17 @@ impl Checker<'_, '_, '_> {
         }
         operand
     }
+}
+
+/// The number in `days(30)`.
+fn days(term: &Expr) -> Option<i64> {
+    let ExprKind::Call { function, arguments, .. } = &term.kind else { return None };
+    let [Expr { kind: ExprKind::Literal(Literal::Number(count)), .. }] = arguments.as_slice() else {
+        return None;
+    };
+    let is_count = function == "days" && count.fract() == 0.0 && count.abs() <= MOST_DAYS;
+    // Whole and small.
+    is_count.then_some(*count as i64)
 }
 
 /// More than a calendar has.
