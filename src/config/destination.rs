@@ -67,6 +67,7 @@ pub(super) fn destinations(
         refuse_own_folders(document, &destinations, &plain(&folder.join(data_dir)), finder);
     }
     refuse_shared_folders(document, &destinations, finder);
+    refuse_shared_keys(document, &destinations, finder);
     destinations
 }
 
@@ -158,6 +159,31 @@ fn refuse_shared_folders(document: &Document, destinations: &[Destination], find
     }
 }
 
+/// The same of objects under the same keys, on a store that overwrites what it is asked not to.
+fn refuse_shared_keys(document: &Document, destinations: &[Destination], finder: &mut Finder<'_>) {
+    let keys = |s3: &S3| {
+        let endpoint = s3.endpoint.as_ref().map(|endpoint| endpoint.to_ascii_lowercase());
+        (endpoint, s3.bucket.clone(), s3.prefix.clone())
+    };
+    let mut known = Vec::new();
+    for destination in destinations {
+        let Kind::S3(s3) = &destination.kind else { continue };
+        let Some(named) = named(document, destination) else { continue };
+        let first = known.iter().find(|(other, _)| *other == keys(s3)).map(|(_, first)| *first);
+        let Some(first) = first else {
+            known.push((keys(s3), named));
+            continue;
+        };
+        let line = finder.line(&place(first, "bucket"));
+        let message = format!(
+            "[destination.{}] has the bucket and prefix of [destination.{}] (line {line})",
+            named.name, first.name
+        );
+        let help = "give each its own `prefix`, or leave one of them out".to_owned();
+        finder.add(&place(named, "bucket"), message, help);
+    }
+}
+
 /// What stands in the archive's own folders without a row of the index is set aside at the next start.
 fn refuse_own_folders(
     document: &Document,
@@ -180,12 +206,14 @@ fn folders<'a>(
     destinations: &'a [Destination],
 ) -> impl Iterator<Item = (&'a Path, &'a Named)> {
     destinations.iter().filter_map(|destination| match &destination.kind {
-        Kind::Folder { path, .. } => {
-            let named = document.destinations.iter().find(|named| named.name == destination.name.as_str())?;
-            Some((path.as_path(), named))
-        }
+        Kind::Folder { path, .. } => Some((path.as_path(), named(document, destination)?)),
         Kind::Dicom { .. } | Kind::S3(_) => None,
     })
+}
+
+/// The table that a destination was built from.
+fn named<'a>(document: &'a Document, destination: &Destination) -> Option<&'a Named> {
+    document.destinations.iter().find(|named| named.name == destination.name.as_str())
 }
 
 /// In the order of the file; the document has them by name.

@@ -7,16 +7,17 @@ pub(super) fn endpoint(given: &str) -> Result<Option<String>, Refusal> {
     if given.is_empty() {
         return Ok(None);
     }
+    // Before anything that repeats what was given: a user may be a key with its secret.
+    if given.contains('@') {
+        let help = "keys go into `access_key_id` and `secret_access_key`".to_owned();
+        return Err(Refusal::new("has a user in it", help));
+    }
     let bare = given.trim_end_matches('/');
     let Some(rest) = bare.strip_prefix("http://").or_else(|| bare.strip_prefix("https://")) else {
         let is_host = !bare.contains("://") && !bare.contains(char::is_whitespace);
         let help = is_host.then(|| format!("write \"https://{bare}\", or http:// where there is no TLS"));
         return Err(Refusal::new(format!("is not the URL of a service: {given:?}"), help));
     };
-    if rest.contains('@') {
-        let help = "keys go into `access_key_id` and `secret_access_key`".to_owned();
-        return Err(Refusal::new("has a user in it", help));
-    }
     if rest.is_empty() || rest.contains(['?', '#', '\\', '"']) || rest.contains(char::is_whitespace) {
         let help = "for example \"http://127.0.0.1:8333\"".to_owned();
         return Err(Refusal::new(format!("is not the URL of a service: {given:?}"), help));
@@ -91,6 +92,20 @@ mod tests {
             ["s3.example", "http://", "http://a/b", "http://a/", "ftp://a", "http://k:s@a", "http://a?b"]
         {
             assert!(endpoint(given).is_err(), "{given}");
+        }
+    }
+
+    #[test]
+    fn keys_in_an_endpoint_are_not_repeated() {
+        for given in [
+            "AKIA:s3cret@host:8333",
+            "http://AKIA:s3cret@host",
+            "https://AKIA:s3cret@host/a b",
+            "AKIA:s3cret@ ",
+        ] {
+            let refusal = endpoint(given).map(|_| ()).unwrap_err();
+            let said = format!("{} {:?}", refusal.message, refusal.help);
+            assert!(!said.contains("AKIA") && !said.contains("s3cret"), "{said}");
         }
     }
 

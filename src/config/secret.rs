@@ -67,6 +67,7 @@ impl SecretPlace {
 impl fmt::Display for SecretPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Env(name) if may_be_key(name) => f.write_str("the environment variable that it names"),
             Self::Env(name) => write!(f, "the environment variable {name}"),
             Self::File(path) => write!(f, "the file {}", path.display()),
         }
@@ -86,8 +87,10 @@ pub(super) fn place(table: &DeTable<'_>) -> Result<Option<SecretPlace>, Refusal>
         ("env" | "file", DeValue::String(text)) if text.is_empty() => {
             Err(Refusal::new(format!("has nothing for `{name}`"), help()))
         }
-        ("env", DeValue::String(text)) if text.contains(['=', '\0', '$']) => {
-            Err(Refusal::new("is not the name of an environment variable", help()))
+        // Not repeated: it may be the secret itself.
+        ("env", DeValue::String(text)) if !is_variable(text) => {
+            let message = "is not the name of an environment variable: letters, digits and _, no digit first";
+            Err(Refusal::new(message, help()))
         }
         ("env", DeValue::String(text)) => Ok(Some(SecretPlace::Env(text.to_string()))),
         ("file", DeValue::String(text)) => Ok(Some(SecretPlace::File(PathBuf::from(text.as_ref())))),
@@ -101,6 +104,19 @@ pub(super) fn place(table: &DeTable<'_>) -> Result<Option<SecretPlace>, Refusal>
         }
     }
 }
+
+fn is_variable(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// Whether the name of a variable looks like a key that stands in its place.
+fn may_be_key(name: &str) -> bool {
+    name.len() >= KEY_CHARS && !name.contains('_')
+}
+
+/// The shorter of the two keys of AWS has so many characters.
+const KEY_CHARS: usize = 16;
 
 /// The answer to a secret that stands in the file itself.
 pub(super) fn refuse_literal(key: &Key) -> Refusal {
@@ -138,6 +154,22 @@ mod tests {
             assert_eq!(read(text), None, "{text:?}");
         }
         assert!(SecretPlace::File(folder.path().join("none")).read().is_err());
+    }
+
+    #[test]
+    fn what_may_be_a_key_is_not_repeated() {
+        let (message, _) =
+            SecretPlace::Env("wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY00".to_owned()).read().unwrap_err();
+        assert_eq!(message, "the environment variable that it names is not set");
+        for text in ["wJalr/XUtnFEMI", "7MDENG", "a+b", "A B", "A=B", "$A", "Ä"] {
+            let written = format!("env = {text:?}");
+            let table = DeTable::parse(&written).unwrap();
+            let refusal = place(table.get_ref()).map(|_| ()).unwrap_err();
+            let said = format!("{} {:?}", refusal.message, refusal.help);
+            assert!(said.contains("environment variable") && !said.contains(text), "{said}");
+        }
+        let table = DeTable::parse("env = 'AWS_ACCESS_KEY_ID'").unwrap();
+        assert!(place(table.get_ref()).is_ok());
     }
 
     #[test]
