@@ -97,13 +97,10 @@ fn parse(text: &str, folder: &Path, name: &str, purpose: For) -> (Result<Config,
     };
     let mut found = finder.finish();
     loaded.append_to(&mut found);
-    let outcome = match Faults::of(found.faults) {
-        Some(faults) => Err(faults),
-        None => {
-            let config = config.expect("a value is missing only where a fault was found");
-            Ok(Config { rules: loaded.rules, warnings: found.warnings, ..config })
-        }
-    };
+    let outcome = Faults::of(found).map(|warnings| {
+        let config = config.expect("a value is missing only where a fault was found");
+        Config { rules: loaded.rules, warnings, ..config }
+    });
     (outcome, loaded.tests)
 }
 

@@ -6,7 +6,7 @@ use pipeline::Pipeline;
 use telemetry::{Event, Telemetry};
 use tracing::{error, info, warn};
 
-use crate::config::{self, Config, For};
+use crate::config::{self, Config, For, Remark};
 
 /// Puts the rules of the configuration file in force, as they are now.
 pub(crate) struct Reloader {
@@ -28,7 +28,8 @@ impl Reloader {
         Self { file, running: sections(config), pipeline, telemetry }
     }
 
-    /// Reads the file and its rules, and routes by them from now on. Both outcomes are logged, under the name of who asked.
+    /// Reads the file and its rules, and routes by them from now on. Both outcomes are logged, under the name of who asked. The answer
+    /// begins with the warnings.
     ///
     /// # Errors
     /// Every fault; the former rules stay.
@@ -36,21 +37,25 @@ impl Reloader {
         let outcome = self.try_reload().await;
         self.telemetry.record(Event::RulesReloaded { is_accepted: outcome.is_ok() });
         match &outcome {
-            Ok(told) => info!(asked_by, "{told}"),
+            Ok((told, warnings)) => {
+                warnings.iter().for_each(|warning| warn!("{warning}"));
+                info!(asked_by, "{told}");
+            }
             Err(told) => error!(asked_by, "rules refused, the former ones stay in force: {told}"),
         }
-        outcome
+        outcome.map(|(told, warnings)| {
+            let warnings = warnings.iter().map(Remark::to_string);
+            warnings.chain([told]).collect::<Vec<_>>().join("\n")
+        })
     }
 
-    async fn try_reload(&self) -> Result<String, String> {
+    /// What is in force now, and what is doubtful about it.
+    async fn try_reload(&self) -> Result<(String, Vec<Remark>), String> {
         let file = self.file.clone();
         let loaded = tokio::task::spawn_blocking(move || config::load(file.as_deref(), For::Checking)).await;
         let config =
             loaded.map_err(|_| "the configuration could not be read: an internal error".to_owned())?;
         let mut config = config.map_err(|faults| faults.to_string())?;
-        for warning in &config.warnings {
-            warn!("{warning}");
-        }
         let changed = self.changed(&config);
         let before = self.pipeline.rules_version();
         // Without rules there is still something to swap: rules that send nothing anywhere.
@@ -70,7 +75,7 @@ impl Reloader {
         if !changed.is_empty() {
             told += &format!("; changed as well, and not in force before a restart: {}", changed.join(", "));
         }
-        Ok(told)
+        Ok((told, std::mem::take(&mut config.warnings)))
     }
 
     /// The parts that differ from what runs.

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::format::count;
 use super::{ConfigFile, refuse, say};
-use crate::config::{self, For};
+use crate::config::{self, For, Remark};
 
 /// Tell everything that is wrong with a configuration and its rules; exit code 64 when something is
 #[derive(Debug, Args)]
@@ -18,11 +18,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let (loaded, tests) = config::load_and_test(file, For::Checking);
     let config = match loaded {
         Ok(config) => config,
-        Err(faults) => return Ok(refuse(&faults)),
+        Err(faults) => {
+            tell(faults.warnings());
+            return Ok(refuse(&faults));
+        }
     };
-    for warning in &config.warnings {
-        say(&warning.to_string());
-    }
+    tell(&config.warnings);
     let Some(file) = file else {
         say("no fault: without --config every key has its default");
         return Ok(ExitCode::SUCCESS);
@@ -38,4 +39,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         warnings => say(&format!("{told}; {}", count(warnings, "warning", "warnings"))),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn tell(warnings: &[Remark]) {
+    for warning in warnings {
+        say(&warning.to_string());
+    }
 }

@@ -1,9 +1,12 @@
 use std::fmt;
 use std::ops::Range;
 
-/// What is wrong with a configuration and its rules: every fault, file by file, in the order of each.
+/// What is wrong with a configuration and its rules: every fault, file by file, in the order of each; and what is only doubtful.
 #[derive(Debug)]
-pub(crate) struct Faults(Vec<Remark>);
+pub(crate) struct Faults {
+    faults: Vec<Remark>,
+    warnings: Vec<Remark>,
+}
 
 /// One fault or warning and, where there is one, the way out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,18 +137,24 @@ impl fmt::Display for Remark {
 impl Faults {
     /// One fault of a file as a whole.
     pub(super) fn whole(file: &str, message: String) -> Self {
-        Self(vec![Remark::whole(file, message, None)])
+        Self { faults: vec![Remark::whole(file, message, None)], warnings: Vec::new() }
     }
 
-    /// `None` when there are none.
-    pub(super) fn of(faults: Vec<Remark>) -> Option<Self> {
-        (!faults.is_empty()).then_some(Self(faults))
+    /// What was found, when a fault is among it; otherwise the warnings.
+    pub(super) fn of(found: Found) -> Result<Vec<Remark>, Self> {
+        let Found { faults, warnings } = found;
+        if faults.is_empty() { Ok(warnings) } else { Err(Self { faults, warnings }) }
+    }
+
+    /// What is allowed and probably not meant.
+    pub(crate) fn warnings(&self) -> &[Remark] {
+        &self.warnings
     }
 
     /// The files that have one, each once.
     fn files(&self) -> Vec<&str> {
         let mut files: Vec<&str> = Vec::new();
-        for fault in &self.0 {
+        for fault in &self.faults {
             if !files.contains(&fault.file.as_str()) {
                 files.push(&fault.file);
             }
@@ -155,9 +164,9 @@ impl Faults {
 }
 
 impl fmt::Display for Faults {
-    /// Each fault, and the count at the end.
+    /// Each fault, and the count at the end; no warnings.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for fault in &self.0 {
+        for fault in &self.faults {
             fault.write(f, "")?;
             writeln!(f)?;
         }
@@ -166,7 +175,7 @@ impl fmt::Display for Faults {
             [others @ .., last] if !others.is_empty() => format!("{} and {last}", others.join(", ")),
             few => few.join(""),
         };
-        match self.0.len() {
+        match self.faults.len() {
             1 => write!(f, "1 fault in {files}"),
             count => write!(f, "{count} faults in {files}"),
         }

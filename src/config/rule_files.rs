@@ -10,7 +10,7 @@ use rules::{RuleSet, Severity, Source, TestReport};
 
 use super::fault::{Finder, Found, Remark};
 use super::keys::Section;
-use super::walk::Document;
+use super::walk::{Document, Named};
 
 /// What reading the rules has led to.
 #[derive(Default)]
@@ -20,6 +20,8 @@ pub(super) struct Loaded {
     pub(super) faults: Vec<Remark>,
     pub(super) warnings: Vec<Remark>,
     pub(super) tests: Vec<TestReport>,
+    /// Destinations that no rule sends to.
+    unused: Vec<DestinationName>,
 }
 
 /// Reads the files that the patterns of `[rules]` name, and checks their rules against the destinations of the document.
@@ -35,9 +37,10 @@ pub(super) fn load(document: &Document, folder: &Path, finder: &mut Finder<'_>) 
         finder.warn(&first.at, "there are no rules, so nothing goes to any destination", help);
     }
     let Some(at) = values.place("files") else { return Loaded::default() };
+    let mut loaded = Loaded::default();
     let mut names = Vec::new();
     for pattern in &patterns {
-        names.extend(expand(pattern, folder, &at, finder));
+        names.extend(expand(pattern, folder, &at, finder, &mut loaded.faults));
     }
     names.sort_unstable();
     names.dedup();
@@ -45,7 +48,6 @@ pub(super) fn load(document: &Document, folder: &Path, finder: &mut Finder<'_>) 
         finder.add(&at, format!("`files` names more than {} files", limits::RULE_FILES), None);
         return Loaded::default();
     }
-    let mut loaded = Loaded::default();
     let mut sources = Vec::new();
     for name in names {
         let path = folder.join(&name);
@@ -59,6 +61,7 @@ pub(super) fn load(document: &Document, folder: &Path, finder: &mut Finder<'_>) 
         let names: Vec<DestinationName> =
             document.destinations.iter().map(|named| DestinationName::new(&named.name)).collect();
         check(&sources, folder, &names, &mut loaded);
+        warn_of_unused(document, &loaded.unused, finder);
     }
     loaded
 }
@@ -74,20 +77,37 @@ fn check(sources: &[Source], folder: &Path, destinations: &[DestinationName], lo
         };
         remarks.push(Remark::of_rules(finding, file));
     }
+    loaded.unused = checked.unused;
     loaded.rules = checked.rules.filter(|_| loaded.faults.is_empty());
     loaded.tests =
         checked.tests.into_iter().map(|test| TestReport { file: shown(&test.file), ..test }).collect();
 }
 
-/// The files of one pattern, as paths relative to `folder` unless the pattern is absolute.
-fn expand(pattern: &str, folder: &Path, at: &Range<usize>, finder: &mut Finder<'_>) -> Vec<String> {
+fn warn_of_unused(document: &Document, unused: &[DestinationName], finder: &mut Finder<'_>) {
+    let is_unused = |named: &&Named| unused.iter().any(|name| name.as_str() == named.name);
+    for named in document.destinations.iter().filter(is_unused) {
+        let help = format!("name it in the `send` of a rule, or remove [destination.{}]", named.name);
+        finder.warn(&named.at, format!("no rule sends to the destination {:?}", named.name), help);
+    }
+}
+
+/// The files of one pattern, as paths relative to `folder` unless the pattern is absolute. Folders are none of them; whatever else fits
+/// and is no file that can be read is a fault.
+fn expand(
+    pattern: &str,
+    folder: &Path,
+    at: &Range<usize>,
+    finder: &mut Finder<'_>,
+    faults: &mut Vec<Remark>,
+) -> Vec<String> {
     let (parent, name) = match pattern.rsplit_once('/') {
         Some((parent, name)) => (format!("{parent}/"), name),
         None => (String::new(), pattern),
     };
     let place = folder.join(&parent);
     let place = if place.as_os_str().is_empty() { PathBuf::from(".") } else { place };
-    let listed = match fs::read_dir(&place) {
+    let listed = fs::read_dir(&place).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let listed = match listed {
         Ok(listed) => listed,
         Err(error) => {
             let message =
@@ -96,15 +116,42 @@ fn expand(pattern: &str, folder: &Path, at: &Range<usize>, finder: &mut Finder<'
             return Vec::new();
         }
     };
-    let entries = listed.filter_map(Result::ok).filter(|entry| entry.path().is_file());
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let found: Vec<String> =
-        names.filter(|file| is_match(name, file)).map(|file| format!("{parent}{file}")).collect();
-    if found.is_empty() {
+    let (mut found, mut has_faulty) = (Vec::new(), false);
+    for entry in listed.iter().filter(|entry| is_match(name, &entry.file_name().to_string_lossy())) {
+        match rule_file(&entry.path()) {
+            Ok(Some(file)) => found.push(format!("{parent}{file}")),
+            Ok(None) => {}
+            Err(reason) => {
+                has_faulty = true;
+                let path = folder.join(&parent).join(entry.file_name());
+                let fault = Remark::whole(&path.display().to_string(), reason, None);
+                // Several patterns may lead to it.
+                if !faults.contains(&fault) {
+                    faults.push(fault);
+                }
+            }
+        }
+    }
+    if found.is_empty() && !has_faulty {
         let help = "no file would mean no rules: take the pattern out if that is meant".to_owned();
         finder.add(at, format!("no file is {pattern:?} in {}", place.display()), help);
     }
     found
+}
+
+/// The name of a file, links followed; `None` for a folder, otherwise why its rules cannot be had.
+fn rule_file(path: &Path) -> Result<Option<String>, String> {
+    let kind = fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?.file_type();
+    if kind.is_dir() {
+        return Ok(None);
+    }
+    if !kind.is_file() {
+        return Err("is no file".to_owned());
+    }
+    match path.file_name().and_then(|name| name.to_str()) {
+        Some(name) => Ok(Some(name.to_owned())),
+        None => Err("has a name that is not UTF-8".to_owned()),
+    }
 }
 
 /// Whether a name fits a pattern in which `*` is any characters and `?` any one. Hidden names fit only what begins with a dot.

@@ -13,6 +13,7 @@ use crate::functions::{Does, FUNCTIONS, Function, Quantifier};
 use crate::program::{Mention, Node, Test};
 use crate::symbols::ScopeId;
 use crate::types::Type;
+use crate::value::Constant;
 use crate::{Flaw, Symbols};
 use operand::Side;
 
@@ -118,14 +119,7 @@ impl Checker<'_, '_, '_> {
     ) -> Option<&'static Function> {
         let Some(function) = FUNCTIONS.iter().find(|function| function.name == name) else {
             let flaw = Flaw::error(at.clone(), format!("there is no function `{name}`"));
-            let meant = closest(name, FUNCTIONS.iter().map(|function| function.name));
-            self.flaws.push(match meant {
-                Some(meant) => flaw.help(format!("did you mean {meant}?")),
-                None => {
-                    let names: Vec<_> = FUNCTIONS.iter().map(|function| function.name).collect();
-                    flaw.help(format!("there are {}", names.join(", ")))
-                }
-            });
+            self.flaws.push(flaw.help(help_with_name(name)));
             return None;
         };
         let (given, wanted) = (arguments.len(), function.arguments.len());
@@ -167,8 +161,13 @@ impl Checker<'_, '_, '_> {
             let (place, items) = reference.items(self.symbols);
             (Some(place), It::Item(items))
         } else {
-            let kind = if reference.kind == Type::Unknown { operand::PLAIN } else { reference.kind };
-            (reference.place(kind, self.symbols), It::Value(kind))
+            let kind = match reference.kind {
+                Type::Unknown => operand::PLAIN,
+                // A part of a name has no parts.
+                _ if reference.is_part_of_name() => operand::PLAIN,
+                kind => kind,
+            };
+            (reference.values(kind, self.symbols), It::Value(kind))
         };
         self.it.push(it);
         let condition = self.condition(condition);
@@ -192,8 +191,8 @@ impl Checker<'_, '_, '_> {
             .into_iter()
             .flatten()
             .collect();
-        self.warn_of_several_values(op, &one, left, &two);
-        self.warn_of_several_values(op, &two, right, &one);
+        self.warn_of_several_values(op, &one, left, (&two, right));
+        self.warn_of_several_values(op, &two, right, (&one, left));
         let Some((left, right)) = self.compared(op, (&one, left), (&two, right)) else { return broken(expr) };
         node(expr, mentions, Test::Compare { op, left, right })
     }
@@ -261,6 +260,13 @@ impl Checker<'_, '_, '_> {
         let constants: Vec<Option<literal::Member>> =
             elements.iter().map(|element| self.member(element, kind)).collect();
         let constants: Vec<literal::Member> = constants.into_iter().collect::<Option<_>>()?;
+        let is_empty = |member: &literal::Member| matches!(member, literal::Member::Constant(Constant::Text(text)) if text.is_empty());
+        for (element, _) in elements.iter().zip(&constants).filter(|(_, constant)| is_empty(constant)) {
+            let flaw = Flaw::warning(element.at.clone(), "what is empty is null, and null is in no list");
+            let written = self.written(&left.at);
+            self.flaws.push(flaw.help(format!("write {written} == null, or !has({written})")));
+        }
+        self.warn_of_several_in_list(one, left, right, elements);
         let operand = self.operand(one, left, kind)?;
         Some(Test::OneOf { operand, list: literal::list(kind, constants) })
     }
@@ -291,18 +297,39 @@ impl Checker<'_, '_, '_> {
         Some(Test::Among { operand, values: place })
     }
 
-    fn warn_of_several_values(&mut self, op: Op, one: &Side, expr: &Expr, other: &Side) {
+    fn warn_of_several_values(&mut self, op: Op, one: &Side, expr: &Expr, other: (&Side, &Expr)) {
         let Some(several) = one.several() else { return };
-        if !op.is_equality() || !other.is_literal() || other.is_null() || other.names_several() {
+        let (written, compared) = (self.written(&expr.at), self.written(&other.1.at));
+        let begin = format!("`{written}` may have several values ({several}), and {}", op.as_str());
+        let flaw = if op.is_equality() {
+            if !other.0.is_literal() || other.0.is_null() || other.0.names_several() {
+                return;
+            }
+            let help = format!("to ask for one of them, write \"…\" in {written}, or {written}[0]");
+            Flaw::warning(expr.at.clone(), format!("{begin} compares all of them")).help(help)
+        } else if other.0.is_null() {
+            return;
+        } else {
+            let (op, is_left) = (op.as_str(), expr.at.start < other.1.at.start);
+            let asked = if is_left { format!("it {op} {compared}") } else { format!("{compared} {op} it") };
+            let help = format!("to ask for one of them, write any({written}, {asked}), or {written}[0]");
+            Flaw::warning(expr.at.clone(), format!("{begin} never holds for more than one")).help(help)
+        };
+        self.flaws.push(flaw);
+    }
+
+    /// Of `ImageType in ["ORIGINAL"]`.
+    fn warn_of_several_in_list(&mut self, one: &Side, left: &Expr, right: &Expr, elements: &[Expr]) {
+        let Some(several) = one.several() else { return };
+        let names_several = |element: &Expr| matches!(&element.kind, ExprKind::Literal(Literal::Text(text)) if text.contains('\\'));
+        if elements.is_empty() || elements.iter().any(names_several) {
             return;
         }
-        let written = self.written(&expr.at);
-        let message = format!(
-            "`{written}` may have several values ({several}), and {} compares all of them",
-            op.as_str()
-        );
-        let help = format!("to ask for one of them, write \"…\" in {written}, or {written}[0]");
-        self.flaws.push(Flaw::warning(expr.at.clone(), message).help(help));
+        let (written, list) = (self.written(&left.at), self.written(&right.at));
+        let message =
+            format!("`{written}` may have several values ({several}), and `in` looks for all of them as one");
+        let help = format!("to ask for one of them, write any({written}, it in {list}), or {written}[0]");
+        self.flaws.push(Flaw::warning(left.at.clone(), message).help(help));
     }
 
     fn written(&self, at: &Range<usize>) -> &str {
@@ -317,6 +344,21 @@ fn node(expr: &Expr, mentions: Vec<Mention>, test: Test) -> Node {
 /// Stands for what was reported.
 fn broken(expr: &Expr) -> Node {
     node(expr, Vec::new(), Test::Constant(false))
+}
+
+/// What to write in place of a function that there is not.
+fn help_with_name(name: &str) -> String {
+    if name == "cs.ieq" {
+        return "write ==, which compares to the letter".to_owned();
+    }
+    let names = || FUNCTIONS.iter().map(|function| function.name);
+    match name.strip_prefix("cs.").filter(|bare| names().any(|known| known == *bare)) {
+        Some(bare) => format!("write {bare}(…)"),
+        None => match closest(name, names()) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => format!("there are {}", names().collect::<Vec<_>>().join(", ")),
+        },
+    }
 }
 
 fn is_condition(expr: &Expr) -> bool {

@@ -135,11 +135,24 @@ impl<'t> Lexer<'t, '_> {
                 self.advance(written.len());
                 Some(TokenKind::Mark(*mark))
             }
+            (_, None) if first == ':' && self.is_behind_cs() => {
+                let at = self.advance(1);
+                let function = self.rest().split(|c| !is_word(c)).next().unwrap_or_default();
+                self.flaws
+                    .push(Flaw::error(at, "`:` means nothing here").help(format!("write cs.{function}(…)")));
+                Some(TokenKind::Mark(Mark::Dot))
+            }
             (_, None) => {
                 self.unknown(first);
                 None
             }
         }
+    }
+
+    /// Whether the word before this place is `cs`.
+    fn is_behind_cs(&self) -> bool {
+        let before = self.text.get(..self.position).and_then(|text| text.strip_suffix("cs"));
+        before.is_some_and(|before| !before.ends_with(is_word))
     }
 
     fn unknown(&mut self, first: char) {

@@ -22,6 +22,8 @@ pub struct Loaded {
     pub findings: Vec<Finding>,
     /// Every `[[test]]` that was run: none where another error stands in the way.
     pub tests: Vec<TestReport>,
+    /// The destinations that no rule sends to; none where an error stands in the way, which may be the reason.
+    pub unused: Vec<DestinationName>,
 }
 
 /// Reads rule files, checks them and runs their tests. A test that fails is an error like any other.
@@ -38,19 +40,21 @@ pub fn load(sources: &[Source], destinations: Option<&[DestinationName]>) -> Loa
     if let Some(destinations) = destinations {
         check_destinations(&documents, destinations, &mut finders);
     }
-    let mut tests = Vec::new();
+    let (mut tests, mut unused) = (Vec::new(), Vec::new());
     let mut set = None;
     if !finders.iter().any(Finder::has_error) {
         let texts = sources.iter().flat_map(|source| [source.name.as_str(), source.text.as_str()]);
         let rules = RuleSet { version: version(texts), sources: sources.to_vec(), rules, symbols };
         reach::check(&rules, &documents, &mut finders);
-        if destinations.is_some() {
+        if let Some(destinations) = destinations {
             tests = test_case::run(&rules, &documents, &mut finders);
+            let is_used = |name: &DestinationName| rules.rules.iter().any(|rule| rule.send.contains(name));
+            unused = destinations.iter().filter(|name| !is_used(name)).cloned().collect();
         }
         set = Some(rules).filter(|_| !finders.iter().any(Finder::has_error));
     }
     let findings = finders.into_iter().flat_map(Finder::finish).collect();
-    Loaded { rules: set, findings, tests }
+    Loaded { rules: set, findings, tests, unused }
 }
 
 /// The rules of all documents; those that cannot be made have an error noted.
@@ -126,9 +130,9 @@ fn refuse_repeated_names(documents: &[Document], finders: &mut [Finder<'_>]) {
     }
 }
 
-/// Unknown destinations are errors; one that no rule sends to is a warning, in the first file.
+/// Unknown destinations are errors.
 fn check_destinations(documents: &[Document], known: &[DestinationName], finders: &mut [Finder<'_>]) {
-    for (document, finder) in documents.iter().zip(&mut *finders) {
+    for (document, finder) in documents.iter().zip(finders) {
         let sends = document.rules.iter().filter_map(|draft| draft.send.as_ref()).flatten();
         let expected = document.tests.iter().filter_map(|test| test.expect.as_ref());
         for (name, at) in sends.chain(expected.flat_map(|expected| &expected.destinations)) {
@@ -137,13 +141,6 @@ fn check_destinations(documents: &[Document], known: &[DestinationName], finders
                 finder.error(at, message, destination_help(name, known));
             }
         }
-    }
-    let used = documents.iter().flat_map(|document| &document.rules).filter_map(|draft| draft.send.as_ref());
-    let used: Vec<&DestinationName> = used.flatten().map(|(name, _)| name).collect();
-    let Some(first) = finders.first_mut() else { return };
-    for name in known.iter().filter(|name| !used.contains(name)) {
-        let help = format!("name it in the `send` of a rule, or remove [destination.{name}]");
-        first.warning(&(0..0), format!("no rule sends to the destination {:?}", name.as_str()), help);
     }
 }
 

@@ -4,6 +4,7 @@
 use model::fold::fold;
 use model::limits;
 use regex::{Regex, RegexBuilder};
+use unicode_normalization::UnicodeNormalization as _;
 
 use crate::functions::Exactness;
 
@@ -99,18 +100,24 @@ pub(crate) fn regex(pattern: &str, exactness: Exactness) -> Result<Regex, String
         })
 }
 
-/// Letters of a pattern without accents. Those of ASCII stay as they are: `\S` is not `\s`.
+/// A pattern without accents and with narrow spaces, as the texts are that it is held against. What is of ASCII stays as it is: `\S`
+/// is not `\s`.
 fn fold_pattern(pattern: &str) -> String {
     let mut folded = String::new();
-    for character in pattern.chars() {
+    for character in pattern.nfc() {
         if character.is_ascii() {
             folded.push(character);
+            continue;
+        }
+        if character.is_whitespace() {
+            folded.push(' ');
             continue;
         }
         let text = fold(character.encode_utf8(&mut [0; 4]));
         // A letter that becomes two is still one for `+` and the like, but in a class.
         match text.chars().count() {
-            0 => folded.push(character),
+            // A mark for which no letter with it exists, or one that picks a glyph.
+            0 => {}
             1 => folded.push_str(&text),
             _ if is_in_class(&folded) => folded.push_str(&text),
             _ => folded.extend(["(?:", &text, ")"]),
@@ -187,6 +194,9 @@ mod tests {
         assert_eq!(fold_pattern(r"^Schädel\S$"), r"^Schadel\S$");
         assert_eq!(fold_pattern("Stra(ß)+[ßx]"), "Stra((?:ss))+[ssx]");
         assert_eq!(fold_pattern(r"\[ß"), r"\[(?:ss)");
+        assert_eq!(fold_pattern("^Scha\u{308}del[u\u{308}]?$"), "^Schadel[u]?$");
+        assert_eq!(fold_pattern("山田\u{3000}太郎"), "山田 太郎");
+        assert_eq!(fold_pattern("葛\u{E0100}城"), "葛城");
     }
 
     #[test]

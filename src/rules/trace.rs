@@ -149,6 +149,9 @@ fn value(scene: &Scene<'_, '_>, mention: &Mention) -> String {
             Decoded::Count(1) => return "1 item".to_owned(),
             Decoded::Count(count) => return format!("{count} items"),
             Decoded::Unread => return "there, but not read".to_owned(),
+            Decoded::Numbers(numbers) if numbers.len() > 1 => {
+                return cut(&numbers.iter().map(f64::to_string).collect::<Vec<_>>().join("\\"));
+            }
             Decoded::Null | Decoded::Text(_) | Decoded::Numbers(_) => {}
             Decoded::Moments(_) | Decoded::Address(_) | Decoded::Items(_) => {}
         }

@@ -236,6 +236,21 @@ const FAULTY: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "[destination.a]\nkind = \"s3\"\nbucket = \"bbb\"\nendpoint = \"AKIA:s3cret@host:8333\"",
+        &["gantry.toml:4:12: `endpoint` has a user in it", "`access_key_id` and `secret_access_key`"],
+    ),
+    (
+        "[destination.a]\nkind = \"s3\"\nbucket = \"bbb\"\naccess_key_id = { env = \"wJalr/XUtnFEMI\" }",
+        &["gantry.toml:4:17: `access_key_id` is not the name of an environment variable"],
+    ),
+    (
+        "[destination.b]\nkind = \"s3\"\nendpoint = \"http://h:1\"\nbucket = \"bbb\"\n[destination.a]\nkind = \"s3\"\nendpoint = \"http://H:1\"\nbucket = \"bbb\"",
+        &[
+            "gantry.toml:8:10: [destination.a] has the bucket and prefix of [destination.b] (line 4)",
+            "give each its own `prefix`",
+        ],
+    ),
+    (
         "[destination.a]\nkind = \"s3\"\nbucket = \"bbb\"\naccess_key_id = { evn = \"A\" }",
         &["gantry.toml:4:17: `access_key_id` has no place called `evn`", "did you mean `env`?"],
     ),
@@ -298,6 +313,7 @@ fn each_fault_is_told_with_its_line_and_the_way_out() {
         for words in *expected {
             assert!(printed.contains(words), "{words:?} is not said of\n{text}\n--\n{printed}");
         }
+        assert!(!printed.contains("s3cret") && !printed.contains("XUtn"), "{printed}");
         assert!(printed.ends_with("1 fault in gantry.toml\n"), "{text}\n--\n{printed}");
     }
 }
@@ -398,7 +414,7 @@ fn warnings_are_told_and_are_no_faults() {
     let (printed, code) = run_in(&files, "check");
     assert_eq!(code, 0, "{printed}");
     assert!(
-        printed.starts_with("rules/1.toml:1:1: warning: no rule sends to the destination \"b\"\n"),
+        printed.starts_with("gantry.toml:6:14: warning: no rule sends to the destination \"b\"\n"),
         "{printed}"
     );
     assert!(printed.ends_with("no fault in gantry.toml; 1 rule, 1 test passes; 1 warning\n"), "{printed}");
@@ -406,6 +422,66 @@ fn warnings_are_told_and_are_no_faults() {
     assert_eq!(code, 0, "{printed}");
     assert!(printed.contains("gantry.toml:1:14: warning: there are no rules"), "{printed}");
     assert!(printed.contains("gantry.toml:4:10: warning: keys will begin with ctv1/"), "{printed}");
+}
+
+#[test]
+fn warnings_are_told_beside_faults() {
+    let doubtful = rule("one", "a").replace("\"true\"", "'ImageType == \"ORIGINAL\"'");
+    let files = [("gantry.toml", &*format!("ae_titel = \"A\"\n{ROUTED}")), ("rules/1.toml", &*doubtful)];
+    let (printed, code) = run_in(&files, "check");
+    assert_eq!(code, 64, "{printed}");
+    assert!(
+        printed.starts_with("rules/1.toml:3:9: warning: `ImageType` may have several values"),
+        "{printed}"
+    );
+    assert!(printed.contains("gantry.toml:1:1: unknown key `ae_titel`"), "{printed}");
+    assert!(!printed.contains("no rule sends"), "the failing test may be the reason: {printed}");
+}
+
+#[test]
+fn two_prefixes_of_a_bucket_are_two_destinations() {
+    let s3 = |name: &str, prefix: &str| {
+        format!("[destination.{name}]\nkind = \"s3\"\nbucket = \"bbb\"\nprefix = \"{prefix}\"\n")
+    };
+    let (printed, code) = check(&(s3("a", "a/") + &s3("b", "b/") + &s3("c", "")));
+    assert_eq!(code, 0, "{printed}");
+    let (printed, code) = check(&(s3("a", "a/") + &s3("b", "a/")));
+    assert_eq!(code, 64, "{printed}");
+}
+
+#[cfg(unix)]
+#[test]
+fn rule_files_that_cannot_be_read_are_faults() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let folder = TempDir::new().unwrap();
+    let rules = folder.path().join("rules");
+    fs::create_dir_all(rules.join("folder.toml")).unwrap();
+    fs::write(folder.path().join("gantry.toml"), ROUTED).unwrap();
+    fs::write(rules.join("1.toml"), rule("one", "a") + &rule("two", "b")).unwrap();
+    fs::write(folder.path().join("elsewhere"), rule("three", "b")).unwrap();
+    std::os::unix::fs::symlink("../elsewhere", rules.join("2.toml")).unwrap();
+    let run = || {
+        let output = gantry().args(["check", "--config", "gantry.toml"]).current_dir(folder.path()).output();
+        let output = output.unwrap();
+        (String::from_utf8([output.stdout, output.stderr].concat()).unwrap(), output.status.code().unwrap())
+    };
+    let (printed, code) = run();
+    assert_eq!(code, 0, "{printed}");
+    assert!(printed.contains("3 rules"), "links are followed: {printed}");
+    std::os::unix::fs::symlink("nowhere", rules.join("3.toml")).unwrap();
+    std::os::unix::net::UnixListener::bind(rules.join("4.toml")).unwrap();
+    fs::write(rules.join(OsStr::from_bytes(b"5\xFF.toml")), rule("five", "a")).unwrap();
+    let (printed, code) = run();
+    assert_eq!(code, 64, "{printed}");
+    for words in [
+        "rules/3.toml: cannot be read: No such file",
+        "rules/4.toml: is no file",
+        "rules/5\u{FFFD}.toml: has a name that is not UTF-8",
+    ] {
+        assert!(printed.contains(words), "{words:?} is not in\n{printed}");
+    }
 }
 
 #[test]

@@ -73,6 +73,22 @@ fn bad_rules_are_refused_and_the_old_ones_go_on() {
 }
 
 #[test]
+fn warnings_come_with_the_answer() {
+    let server = Server::routed(&everything_to(&["a"]), &["a", "b"].map(folder).concat());
+    write(&server, &everything_to(&["a"]).replace("true", "PixelSpacing < 1"));
+    let ran = server.command(&["reload"]);
+    assert_eq!(ran.code, 0, "{}", ran.printed);
+    for words in [
+        "warning: `PixelSpacing` may have several values",
+        "no rule sends to the destination \"b\"",
+        "1 rule in force",
+    ] {
+        assert!(ran.printed.contains(words), "{words:?} is not in\n{}", ran.printed);
+    }
+    eventually("they are in the log, too", || server.log().contains("PixelSpacing"));
+}
+
+#[test]
 fn what_needs_a_restart_is_told() {
     let server = Server::routed(&everything_to(&["a"]), &folder("a"));
     let config = server.dir().join("gantry.toml");

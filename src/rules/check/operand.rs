@@ -179,7 +179,12 @@ impl Checker<'_, '_, '_> {
             // A literal is read as what it is compared with.
             (false, true) if one != Type::Unknown => Some(one),
             (true, false) if two != Type::Unknown => Some(two),
-            (_, _) => one.common(two),
+            // A day has an order among dates with times.
+            (_, _) => match (left.0, right.0) {
+                (Side::Today { .. }, _) if two == Type::DateTime => Some(two),
+                (_, Side::Today { .. }) if one == Type::DateTime => Some(one),
+                _ => one.common(two),
+            },
         };
         let Some(kind) = kind else {
             let written = |checker: &Self, expr: &Expr| checker.written(&expr.at).to_owned();
@@ -196,8 +201,26 @@ impl Checker<'_, '_, '_> {
             self.flaws.push(Flaw::error(at, message).help("numbers, ages, dates and times have one"));
             return None;
         }
-        let left = self.operand(left.0, left.1, kind)?;
-        Some((left, self.operand(right.0, right.1, kind)?))
+        let sides = (self.operand(left.0, left.1, kind)?, self.operand(right.0, right.1, kind)?);
+        self.warn_of_empty_text(op, (&sides.0, left.1), (&sides.1, right.1));
+        Some(sides)
+    }
+
+    fn warn_of_empty_text(&mut self, op: Op, left: (&Operand, &Expr), right: (&Operand, &Expr)) {
+        let is_empty =
+            |operand: &Operand| matches!(operand, Operand::Constant(Constant::Text(text)) if text.is_empty());
+        let (empty, other) = match (is_empty(left.0), is_empty(right.0)) {
+            (true, false) => (left.1, right.1),
+            (false, true) => (right.1, left.1),
+            _ => return,
+        };
+        let other = self.written(&other.at);
+        let (often, help) = match op {
+            Op::NotEqual => ("always", format!("write {other} != null, or has({other})")),
+            _ => ("never", format!("write {other} == null, or !has({other})")),
+        };
+        let message = format!("what is empty is null, so this {often} holds");
+        self.flaws.push(Flaw::warning(empty.at.clone(), message).help(help));
     }
 
     fn compared_with_null(

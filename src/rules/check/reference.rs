@@ -63,6 +63,20 @@ impl Reference {
         }
     }
 
+    /// Where an `any` or `all` finds its values of a type: names with all their groups, of which the condition chooses.
+    pub(super) fn values(&self, kind: Type, symbols: &mut Symbols) -> Option<Place> {
+        match self.read_as(reading(kind)?, None, symbols) {
+            Operand::Place(place) => Some(place),
+            Operand::Constant(_) | Operand::Size(_) | Operand::It { .. } | Operand::Today { .. } => None,
+        }
+    }
+
+    /// Whether it is a single part of a person's name.
+    pub(super) fn is_part_of_name(&self) -> bool {
+        let (Target::It { component } | Target::Attribute { component, .. }) = &self.target;
+        component.is_some_and(|component| component.part.is_some())
+    }
+
     /// How many values or items it has.
     pub(super) fn size(&self, symbols: &mut Symbols) -> Option<Operand> {
         match self.read(Reading::Count, symbols) {
@@ -360,7 +374,11 @@ impl Checker<'_, '_, '_> {
 
     fn named(&mut self, part: &Part) -> Option<Named> {
         match &part.kind {
-            PartKind::Name(name) => self.keyword(name, &part.at),
+            PartKind::Name(name) => self.keyword(name, part),
+            PartKind::Tag(tag) if !is_of_data_set(*tag) => {
+                self.not_of_data_set(part);
+                None
+            }
             PartKind::Tag(tag) => {
                 let vr = vr::of_tag(*tag, false);
                 let several = vr::keyword(*tag).and_then(multiplicity);
@@ -380,8 +398,8 @@ impl Checker<'_, '_, '_> {
         }
     }
 
-    fn keyword(&mut self, name: &str, at: &Range<usize>) -> Option<Named> {
-        if let Some((tag, vr)) = vr::tag_of_keyword(name).filter(|(Tag(group, _), _)| *group > 2) {
+    fn keyword(&mut self, name: &str, part: &Part) -> Option<Named> {
+        if let Some((tag, vr)) = vr::tag_of_keyword(name).filter(|(tag, _)| is_of_data_set(*tag)) {
             let several = multiplicity(name);
             return Some(Named {
                 kind: SourceKind::Tag(tag),
@@ -391,12 +409,15 @@ impl Checker<'_, '_, '_> {
             });
         }
         if vr::tag_of_keyword(name).is_some() {
-            let message = format!("`{name}` is no attribute of a data set");
-            let help = "rules are asked about the data set, not about file meta information or commands";
-            self.flaws.push(Flaw::error(at.clone(), message).help(help));
+            self.not_of_data_set(part);
             return None;
         }
-        let flaw = Flaw::error(at.clone(), format!("there is no attribute `{name}`"));
+        let flaw = Flaw::error(part.at.clone(), format!("there is no attribute `{name}`"));
+        if self.flaws.len() >= limits::EXPRESSION_FLAWS {
+            // It is hardly shown, and looking for what was meant takes its time.
+            self.flaws.push(flaw);
+            return None;
+        }
         let fact = FACTS.iter().find(|(fact, ..)| fact.eq_ignore_ascii_case(name));
         self.flaws.push(match (fact, closest_keyword(name)) {
             (Some((fact, ..)), _) => flaw.help(format!("did you mean from.{fact}?")),
@@ -407,6 +428,18 @@ impl Checker<'_, '_, '_> {
         });
         None
     }
+
+    fn not_of_data_set(&mut self, part: &Part) {
+        let message = format!("`{}` is no attribute of a data set", self.written(&part.at));
+        let help = "rules are asked about the data set, not about commands, file meta information or what delimits items";
+        self.flaws.push(Flaw::error(part.at.clone(), message).help(help));
+    }
+}
+
+/// Whether an element with this tag may stand in a data set: not in a command (PS3.7 §6.3.1), not in the file meta information
+/// (PS3.10 §7.1), and no item or delimiter (PS3.5 §7.5).
+fn is_of_data_set(Tag(group, _): Tag) -> bool {
+    group > 2 && group != 0xFFFE
 }
 
 fn is_text(vr: Vr) -> bool {
