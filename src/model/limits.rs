@@ -206,6 +206,13 @@ pub const REGEX_BYTES: usize = 10 << 20;
 /// What each thread keeps to evaluate a regular expression of a rule.
 pub const REGEX_CACHE_BYTES: usize = 1 << 20;
 
+/// Steps that one rule may take inside of `any` and `all` for one instance, of some ten nanoseconds each: a peer can send a hundred
+/// thousand items in sequences, and a rule with one `any` in another would compare all with all. It then counts as not matching.
+pub const RULE_STEPS: usize = 1_000_000;
+
+/// Steps that all rules together may take so for one instance: it waits for its rules while others wait for its place.
+pub const ROUTING_STEPS: usize = 10 * RULE_STEPS;
+
 /// Items of a sequence that rules keep decoded; those behind are decoded again by each rule that comes to them.
 pub const DECODED_ITEMS: usize = 256;
 

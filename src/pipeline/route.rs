@@ -4,9 +4,10 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use archive::{DestinationId, Routing, RuleId, RuleSetId};
 use model::header::Header;
 use model::{AeTitle, DestinationName, PeerName};
-use rules::{Arrival, RuleSet, Via};
+use rules::{Arrival, Decision, RuleSet, Via};
 use telemetry::{Door, Event};
 use time::{Date, OffsetDateTime};
+use tracing::warn;
 
 use crate::{Pipeline, Received};
 
@@ -149,6 +150,7 @@ impl Route {
     pub(crate) fn decide(self, header: &Header) -> Routing {
         let Self { snapshot, arrival, today, came_from } = self;
         let decision = snapshot.rules.decide(header, &arrival, today);
+        tell_given_up(&snapshot.rules, &decision);
         let delivery = |send: rules::Send| {
             Some((*snapshot.destinations.get(&send.destination)?, *snapshot.rule_ids.get(send.rule)?))
         };
@@ -157,6 +159,18 @@ impl Route {
             deliveries: decision.sends.into_iter().filter_map(delivery).collect(),
             came_from,
         }
+    }
+}
+
+/// Once for an instance, by the names of the rules alone.
+fn tell_given_up(rules: &RuleSet, decision: &Decision) {
+    let name = |index: &usize| rules.rules().get(*index).map(|rule| rule.name.as_str());
+    let names: Vec<&str> = decision.given_up.iter().filter_map(name).collect();
+    if !names.is_empty() {
+        warn!(
+            rules = names.join(", "),
+            "an instance has too many values or items for these rules: they count as not matching"
+        );
     }
 }
 

@@ -10,6 +10,9 @@ use crate::{Arrival, Facts};
 pub struct Decision {
     /// Each destination once, in the order of the rules that send there. None at all: the instance is only kept.
     pub sends: Vec<Send>,
+    /// Rules that count as not matching because their condition took more than [`limits::RULE_STEPS`](model::limits::RULE_STEPS), or
+    /// what [`limits::ROUTING_STEPS`](model::limits::ROUTING_STEPS) left: by their index in [`RuleSet::rules`].
+    pub given_up: Vec<usize>,
 }
 
 /// One destination of a [`Decision`].
@@ -25,10 +28,12 @@ impl RuleSet {
     /// Decides where an instance goes. `today` is what the rules call `today()`.
     ///
     /// The rules are asked one after the other, and every one that matches sends, up to one with `stop`. `otherwise` is true when no
-    /// rule before it matched. Nothing here fails: what an instance does not have is null to the rules.
+    /// rule before it matched. Nothing here fails: what an instance does not have is null to the rules. Nothing takes long: what does
+    /// is given up.
     pub fn decide(&self, header: &Header, arrival: &Arrival, today: Date) -> Decision {
-        let mut decision = Decision::default();
-        for index in self.matched(&Facts::new(&self.symbols, header, arrival, today)) {
+        let Matched { matched, given_up } = self.matched(&Facts::new(&self.symbols, header, arrival, today));
+        let mut decision = Decision { sends: Vec::new(), given_up };
+        for index in matched {
             let send = self.rules.get(index).map(|rule| rule.send.as_slice()).unwrap_or_default();
             for destination in send {
                 if !decision.sends.iter().any(|known| known.destination == *destination) {
@@ -39,19 +44,31 @@ impl RuleSet {
         decision
     }
 
-    /// The rules that match, by index; none behind one that stops.
-    pub(crate) fn matched(&self, facts: &Facts<'_>) -> impl Iterator<Item = usize> {
-        let mut has_matched = false;
-        let mut is_stopped = false;
-        self.rules.iter().enumerate().filter_map(move |(index, rule)| {
-            let matches = !is_stopped
-                && match &rule.condition {
-                    Condition::When(program) => program.matches(facts),
-                    Condition::Otherwise => !has_matched,
-                };
-            has_matched |= matches;
-            is_stopped |= matches && rule.stop;
-            matches.then_some(index)
-        })
+    /// The rules that match; none behind one that stops.
+    pub(crate) fn matched(&self, facts: &Facts<'_>) -> Matched {
+        let mut found = Matched::default();
+        for (index, rule) in self.rules.iter().enumerate() {
+            let matches = match &rule.condition {
+                Condition::When(program) => program.matches(facts),
+                Condition::Otherwise => Some(found.matched.is_empty()),
+            };
+            match matches {
+                Some(true) => found.matched.push(index),
+                Some(false) => {}
+                None => found.given_up.push(index),
+            }
+            if matches == Some(true) && rule.stop {
+                break;
+            }
+        }
+        found
     }
+}
+
+/// Rules by what became of them, by index, in order.
+#[derive(Default)]
+pub(crate) struct Matched {
+    pub(crate) matched: Vec<usize>,
+    /// They took too many steps.
+    pub(crate) given_up: Vec<usize>,
 }

@@ -10,10 +10,10 @@ use model::syntax::Encoding;
 use model::{Tag, Vr, limits, vr};
 use smallvec::SmallVec;
 
-use crate::Symbols;
 use crate::facts::Level;
-use crate::symbols::{Component, Reading, ScopeId, View};
+use crate::symbols::{ALPHABETIC, Component, Reading, ScopeId, View};
 use crate::value::{Moment, age, number};
+use crate::{Budget, Symbols};
 
 /// What a view of an element has.
 pub(crate) enum Decoded<'a> {
@@ -33,6 +33,18 @@ pub(crate) enum Decoded<'a> {
 }
 
 impl<'a> Decoded<'a> {
+    /// What decoding it, or looking through all its values, takes of the budget.
+    pub(crate) fn steps(&self) -> usize {
+        match self {
+            Self::Text(text) => Budget::steps(text.whole.len()),
+            Self::Numbers(numbers) => Budget::steps(size_of_val(numbers.as_slice())),
+            Self::Moments(moments) => Budget::steps(size_of_val(moments.as_slice())),
+            Self::Count(count) => Budget::steps(*count),
+            Self::Items(items) => items.steps,
+            Self::Null | Self::Unread | Self::Address(_) => 0,
+        }
+    }
+
     pub(crate) fn text(&self) -> Option<&Text<'a>> {
         match self {
             Self::Text(text) => Some(text),
@@ -101,6 +113,8 @@ impl<'a> Text<'a> {
 /// The items of a sequence, of which the first stay decoded.
 pub(crate) struct Items<'a> {
     kept: Box<[Level<'a>]>,
+    /// What decoding the kept ones took of the budget.
+    steps: usize,
     behind: header::Items<'a>,
     scope: ScopeId,
     charset: Charset,
@@ -110,8 +124,9 @@ pub(crate) struct Items<'a> {
 impl<'a> Items<'a> {
     fn new(mut items: header::Items<'a>, scope: ScopeId, charset: &Charset, symbols: &'a Symbols) -> Self {
         let first = items.by_ref().take(limits::DECODED_ITEMS);
-        let kept = first.map(|item| level(item, scope, charset, symbols)).collect();
-        Self { kept, behind: items, scope, charset: charset.clone(), symbols }
+        let kept: Box<[Level<'a>]> = first.map(|item| level(item, scope, charset, symbols)).collect();
+        let steps = kept.iter().map(Level::steps).sum();
+        Self { kept, steps, behind: items, scope, charset: charset.clone(), symbols }
     }
 
     /// An item among those that stay decoded.
@@ -225,8 +240,8 @@ fn read_text<'a>(text: Text<'a>, view: &View) -> Decoded<'a> {
         Some(index) => text.nth(index),
         None => Some(text),
     };
-    // Of a name that has no alphabetic group the whole is not null.
-    let is_name = view.component.is_some_and(|component| component.part.is_none() && component.group == 0);
+    // A name that has no alphabetic group is not null, though its alphabetic group is.
+    let is_name = view.component == Some(ALPHABETIC) && view.reading != Reading::Count;
     let text = match text {
         Some(text) if is_name && view.index.is_none() || text.values().any(|value| !value.is_empty()) => text,
         Some(_) | None => return Decoded::Null,

@@ -6,7 +6,6 @@ use std::borrow::Cow;
 
 use model::fold::fold;
 
-use crate::Facts;
 use crate::ast::Op;
 use crate::decode::{Decoded, part_of_name};
 use crate::facts::Level;
@@ -14,6 +13,7 @@ use crate::functions::{Exactness, Quantifier, TextTest};
 use crate::program::{Base, List, Node, Operand, Place, Sought, Test};
 use crate::symbols::Component;
 use crate::value::{Constant, Moment};
+use crate::{Budget, Facts};
 
 /// What a condition is about: an instance, and the element of the `any` or `all` around it.
 #[derive(Clone, Copy)]
@@ -75,6 +75,9 @@ impl<'f, 'a> Scene<'f, 'a> {
     }
 
     fn holds(&self, node: &Node) -> bool {
+        if !self.spend(1) {
+            return false;
+        }
         match &node.test {
             Test::Constant(value) => *value,
             Test::Not(operand) => !self.holds(operand),
@@ -86,15 +89,34 @@ impl<'f, 'a> Scene<'f, 'a> {
             }
             Test::Has(operand) => !matches!(self.see(operand), Seen::Null),
             Test::Compare { op, left, right } => compare(*op, &self.see(left), &self.see(right)),
-            Test::OneOf { operand, list } => is_one_of(&self.see(operand), list),
+            Test::OneOf { operand, list } => self.spend(list.steps()) && is_one_of(&self.see(operand), list),
             Test::Among { operand, values } => self.is_among(&self.see(operand), values),
             Test::Text { test, exactness, text, sought } => self.text_holds(*test, *exactness, text, sought),
             Test::Each { quantifier, of, condition } => self.each(*quantifier, of, condition),
         }
     }
 
+    /// Takes steps of the budget where a condition is asked again and again; false when there are no more.
+    fn spend(&self, steps: usize) -> bool {
+        match self.it {
+            It::Nothing => true,
+            It::Item(_) | It::Value(_) => self.facts.is_none_or(|facts| facts.budget().spend(steps)),
+        }
+    }
+
     /// What an operand comes to.
     pub(crate) fn see<'s>(&self, operand: &'s Operand) -> Seen<'s>
+    where
+        'f: 's,
+    {
+        let seen = self.read(operand);
+        if let Seen::Text(text) = &seen {
+            self.spend(Budget::steps(text.len()));
+        }
+        seen
+    }
+
+    fn read<'s>(&self, operand: &'s Operand) -> Seen<'s>
     where
         'f: 's,
     {
@@ -152,6 +174,9 @@ impl<'f, 'a> Scene<'f, 'a> {
             Exactness::Exact => self.exact(operand),
         };
         let Some(text) = read(text) else { return false };
+        if !self.spend(Budget::steps(text.len()).saturating_mul(sought.passes())) {
+            return false;
+        }
         match sought {
             Sought::Constant(sought) => text_test(test, &text, sought),
             Sought::Operand(sought) => read(sought).is_some_and(|sought| text_test(test, &text, &sought)),
@@ -165,10 +190,14 @@ impl<'f, 'a> Scene<'f, 'a> {
         let facts = self.facts;
         // All are so when there are some, and none is not so.
         let decisive = quantifier == Quantifier::Any;
-        let of_value =
-            |value: Element<'_>| Scene { facts, it: It::Value(value) }.holds(condition) == decisive;
+        let is_over = |steps| facts.is_some_and(|facts| !facts.budget().spend(steps));
+        let of_value = |value: Element<'_>| {
+            is_over(1) || Scene { facts, it: It::Value(value) }.holds(condition) == decisive
+        };
+        let of_item =
+            |item: &Level<'a>| is_over(item.steps()) || self.with_item(item).holds(condition) == decisive;
         let is_decided = match decoded {
-            Decoded::Items(items) => items.any(|item| self.with_item(item).holds(condition) == decisive),
+            Decoded::Items(items) => items.any(of_item),
             Decoded::Text(text) => text.values().any(|value| of_value(Element::Text(value))),
             Decoded::Numbers(numbers) => numbers.iter().any(|number| of_value(Element::Number(*number))),
             Decoded::Moments(moments) => moments.iter().any(|moment| of_value(Element::Moment(*moment))),
@@ -178,7 +207,11 @@ impl<'f, 'a> Scene<'f, 'a> {
     }
 
     fn is_among(&self, seen: &Seen<'_>, values: &Place) -> bool {
-        match (seen, self.decoded(values)) {
+        let decoded = self.decoded(values);
+        if !self.spend(decoded.map_or(0, Decoded::steps)) {
+            return false;
+        }
+        match (seen, decoded) {
             (Seen::Text(sought), Some(Decoded::Text(text))) => text.values().any(|value| value == sought),
             (Seen::Number(sought), Some(Decoded::Numbers(numbers))) => numbers.contains(sought),
             (Seen::Moment(sought), Some(Decoded::Moments(moments))) => {
@@ -190,7 +223,12 @@ impl<'f, 'a> Scene<'f, 'a> {
 
     /// What a reference reads; `None` where it leads into an item that is not there.
     pub(crate) fn decoded(&self, place: &Place) -> Option<&'f Decoded<'a>> {
-        Some(self.level(place)?.decoded(place.view))
+        let decoded = self.level(place)?.decoded(place.view);
+        if let Decoded::Count(_) | Decoded::Items(_) = decoded {
+            // Of an item that is not kept these are made anew.
+            self.spend(decoded.steps());
+        }
+        Some(decoded)
     }
 
     fn level(&self, place: &Place) -> Option<&'f Level<'a>> {

@@ -2,6 +2,7 @@ use model::header::Header;
 use model::{DestinationName, RuleName};
 use time::Date;
 
+use crate::decide::Matched;
 use crate::set::{Condition, RuleSet};
 use crate::{Arrival, Facts, Step};
 
@@ -36,6 +37,8 @@ pub enum Verdict {
     Matched,
     /// `when` is not true.
     NotMatched,
+    /// `when` took too many steps to tell ([`Decision::given_up`](crate::Decision::given_up)): it counts as not matching.
+    GivenUp,
     /// No rule before this `otherwise` matched.
     OtherwiseTaken,
     /// This rule did, the first of them.
@@ -55,7 +58,9 @@ impl Verdict {
     pub fn is_match(self) -> bool {
         match self {
             Self::Matched | Self::OtherwiseTaken => true,
-            Self::NotMatched | Self::OtherwiseNotTaken { .. } | Self::NotReached { .. } => false,
+            Self::NotMatched | Self::GivenUp | Self::OtherwiseNotTaken { .. } | Self::NotReached { .. } => {
+                false
+            }
         }
     }
 }
@@ -65,9 +70,12 @@ impl RuleSet {
     /// who asked.
     pub fn explain(&self, header: &Header, arrival: &Arrival, today: Date) -> Explanation {
         let facts = Facts::new(&self.symbols, header, arrival, today);
-        let matched: Vec<usize> = self.matched(&facts).collect();
+        let Matched { matched, given_up } = self.matched(&facts);
         let rules = self.rules.iter().enumerate().map(|(index, rule)| {
-            let verdict = self.verdict(index, &matched);
+            let verdict = match given_up.contains(&index) {
+                true => Verdict::GivenUp,
+                false => self.verdict(index, &matched),
+            };
             let steps = match (&rule.condition, verdict) {
                 (Condition::When(program), Verdict::Matched | Verdict::NotMatched) => program.trace(&facts),
                 _ => Vec::new(),

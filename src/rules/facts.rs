@@ -1,6 +1,7 @@
 //! One instance as expressions see it.
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 
 use model::charset::Charset;
 use model::fold::fold;
@@ -9,13 +10,14 @@ use model::{Tag, Vr, vr};
 use time::Date;
 
 use crate::decode::{Decoded, Text, decode};
-use crate::symbols::{DATA_SET, Fact, Scope, SourceKind};
-use crate::{Arrival, Symbols};
+use crate::symbols::{DATA_SET, Fact, Scope, Source, SourceKind};
+use crate::{Arrival, Budget, Symbols};
 
 /// One instance: what its data set and its arrival say, decoded where an expression first asks.
 pub(crate) struct Facts<'a> {
     top: Level<'a>,
     today: Date,
+    budget: Budget,
 }
 
 impl<'a> Facts<'a> {
@@ -28,7 +30,7 @@ impl<'a> Facts<'a> {
                 cell.decoded.get_or_init(|| of_arrival(*fact, arrival));
             }
         }
-        Self { top, today }
+        Self { top, today, budget: Budget::default() }
     }
 
     pub(crate) fn top(&self) -> &Level<'a> {
@@ -37,6 +39,10 @@ impl<'a> Facts<'a> {
 
     pub(crate) fn today(&self) -> Date {
         self.today
+    }
+
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
     }
 }
 
@@ -49,6 +55,8 @@ pub(crate) struct Level<'a> {
     found: Vec<Option<Element<'a>>>,
     /// For each view of the scope, what was decoded.
     cells: Vec<Cell<'a>>,
+    /// What decoding it takes.
+    steps: usize,
 }
 
 #[derive(Default)]
@@ -65,7 +73,11 @@ impl<'a> Level<'a> {
         charset: Charset,
     ) -> Self {
         let mut found = vec![None; scope.sources.len()];
+        let mut steps = 1 + scope.sources.len() + scope.views.len();
+        let is_private = |source: &&Source| matches!(source.kind, SourceKind::Private { .. });
+        let passes = 1 + scope.sources.iter().filter(is_private).count();
         for element in elements {
+            steps += passes;
             // Of elements that repeat, the first counts.
             if let Ok(index) = scope.tags.binary_search_by_key(&element.tag, |(tag, _)| *tag)
                 && let Some((_, source)) = scope.tags.get(index)
@@ -79,8 +91,15 @@ impl<'a> Level<'a> {
                 *place = private(elements, &charset, creator, Tag(*group, u16::from(*element)));
             }
         }
+        let bytes = found.iter().flatten().filter_map(Element::bytes).map(<[u8]>::len).sum();
+        steps += Budget::steps(bytes);
         let cells = scope.views.iter().map(|_| Cell::default()).collect();
-        Self { symbols, scope, charset, found, cells }
+        Self { symbols, scope, charset, found, cells, steps }
+    }
+
+    /// What decoding it takes of the budget.
+    pub(crate) fn steps(&self) -> usize {
+        self.steps
     }
 
     /// What a view of this level reads.
@@ -102,19 +121,30 @@ impl<'a> Level<'a> {
     }
 }
 
-/// The element of the first block that a creator has reserved and that has it (PS3.5 §7.8.1).
+/// The element of the first block that a creator has reserved and that has it (PS3.5 §7.8.1). Two passes, however often elements repeat.
 fn private<'a>(elements: Elements<'a>, charset: &Charset, creator: &str, tag: Tag) -> Option<Element<'a>> {
     let Tag(group, number) = tag;
     let is_creator = |element: &Element<'_>| {
         let bytes = element.bytes().map(|bytes| vr::trim(Vr::LO, bytes));
         bytes.is_some_and(|bytes| charset.to_text(bytes, Vr::LO) == creator)
     };
-    let blocks = elements
+    let mut blocks: BTreeMap<u16, Option<Element<'a>>> = elements
         .filter(|element| element.tag.group() == group && matches!(element.tag.element(), 0x10..=0xFF))
-        .filter(is_creator);
-    blocks
-        .map(|block| Tag(group, block.tag.element() << 8 | number))
-        .find_map(|tag| { elements }.find(|element| element.tag == tag))
+        .filter(is_creator)
+        .map(|element| (element.tag.element(), None))
+        .collect();
+    if blocks.is_empty() {
+        return None;
+    }
+    for element in elements.filter(|element| element.tag.group() == group) {
+        let [block, own] = element.tag.element().to_be_bytes();
+        if u16::from(own) == number
+            && let Some(place) = blocks.get_mut(&u16::from(block))
+        {
+            place.get_or_insert(element);
+        }
+    }
+    blocks.into_values().flatten().next()
 }
 
 fn of_arrival(fact: Fact, arrival: &Arrival) -> Decoded<'_> {

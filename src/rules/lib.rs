@@ -2,6 +2,7 @@
 
 mod arrival;
 mod ast;
+mod budget;
 mod check;
 mod decide;
 mod decode;
@@ -13,6 +14,7 @@ mod file;
 mod finding;
 mod flaw;
 mod functions;
+mod fuzz;
 mod given;
 mod lex;
 mod load;
@@ -35,12 +37,14 @@ pub use decide::{Decision, Send};
 pub use explain::{Explained, Explanation, Verdict};
 pub use finding::Finding;
 pub use flaw::Severity;
+pub use fuzz::fuzz_expression;
 pub use load::{Loaded, load};
 pub use set::{Rule, RuleSet};
 pub use source::Source;
 pub use test_case::TestReport;
 pub use trace::Step;
 
+pub(crate) use budget::Budget;
 pub(crate) use facts::Facts;
 pub(crate) use flaw::Flaw;
 pub(crate) use program::Program;

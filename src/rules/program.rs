@@ -13,7 +13,7 @@ use crate::parse::parse;
 use crate::symbols::Component;
 use crate::text::Glob;
 use crate::value::{Constant, Moment};
-use crate::{Facts, Flaw, Severity, Step, Symbols};
+use crate::{Budget, Facts, Flaw, Severity, Step, Symbols};
 
 /// A checked expression. It cannot fail, ends always, and changes nothing.
 #[derive(Debug)]
@@ -53,13 +53,16 @@ impl Program {
         self.folded.constant()
     }
 
-    /// Whether it holds for an instance.
-    pub(crate) fn matches(&self, facts: &Facts<'_>) -> bool {
-        self.folded.holds(facts)
+    /// Whether it holds for an instance; `None` when that took too many steps to tell.
+    pub(crate) fn matches(&self, facts: &Facts<'_>) -> Option<bool> {
+        facts.budget().begin_rule();
+        let holds = self.folded.holds(facts);
+        (!facts.budget().has_run_out()).then_some(holds)
     }
 
     /// Why it holds for an instance, or does not: its sub-expressions in order, those that were not reached too.
     pub(crate) fn trace(&self, facts: &Facts<'_>) -> Vec<Step> {
+        facts.budget().lift();
         crate::trace::trace(&self.text, &self.whole, facts)
     }
 }
@@ -175,6 +178,34 @@ pub(crate) enum Base {
     It,
 }
 
+impl Sought {
+    /// How often a text is looked through for it, as it were.
+    pub(crate) fn passes(&self) -> usize {
+        match self {
+            Self::Constant(_) | Self::Operand(_) => 1,
+            Self::Glob(glob) => glob.passes(),
+            Self::Regex(_) => REGEX_PASSES,
+        }
+    }
+}
+
+/// Regular expressions read a text as others do, but slower.
+const REGEX_PASSES: usize = 8;
+
+impl List {
+    /// What looking through it takes of the budget.
+    pub(crate) fn steps(&self) -> usize {
+        let bytes = match self {
+            // These are in order.
+            Self::Texts(_) => 0,
+            Self::Numbers(numbers) => size_of_val::<[f64]>(numbers),
+            Self::Moments(moments) => size_of_val::<[Moment]>(moments),
+            Self::Networks(networks) => size_of_val::<[IpNet]>(networks),
+        };
+        Budget::steps(bytes)
+    }
+}
+
 impl Node {
     pub(crate) fn constant(&self) -> Option<bool> {
         match self.test {
@@ -245,3 +276,6 @@ impl Test {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,6 +112,7 @@ fn why_not(rules: &RuleSet, explained: &Explained, today: Date) -> String {
     match explained.verdict {
         Verdict::NotReached { stopped_by } => format!("{:?} stops before it", name(stopped_by)),
         Verdict::OtherwiseNotTaken { matched } => format!("{:?} matched before it", name(matched)),
+        Verdict::GivenUp => "it took too many steps".to_owned(),
         Verdict::NotMatched | Verdict::Matched | Verdict::OtherwiseTaken => {
             let steps = decisive(&explained.steps);
             steps.iter().map(|step| false_step(step, today)).collect::<Vec<_>>().join(", and ")

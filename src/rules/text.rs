@@ -23,6 +23,12 @@ impl Glob {
         Self { first: segments.next().unwrap_or_default(), behind: segments.collect() }
     }
 
+    /// How often the longest of its parts that has a `?` may be held against each place of a text.
+    pub(crate) fn passes(&self) -> usize {
+        let parts = self.behind.iter().filter(|part| part.contains('?'));
+        parts.map(|part| part.len()).max().unwrap_or(1)
+    }
+
     /// Takes time in proportion to the product of both lengths at most.
     pub(crate) fn matches(&self, text: &str) -> bool {
         let Some(mut text) = strip(&self.first, text) else { return false };

@@ -6,8 +6,9 @@ use serde_json::json;
 
 use crate::harness::Server;
 use crate::routed::{dicom, everything_to, folder};
+use crate::scu::element;
 use crate::sinks::Scripted;
-use crate::synthetic::Object;
+use crate::synthetic::{CT, EXPLICIT, Object, part10};
 
 const RULES: &str = r#"
 [[rule]]
@@ -148,4 +149,25 @@ fn rules_test_tells_each_case_and_fails_with_one() {
         assert_eq!(ran.code, 64, "{ran:?}");
         expect_in_order(&ran.printed, &["chest goes to both", "pacs"]);
     }
+}
+
+#[test]
+fn a_rule_that_is_given_up_is_named() {
+    const DEAR: &str = "[[rule]]\nname = \"all with all\"\n\
+        when = '!any(ImageType, any(ImageType, it == \"SECRET\"))'\nsend = [\"pacs\"]\nstop = true\n";
+    let server = Server::routed(&(DEAR.to_owned() + RULES), &["pacs", "copy"].map(folder).concat());
+    let object = Object::new(1, 1, 1);
+    let many = element(0x0008, 0x0008, "CS", &"PRIMARY\\".repeat(8_000));
+    let file = part10(CT, &object.instance, EXPLICIT, &[many, object.data_set()].concat());
+    assert_eq!(server.stow("/dicom-web/studies", &[&file]).status, 200);
+    server.wait_until_delivered("copy", 1);
+    assert_eq!(server.ledger_of("pacs"), [], "the rule counts as not matching");
+    let log = server.log();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("all with all")).collect();
+    assert!(matches!(told.as_slice(), [one] if one.contains("WARN") && !one.contains("PRIMARY")), "{log}");
+    let ran = server.command(&["explain", &object.instance]);
+    assert_eq!(ran.code, 0, "{}", ran.printed);
+    expect_in_order(&ran.printed, &["no match", "all with all: given up", "everything else"]);
+    let ran = server.command(&["explain", &object.instance, "--json"]);
+    assert!(ran.printed.contains("\"given_up\""), "{}", ran.printed);
 }

@@ -59,6 +59,7 @@ fn rule(explained: &Explained) -> Value {
     let (verdict, by) = match explained.verdict {
         Verdict::Matched => ("matched", None),
         Verdict::NotMatched => ("not_matched", None),
+        Verdict::GivenUp => ("given_up", None),
         Verdict::OtherwiseTaken => ("otherwise_taken", None),
         Verdict::OtherwiseNotTaken { matched } => ("otherwise_not_taken", Some(matched)),
         Verdict::NotReached { stopped_by } => ("not_reached", Some(stopped_by)),

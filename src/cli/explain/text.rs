@@ -104,6 +104,9 @@ impl Page {
         let because = match explained.verdict {
             Verdict::Matched => String::new(),
             Verdict::NotMatched => String::new(),
+            Verdict::GivenUp => {
+                ": given up, its any(…) or all(…) has too many values or items to go through".to_owned()
+            }
             Verdict::OtherwiseTaken => ": no earlier rule matched".to_owned(),
             Verdict::OtherwiseNotTaken { matched } => format!(": rule {} matched", number(matched)),
             Verdict::NotReached { stopped_by } => format!(": rule {} stopped", number(stopped_by)),

@@ -6,7 +6,7 @@ use model::syntax;
 use time::macros::date;
 
 use super::*;
-use crate::{Arrival, Verdict};
+use crate::{Arrival, Decision, Verdict};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -154,6 +154,38 @@ fn otherwise_is_what_no_rule_before_it_matched() {
     let verdicts = verdicts(&rules, "MR");
     let not_reached = Verdict::NotReached { stopped_by: 1 };
     assert_eq!(verdicts, [Verdict::NotMatched, Verdict::OtherwiseTaken, not_reached]);
+}
+
+#[test]
+fn a_rule_that_takes_too_long_is_given_up_and_the_others_go_on() {
+    let mut bytes = Vec::new();
+    let encoding = syntax::Encoding::ExplicitLittle;
+    let values = "A\\".repeat(30_000);
+    model::element::put(&mut bytes, encoding, model::Tag(8, 8), model::Vr::CS, values.as_bytes());
+    let header = model::scan::scan(syntax::form(syntax::EXPLICIT_VR_LITTLE_ENDIAN), &bytes).unwrap();
+    const DEAR: &str = "any(ImageType, any(ImageType, it == \"B\"))";
+    let dear =
+        |name: &str, not: &str| rule(name, &format!("when = '{not}{DEAR}'\nsend = ['pacs']\nstop = true"));
+    let cheap = rule("cheap", "when = 'any(ImageType, it == \"A\")'\nsend = ['cloud']");
+    let plain = rule("plain", "when = 'has(ImageType)'\nsend = ['copy']");
+    let decide = |set: &RuleSet| set.decide(&header, &Arrival::default(), date!(2026 - 01 - 01));
+    let to = |decision: &Decision| -> Vec<usize> { decision.sends.iter().map(|send| send.rule).collect() };
+
+    let rest = rule("rest", "otherwise = true\nsend = ['pacs']");
+    let set = rules(&[&(dear("one", "") + &dear("two", "!") + &cheap + &plain + &rest)]);
+    let decision = decide(&set);
+    assert_eq!((to(&decision), decision.given_up), (vec![2, 3], vec![0, 1]));
+    let explanation = set.explain(&header, &Arrival::default(), date!(2026 - 01 - 01));
+    let verdicts: Vec<Verdict> = explanation.rules.iter().map(|explained| explained.verdict).collect();
+    let taken = Verdict::OtherwiseNotTaken { matched: 2 };
+    assert_eq!(verdicts, [Verdict::GivenUp, Verdict::GivenUp, Verdict::Matched, Verdict::Matched, taken]);
+    assert!(explanation.rules[0].steps.is_empty() && explanation.rules[0].sends.is_empty());
+
+    // What all may take together is bounded, too; what is asked once is asked all the same.
+    let many: String = (0..20).map(|n| dear(&format!("dear {n}"), "")).collect();
+    let set = rules(&[&(many + &cheap + &plain)]);
+    let decision = decide(&set);
+    assert_eq!((to(&decision), decision.given_up), (vec![21], (0..21).collect()));
 }
 
 #[test]
