@@ -22,7 +22,7 @@ pub struct Loaded {
     pub findings: Vec<Finding>,
     /// Every `[[test]]` that was run: none where another error stands in the way.
     pub tests: Vec<TestReport>,
-    /// The destinations that no rule sends to; none where an error stands in the way, which may be the reason.
+    /// The destinations that no rule sends to; none where a rule has an error, which may be the reason.
     pub unused: Vec<DestinationName>,
 }
 
