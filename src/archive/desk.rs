@@ -1,5 +1,6 @@
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use model::{DestinationName, limits};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
@@ -11,8 +12,8 @@ use crate::{DeliveryState, DestinationId, Error, LaneSummary, Trace, enrol, lane
 
 /// The queue and the ledger as a person sees and changes them, beside a running server or without one. Blocks.
 ///
-/// Reads by a connection that cannot write; changes in short transactions, between which the server has its own. Never
-/// makes or migrates an index.
+/// Reads by a connection that cannot write; changes in short transactions, each followed by a pause at least as long, in
+/// which the server has its own. Never makes or migrates an index.
 pub struct Desk {
     reader: Connection,
     index: PathBuf,
@@ -122,19 +123,18 @@ impl Desk {
         let writer = self.writer()?;
         let batch = usize::try_from(limits::DESK_BATCH).unwrap_or(usize::MAX);
         for instances in instances.chunks(batch) {
-            let transaction = Transaction::new_unchecked(&writer, TransactionBehavior::Immediate)?;
-            let now = now_microseconds();
-            let mut counters = Counters::default();
-            for instance_pk in instances {
-                let former: Option<DeliveryState> = transaction
-                    .prepare_cached(STATE)?
-                    .query_row([*instance_pk, destination.0], |row| row.get(0))
-                    .optional()?;
-                transaction.prepare_cached(SEND)?.execute([destination.0, *instance_pk, now])?;
-                counters.moved(destination.0, former, DeliveryState::Ready);
-            }
-            counters.write(&transaction)?;
-            transaction.commit()?;
+            change(&writer, |writer, counters| {
+                let now = now_microseconds();
+                for instance_pk in instances {
+                    let former: Option<DeliveryState> = writer
+                        .prepare_cached(STATE)?
+                        .query_row([*instance_pk, destination.0], |row| row.get(0))
+                        .optional()?;
+                    writer.prepare_cached(SEND)?.execute([destination.0, *instance_pk, now])?;
+                    counters.moved(destination.0, former, DeliveryState::Ready);
+                }
+                Ok(())
+            })?;
         }
         writer.execute(ASK, [destination.0])?;
         Ok(Resent { instances: u64::try_from(instances.len()).unwrap_or(u64::MAX) })
@@ -162,18 +162,34 @@ fn in_batches(
 ) -> Result<u64, Error> {
     let mut total = 0;
     loop {
-        let transaction = Transaction::new_unchecked(writer, TransactionBehavior::Immediate)?;
-        let mut counters = Counters::default();
-        let changed =
-            transaction.prepare_cached(sql)?.execute(params![destination.0, begin, limits::DESK_BATCH])?;
-        count(&mut counters, changed);
-        counters.write(&transaction)?;
-        transaction.commit()?;
+        let changed = change(writer, |writer, counters| {
+            let changed =
+                writer.prepare_cached(sql)?.execute(params![destination.0, begin, limits::DESK_BATCH])?;
+            count(counters, changed);
+            Ok(changed)
+        })?;
         total += u64::try_from(changed).unwrap_or(u64::MAX);
         if changed == 0 {
             return Ok(total);
         }
     }
+}
+
+/// Makes a change in one transaction, and leaves the index alone for as long as that took.
+///
+/// SQLite's lock goes to whoever asks at the right moment: without the pause, the server would hardly find one.
+fn change<T>(
+    writer: &Connection,
+    change: impl FnOnce(&Connection, &mut Counters) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let transaction = Transaction::new_unchecked(writer, TransactionBehavior::Immediate)?;
+    let begin = Instant::now();
+    let mut counters = Counters::default();
+    let changed = change(&transaction, &mut counters)?;
+    counters.write(&transaction)?;
+    transaction.commit()?;
+    thread::sleep(begin.elapsed().max(PAUSE));
+    Ok(changed)
 }
 
 /// What dies after the command has begun stays dead.
@@ -190,3 +206,6 @@ pub(crate) const STATE: &str = "SELECT state FROM delivery INDEXED BY delivery_b
 const SEND: &str = "INSERT INTO delivery (destination_pk, instance_pk, version, state, queued, due)
     VALUES (?1, ?2, 1, 0, ?3, ?3) ON CONFLICT (instance_pk, version, destination_pk)
     DO UPDATE SET rule_pk = NULL, state = 0, attempts = 0, queued = ?3, due = ?3, status = ''";
+
+/// The least pause between two transactions: several looks of the server's writer at the lock, see [`schema`].
+const PAUSE: Duration = Duration::from_millis(10);

@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
@@ -21,6 +23,7 @@ pub(crate) fn open_writer(path: &Path, may_be_new: bool) -> Result<Connection, E
     if !may_be_new && version == 0 {
         return Err(Error::IndexMissing);
     }
+    connection.busy_handler(Some(wait_for_the_lock))?;
     connection.execute_batch(WRITER_PRAGMAS)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     migrate(&mut connection, version)?;
@@ -54,6 +57,16 @@ pub(crate) fn check(connection: &Connection) -> Result<(), Error> {
         Ordering::Less if found == 0 => Err(Error::NoIndex),
         Ordering::Less => Err(Error::OlderSchema { found, known }),
     }
+}
+
+/// Waits for a command beside the server to leave the lock, some five seconds at most, looking often: SQLite's own wait
+/// would look once in 100 ms, and miss the pauses that such a command makes.
+fn wait_for_the_lock(looks: i32) -> bool {
+    let is_patient = looks < MOST_LOOKS;
+    if is_patient {
+        thread::sleep(BETWEEN_LOOKS);
+    }
+    is_patient
 }
 
 fn known() -> i64 {
@@ -93,7 +106,6 @@ const WRITER_PRAGMAS: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA cache_size = -65536;
-    PRAGMA busy_timeout = 5000;
     PRAGMA foreign_keys = ON;
     PRAGMA wal_autocheckpoint = 4096;
     PRAGMA journal_size_limit = 67108864;";
@@ -108,6 +120,9 @@ const BESIDE_PRAGMAS: &str = "
 const READER_PRAGMAS: &str = "
     PRAGMA cache_size = -4096;
     PRAGMA busy_timeout = 5000;";
+
+const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
+const MOST_LOOKS: i32 = 4500;
 
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 128;

@@ -92,14 +92,10 @@ fn a_retry_may_be_of_one_destination() {
     depot.check_counters();
 }
 
-#[test]
-fn many_are_retried_in_several_transactions() {
-    let depot = Depot::new();
-    depot.queue(1);
-    let many = i64::from(2 * limits::DESK_BATCH + 1);
-    depot
-        .home
-        .index()
+/// Adds dead deliveries to the cloud.
+fn add_dead(depot: &Depot, many: i64) {
+    let index = depot.home.index();
+    index
         .execute(
             "INSERT INTO delivery (destination_pk, instance_pk, version, state, queued, due)
              WITH RECURSIVE n (value) AS (VALUES (1) UNION ALL SELECT value + 1 FROM n WHERE value < ?2)
@@ -107,13 +103,38 @@ fn many_are_retried_in_several_transactions() {
             [depot.cloud.0, many],
         )
         .unwrap();
-    depot
-        .home
-        .index()
+    index
         .execute("UPDATE destination SET dead = ?2 WHERE destination_pk = ?1", [depot.cloud.0, many])
         .unwrap();
-    let all = Retry { destination: None, dead: true, waiting: true };
-    assert_eq!(i64::try_from(desk(&depot).retry(&all).unwrap()).unwrap(), many);
+}
+
+const ALL: Retry = Retry { destination: None, dead: true, waiting: true };
+
+#[test]
+fn many_are_retried_in_several_transactions() {
+    let depot = Depot::new();
+    depot.queue(1);
+    let many = i64::from(2 * limits::DESK_BATCH + 1);
+    add_dead(&depot, many);
+    assert_eq!(i64::try_from(desk(&depot).retry(&ALL).unwrap()).unwrap(), many);
+    depot.check_counters();
+}
+
+#[test]
+fn the_server_has_its_turn_between_the_transactions_of_a_long_retry() {
+    let depot = Depot::new();
+    depot.queue(1);
+    let batches = 40;
+    add_dead(&depot, i64::from(batches * limits::DESK_BATCH));
+    let mut desk = desk(&depot);
+    let retry = std::thread::spawn(move || desk.retry(&ALL).unwrap());
+    let mut stored = 0;
+    while !retry.is_finished() {
+        depot.queue(2 + stored);
+        stored += 1;
+    }
+    assert_eq!(retry.join().unwrap(), u64::from(batches * limits::DESK_BATCH));
+    assert!(stored >= batches / 4, "{stored} instances were stored in the meantime");
     depot.check_counters();
 }
 
