@@ -83,16 +83,28 @@ impl Shelf {
     /// Waits for the next parcel; `None` when there will be none. Cancel safe.
     pub(crate) async fn take(&self, seat: usize) -> Option<Parcel> {
         loop {
+            // Whoever may not take must not wait for what comes: it would be woken in place of another.
+            self.admitted(seat).await;
             let mut filled = pin!(self.filled.notified());
-            let admitted = self.admitted.notified();
             // From here on it is woken by what comes after the look.
             filled.as_mut().enable();
             match self.try_take(seat) {
                 Taken::Parcel(parcel) => return Some(*parcel),
                 Taken::Closed => return None,
                 Taken::Nothing => filled.await,
-                Taken::Barred => admitted.await,
+                Taken::Barred => {}
             }
+        }
+    }
+
+    /// Waits until a courier may take part, or the shelf is closed. Cancel safe.
+    async fn admitted(&self, seat: usize) {
+        loop {
+            let admitted = self.admitted.notified();
+            if !self.state().is_barred(seat) {
+                return;
+            }
+            admitted.await;
         }
     }
 
@@ -125,7 +137,7 @@ impl Shelf {
         if state.is_closed {
             return Taken::Closed;
         }
-        if state.seats.get(seat).is_none_or(|seat| seat.is_barred) {
+        if state.is_barred(seat) {
             return Taken::Barred;
         }
         let Some(parcel) = state.stock.pop_front() else { return Taken::Nothing };
@@ -146,6 +158,10 @@ impl Shelf {
 }
 
 impl State {
+    fn is_barred(&self, seat: usize) -> bool {
+        !self.is_closed && self.seats.get(seat).is_none_or(|seat| seat.is_barred)
+    }
+
     fn meet(&mut self, parcel: &Parcel) {
         let is_kind = |(class, syntax): &Kind| {
             *class == parcel.instance.ids.sop_class && *syntax == parcel.instance.transfer_syntax

@@ -67,6 +67,23 @@ fn a_courier_that_found_the_destination_down_waits_to_be_admitted() {
 }
 
 #[test]
+fn a_courier_that_gets_nothing_is_not_woken_in_place_of_another() {
+    let parcels = parcels(1);
+    run(async {
+        let shelf = Arc::new(Shelf::new(2));
+        shelf.report(1, &down());
+        // The one that gets nothing came last.
+        let mut waiting = waiting(&shelf, &[0, 1]).await;
+        shelf.put(parcels);
+        for _ in 0..4 {
+            yield_now().await;
+        }
+        let (seat, parcel) = waiting.try_join_next().expect("the other was woken").unwrap();
+        assert!(seat == 0 && parcel.is_some());
+    });
+}
+
+#[test]
 fn others_do_well_while_they_carry_something_after_a_success() {
     let parcels = parcels(4);
     run(async {
