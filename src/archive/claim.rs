@@ -19,9 +19,9 @@ struct Candidate {
     queued: i64,
 }
 
-/// Claims up to so many deliveries: those that are to be tried again, then those whose lease ran out, then those that
-/// are ready. The former two take at most half while there are ready ones, so that neither waits for the other for
-/// ever; a single one, such as a probe, is a ready one: what has failed may fail for reasons of its own.
+/// Claims up to so many deliveries: by turns one that is to be tried again, or else one whose lease ran out, and one that
+/// is ready. So neither waits for the other, and what fails again does so between others. A single one, such as a probe,
+/// is a ready one: what has failed may fail for reasons of its own.
 pub(crate) fn claim(
     lane: &mut Lane<'_>,
     files: &Files,
@@ -36,12 +36,17 @@ pub(crate) fn claim(
     let ready = candidates(lane, DeliveryState::Ready, i64::MAX, count)?;
     again.truncate((count / 2).max(count - ready.len()));
     let left = count - again.len();
-    let claimed = again.into_iter().chain(ready.into_iter().take(left));
+    let (mut again, mut ready) = (again.into_iter(), ready.into_iter().take(left));
     let mut parcels = Vec::with_capacity(count.min(16));
-    for candidate in claimed {
-        parcels.extend(lease_out(lane, files, &candidate, lease)?);
+    loop {
+        let pair = [again.next(), ready.next()];
+        if pair.iter().all(Option::is_none) {
+            return Ok(parcels);
+        }
+        for candidate in pair.into_iter().flatten() {
+            parcels.extend(lease_out(lane, files, &candidate, lease)?);
+        }
     }
-    Ok(parcels)
 }
 
 fn candidates(

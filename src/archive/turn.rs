@@ -34,7 +34,7 @@ pub struct Turn {
 /// What a lane has from its turn.
 #[derive(Debug, Clone, Default)]
 pub struct Turned {
-    /// What to deliver, the longest due first.
+    /// What to deliver, in this order.
     pub parcels: Vec<Parcel>,
     /// Deliveries that died of their age.
     pub gave_up: usize,

@@ -176,7 +176,7 @@ pub const SETTLE_DELAY: Duration = Duration::from_millis(20);
 /// The least time between two transactions of a lane that has work: with more of them, senders and other lanes would wait.
 pub const LANE_PAUSE: Duration = Duration::from_millis(5);
 
-/// So many deliveries failed in a row, each for now only, and their destination is left alone.
+/// So many deliveries failed in a row, each for the first time and for now only, and their destination is left alone.
 pub const FAILURES_IN_A_ROW: usize = 5;
 
 /// The longest that a destination is left alone before the next probe, jitter aside.

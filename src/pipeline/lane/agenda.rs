@@ -130,7 +130,8 @@ impl Agenda {
             self.may_have_more = true;
         }
         let is_open = self.circuit.is_open();
-        if is_open && turn.is_probe && parcels.is_empty() && next_due.is_some() && !turn.hasten {
+        if self.circuit.is_down() && turn.is_probe && parcels.is_empty() && next_due.is_some() && !turn.hasten
+        {
             // All that is there waits for its next attempt; one of it serves as a probe all the same.
             self.hasten = true;
             self.may_have_more = true;
@@ -163,8 +164,9 @@ impl Agenda {
     pub(crate) fn ended(&mut self, end: End, now: Instant, jitter: f64) -> Consequence {
         let End { delivery, attempts, age, outcome, others_do_well } = end;
         self.held.remove(&delivery);
-        let sign = verdict::sign(&outcome, others_do_well);
+        let sign = verdict::sign(&outcome, attempts, others_do_well);
         let until_probe = |probes| self.retry.until_probe(probes, jitter);
+        let was_down = self.circuit.is_down();
         let change = self.circuit.note(delivery, sign, now, until_probe);
         let wait = self.retry.delay(attempts, jitter);
         let (settlement, end) = verdict::settle(outcome, age, &self.retry, wait);
@@ -173,7 +175,7 @@ impl Agenda {
             Settlement::Delivered { .. } | Settlement::Released => None,
         };
         self.settle(delivery, settlement, now);
-        self.take_note(change, reason.clone().unwrap_or_default(), now);
+        self.take_note(change, was_down, reason.clone().unwrap_or_default(), now);
         Consequence { end, reason, change }
     }
 
@@ -211,7 +213,7 @@ impl Agenda {
         self.settle_by.get_or_insert(now + limits::SETTLE_DELAY);
     }
 
-    fn take_note(&mut self, change: Option<Change>, reason: String, now: Instant) {
+    fn take_note(&mut self, change: Option<Change>, was_down: bool, reason: String, now: Instant) {
         match change {
             Some(Change::Opened | Change::StaysOpen) => {
                 let probe_after = self.circuit.probe_at().map(|at| at.saturating_duration_since(now));
@@ -221,7 +223,8 @@ impl Agenda {
             }
             Some(Change::Closed) => {
                 self.report = Some(archive::Circuit::Closed);
-                self.hasten = true;
+                // What failed while the destination answered others keeps its own wait.
+                self.hasten |= was_down;
                 self.may_have_more = true;
             }
             None => {}

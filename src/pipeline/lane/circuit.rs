@@ -18,6 +18,8 @@ pub(crate) enum Circuit<D = DeliveryId> {
         probe_at: Instant,
         /// The one that is on its way.
         probe: Option<D>,
+        /// Nothing worked at some time since it opened; `false`: one instance after the other did not.
+        was_down: bool,
     },
 }
 
@@ -28,6 +30,8 @@ pub(crate) enum Sign {
     Well,
     /// This did not work, and the next may.
     Failing,
+    /// This did not work once more: that says something about itself, if the destination answers others.
+    FailingAgain,
     /// Nothing works.
     Down,
     /// Nothing.
@@ -52,6 +56,11 @@ impl<D: Copy + PartialEq> Circuit<D> {
 
     pub(crate) fn is_open(&self) -> bool {
         matches!(self, Self::Open { .. })
+    }
+
+    /// Whether it is open, and not only because one instance after the other failed.
+    pub(crate) fn is_down(&self) -> bool {
+        matches!(self, Self::Open { was_down: true, .. })
     }
 
     /// When the next probe may begin: `None` when closed, or while one is on its way.
@@ -94,16 +103,18 @@ impl<D: Copy + PartialEq> Circuit<D> {
                 if !failed.contains(&delivery) {
                     failed.push(delivery);
                 }
-                (failed.len() >= limits::FAILURES_IN_A_ROW).then(|| self.open(now, &wait))
+                let is_row = failed.len() >= limits::FAILURES_IN_A_ROW;
+                is_row.then(|| self.open(false, now, &wait))
             }
-            (Self::Closed { .. }, Sign::Down) => Some(self.open(now, &wait)),
+            (Self::Closed { .. }, Sign::Down) => Some(self.open(true, now, &wait)),
             (Self::Open { .. }, Sign::Well) => {
                 *self = Self::new();
                 Some(Change::Closed)
             }
-            (Self::Open { probes, probe_at, probe }, _) if *probe == Some(delivery) => {
+            (Self::Open { probes, probe_at, probe, was_down }, _) if *probe == Some(delivery) => {
                 *probe = None;
-                if sign == Sign::None {
+                *was_down |= sign == Sign::Down;
+                if sign == Sign::None || sign == Sign::FailingAgain && !*was_down {
                     return None;
                 }
                 *probes = probes.saturating_add(1);
@@ -111,13 +122,13 @@ impl<D: Copy + PartialEq> Circuit<D> {
                 Some(Change::StaysOpen)
             }
             // Begun before it opened, or telling nothing.
-            (Self::Open { .. }, Sign::Failing | Sign::Down | Sign::None)
-            | (Self::Closed { .. }, Sign::None) => None,
+            (Self::Open { .. }, Sign::Failing | Sign::FailingAgain | Sign::Down | Sign::None)
+            | (Self::Closed { .. }, Sign::FailingAgain | Sign::None) => None,
         }
     }
 
-    fn open(&mut self, now: Instant, wait: impl Fn(u32) -> Duration) -> Change {
-        *self = Self::Open { probes: 0, probe_at: now + wait(0), probe: None };
+    fn open(&mut self, was_down: bool, now: Instant, wait: impl Fn(u32) -> Duration) -> Change {
+        *self = Self::Open { probes: 0, probe_at: now + wait(0), probe: None, was_down };
         Change::Opened
     }
 }
@@ -125,7 +136,7 @@ impl<D: Copy + PartialEq> Circuit<D> {
 #[cfg(test)]
 mod tests {
     use Change::{Closed, Opened, StaysOpen};
-    use Sign::{Down, Failing, Well};
+    use Sign::{Down, Failing, FailingAgain, Well};
 
     use super::*;
 
@@ -161,8 +172,28 @@ mod tests {
     }
 
     #[test]
-    fn one_instance_that_always_fails_does_not_open_it() {
+    fn what_always_fails_does_not_open_it() {
         check(&[(1, Failing); 9], &[None; 9]);
+        check(&[1, 2, 3, 4, 5, 6, 7, 8, 9].map(|delivery| (delivery, FailingAgain)), &[None; 9]);
+    }
+
+    #[test]
+    fn what_has_failed_before_is_no_sign_against_a_destination_that_answers() {
+        let now = Instant::now();
+        let mut circuit = Circuit::new();
+        let row = [(1, Failing), (2, Failing), (3, Failing), (4, Failing), (5, Failing)];
+        assert_eq!(changes(&mut circuit, now, &row)[4], Some(Opened));
+        assert!(!circuit.is_down());
+        let probe_at = circuit.probe_at();
+        circuit.begin_probe(1);
+        assert_eq!(changes(&mut circuit, now, &[(1, FailingAgain)]), [None]);
+        assert_eq!(circuit.probe_at(), probe_at, "the next one need not wait for longer");
+        circuit.begin_probe(2);
+        assert_eq!(changes(&mut circuit, now, &[(2, Down)]), [Some(StaysOpen)]);
+        assert!(circuit.is_down());
+        circuit.begin_probe(3);
+        assert_eq!(changes(&mut circuit, now, &[(3, FailingAgain)]), [Some(StaysOpen)]);
+        assert!(circuit.is_down(), "it was");
     }
 
     #[test]

@@ -8,14 +8,15 @@ use super::backoff::Retry;
 use super::circuit::Sign;
 use crate::Outcome;
 
-/// What an outcome tells about the destination.
+/// What an outcome tells about the destination, after so many attempts that failed.
 ///
 /// A courier that is turned away while another is being served says nothing of the kind "down": there are destinations that take one
 /// association at a time.
-pub(crate) fn sign(outcome: &Outcome, others_do_well: bool) -> Sign {
+pub(crate) fn sign(outcome: &Outcome, attempts: u32, others_do_well: bool) -> Sign {
     match outcome {
         Outcome::Delivered { .. } | Outcome::Refused { .. } => Sign::Well,
         Outcome::Down { .. } if !others_do_well => Sign::Down,
+        Outcome::Retry { .. } | Outcome::Down { .. } if attempts > 0 => Sign::FailingAgain,
         Outcome::Retry { .. } | Outcome::Down { .. } => Sign::Failing,
         Outcome::Poison { .. } => Sign::None,
     }
@@ -138,9 +139,13 @@ mod tests {
     #[test]
     fn only_a_lone_courier_can_tell_that_a_destination_is_down() {
         let down = Outcome::Down { reason: String::new() };
-        assert_eq!((sign(&down, false), sign(&down, true)), (Sign::Down, Sign::Failing));
-        assert_eq!(sign(&retry(None), false), Sign::Failing);
-        assert_eq!(sign(&Outcome::Refused { reason: String::new() }, false), Sign::Well);
-        assert_eq!(sign(&Outcome::Poison { reason: String::new() }, false), Sign::None);
+        assert_eq!((sign(&down, 0, false), sign(&down, 0, true)), (Sign::Down, Sign::Failing));
+        assert_eq!((sign(&down, 2, false), sign(&down, 2, true)), (Sign::Down, Sign::FailingAgain));
+        assert_eq!(
+            (sign(&retry(None), 0, false), sign(&retry(None), 1, false)),
+            (Sign::Failing, Sign::FailingAgain)
+        );
+        assert_eq!(sign(&Outcome::Refused { reason: String::new() }, 1, false), Sign::Well);
+        assert_eq!(sign(&Outcome::Poison { reason: String::new() }, 1, false), Sign::None);
     }
 }

@@ -272,17 +272,54 @@ fn what_was_claimed_before_it_went_down_is_given_back() {
 
 #[test]
 fn failures_in_a_row_open_the_circuit_and_keep_their_own_waits() {
-    let mut held = parcels(5);
+    let mut held = parcels(6);
     held[0].attempts = 3;
     let mut desk = Desk::with(&held);
-    for parcel in &held[..4] {
+    // That one says something about itself.
+    for parcel in &held[..5] {
         assert_eq!(desk.ended(parcel, retry()).change, None);
     }
-    assert_eq!(desk.ended(&held[4], retry()).change, Some(Change::Opened));
+    assert_eq!(desk.ended(&held[5], retry()).change, Some(Change::Opened));
     let waits: Vec<_> = desk.wait().1.settled.into_iter().map(|(_, settlement)| settlement).collect();
     let again =
         |seconds| Settlement::Retry { after: Duration::from_secs(seconds), reason: "busy".to_owned() };
-    assert_eq!(waits, [again(80), again(10), again(10), again(10), again(10)]);
+    assert_eq!(waits, [again(80), again(10), again(10), again(10), again(10), again(10)]);
+}
+
+#[test]
+fn what_always_fails_neither_hastens_itself_nor_delays_what_comes() {
+    let mut held = parcels(6);
+    let mut desk = Desk::with(&held[..5]);
+    for parcel in &held[..5] {
+        desk.ended(parcel, retry());
+    }
+    desk.wait();
+    let ten = Duration::from_secs(10);
+    desk.turned(Turned { next_due: Some(ten), ..Turned::default() });
+    desk.pass(ten);
+    let soon = || Turned { next_due: Some(ms(500)), ..Turned::default() };
+    let (_, turn) = desk.wait();
+    assert_eq!((turn.claim, turn.hasten), (1, false));
+    desk.turned(soon());
+    // They are probes when they are due, one after the other, and not before.
+    for parcel in &mut held[..5] {
+        let (_, turn) = desk.wait();
+        assert_eq!((turn.claim, turn.hasten), (1, false));
+        parcel.attempts = 1;
+        assert_eq!(desk.turned(some(std::slice::from_ref(parcel))).len(), 1);
+        assert_eq!(desk.ended(parcel, retry()).change, None);
+        let (_, turn) = desk.wait();
+        assert_eq!((turn.settled.len(), turn.hasten), (1, false));
+        desk.turned(soon());
+    }
+    // What comes now is tried at once.
+    desk.agenda.has_more();
+    let (waited, turn) = desk.wait();
+    assert_eq!((waited, turn.claim), (limits::LANE_PAUSE, 1));
+    desk.turned(some(&held[5..]));
+    assert_eq!(desk.ended(&held[5], delivered()).change, Some(Change::Closed));
+    let (_, turn) = desk.wait();
+    assert_eq!((turn.circuit, turn.hasten, turn.claim), (Some(Circuit::Closed), false, WINDOW));
 }
 
 #[test]

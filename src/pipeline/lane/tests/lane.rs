@@ -116,6 +116,24 @@ async fn a_destination_that_is_down_is_left_alone_and_caught_up_with_when_it_is_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn some_that_always_fail_do_not_hold_up_the_others() {
+    let home = Home::new(&["sink"]).await;
+    let sink = Sink::new("sink", 2);
+    sink.does(|parcel| if (2..=6).contains(&number(parcel)) { retry() } else { Answer::Wait });
+    home.run(sink.clone(), SLOW);
+    home.store(1, CT).await;
+    sink.until(|seen| seen.begun.len() == 1).await;
+    home.store_all(2..7).await;
+    home.until("sink", |lane| lane.circuit_open.is_some() && lane.retrying == 5).await;
+    home.store_all(7..207).await;
+    // The one on its way shows that the destination answers.
+    sink.let_go(201);
+    let lane = home.until("sink", |lane| lane.delivered == 201).await;
+    assert_eq!((lane.retrying, lane.circuit_open), (5, None));
+    assert_eq!(sink.seen().begun.len(), 206, "their own waits hold");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_waits_alone_serves_as_its_own_probe() {
     let home = Home::new(&["sink"]).await;
     home.store(1, CT).await;
