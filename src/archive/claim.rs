@@ -9,6 +9,14 @@ use crate::files::Files;
 use crate::turn::Lane;
 use crate::{DeliveryId, DeliveryState, Error, Parcel, stored};
 
+/// What came of a claim.
+#[derive(Default)]
+pub(crate) struct Claimed {
+    pub(crate) parcels: Vec<Parcel>,
+    /// Deliveries that are dead because their instances cannot be read.
+    pub(crate) unreadable: usize,
+}
+
 /// A delivery that could be claimed.
 struct Candidate {
     pk: i64,
@@ -27,9 +35,10 @@ pub(crate) fn claim(
     files: &Files,
     count: usize,
     lease: Duration,
-) -> Result<Vec<Parcel>, Error> {
+) -> Result<Claimed, Error> {
+    let mut claimed = Claimed::default();
     if count == 0 {
-        return Ok(Vec::new());
+        return Ok(claimed);
     }
     let mut again = candidates(lane, DeliveryState::Retrying, lane.now, count)?;
     again.extend(candidates(lane, DeliveryState::Leased, lane.now, count - again.len())?);
@@ -37,16 +46,22 @@ pub(crate) fn claim(
     again.truncate((count / 2).max(count - ready.len()));
     let left = count - again.len();
     let (mut again, mut ready) = (again.into_iter(), ready.into_iter().take(left));
-    let mut parcels = Vec::with_capacity(count.min(16));
     loop {
         let pair = [again.next(), ready.next()];
         if pair.iter().all(Option::is_none) {
-            return Ok(parcels);
+            break;
         }
         for candidate in pair.into_iter().flatten() {
-            parcels.extend(lease_out(lane, files, &candidate, lease)?);
+            match lease_out(lane, files, &candidate, lease)? {
+                Some(parcel) => claimed.parcels.push(parcel),
+                None => claimed.unreadable += 1,
+            }
         }
     }
+    if claimed.unreadable > 0 {
+        lane.set_last_error(UNREADABLE)?;
+    }
+    Ok(claimed)
 }
 
 fn candidates(

@@ -82,6 +82,16 @@ impl Error {
         }
     }
 
+    /// Why a row could not be read. One that says what cannot be is damage; the index as such has not failed.
+    pub(crate) fn of_row(self) -> Self {
+        if let Self::Index(source) = &self
+            && source.sqlite_error_code().is_none()
+        {
+            return Self::Damaged;
+        }
+        self
+    }
+
     /// Names what was tried; a full file system is [`Error::NoSpace`].
     pub(crate) fn io(action: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| match source.kind() {

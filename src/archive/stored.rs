@@ -19,6 +19,15 @@ pub(crate) fn version(
     instance_pk: i64,
     version: u32,
 ) -> Result<StoredInstance, Error> {
+    read(connection, files, instance_pk, version).map_err(Error::of_row)
+}
+
+fn read(
+    connection: &Connection,
+    files: &Files,
+    instance_pk: i64,
+    version: u32,
+) -> Result<StoredInstance, Error> {
     let mut statement = connection.prepare_cached(if version == 1 { FIRST } else { LATER })?;
     // Version 1 has no use for its number, but takes it all the same.
     let mut rows = statement.query([instance_pk, version.into()])?;

@@ -5,11 +5,12 @@ use std::time::Duration;
 use model::limits;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::claim::{Claimed, claim};
 use crate::clock::{after, before, now_microseconds};
 use crate::counters::Counters;
 use crate::delivery::words;
 use crate::files::Files;
-use crate::{DeliveryId, DeliveryState, DestinationId, Error, Parcel, Settlement, claim};
+use crate::{DeliveryId, DeliveryState, DestinationId, Error, Parcel, Settlement};
 
 /// What a lane tells the queue, and asks of it.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +39,8 @@ pub struct Turned {
     pub parcels: Vec<Parcel>,
     /// Deliveries that died of their age.
     pub gave_up: usize,
+    /// Deliveries that died because what the index has of their instances cannot be read.
+    pub unreadable: usize,
     /// Until the next delivery is to be tried again; zero when one could be now, `None` when there is none.
     pub next_due: Option<Duration>,
     /// Whether ready deliveries were left for the next turn.
@@ -82,10 +85,12 @@ pub(crate) fn take(
         lane.set_circuit(circuit)?;
     }
     let is_asked = lane.take_request()?;
-    let parcels = claim::claim(&mut lane, files, turn.claim.min(limits::LANE_WINDOW_MAX), turn.lease)?;
+    let Claimed { parcels, unreadable } =
+        claim(&mut lane, files, turn.claim.min(limits::LANE_WINDOW_MAX), turn.lease)?;
     Ok(Turned {
         parcels,
         gave_up,
+        unreadable,
         next_due: lane.first_due(DeliveryState::Retrying)?.map(|due| lane.until(due)),
         ready_left: lane.first_due(DeliveryState::Ready)?.is_some(),
         is_asked,
@@ -238,7 +243,7 @@ impl Lane<'_> {
         Ok(statement.query_row([self.destination], |row| row.get(0)).optional()?.unwrap_or_default())
     }
 
-    fn set_last_error(&self, reason: &str) -> Result<(), Error> {
+    pub(crate) fn set_last_error(&self, reason: &str) -> Result<(), Error> {
         self.connection.prepare_cached(SET_LAST_ERROR)?.execute(params![
             self.destination,
             words(reason),

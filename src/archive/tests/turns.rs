@@ -123,14 +123,24 @@ const SERIES_OF_NUMBERS: &str = "(WITH RECURSIVE n (value) AS (VALUES (1) UNION 
 
 #[test]
 fn what_cannot_be_read_dies_and_holds_up_nobody() {
-    let depot = Depot::new();
-    depot.queue(1);
-    depot.queue(2);
-    depot.home.index().execute("UPDATE instance SET length = -1 WHERE instance_pk = 1", []).unwrap();
-    assert_eq!(instances(&depot.claim(2)), ["2"]);
-    assert_eq!(depot.deliveries()[0].2, DeliveryState::Dead);
-    depot.check_counters();
-    assert!(run(depot.home.archive.dead_letters(9)).unwrap().is_empty());
+    for damage in [
+        "length = -1",
+        "sha256 = x'0102'",
+        "transfer_syntax_uid = CAST(x'FF' AS TEXT)",
+        "number_of_frames = CAST(x'FF' AS TEXT)",
+    ] {
+        let depot = Depot::new();
+        depot.queue(1);
+        depot.queue(2);
+        let sql = format!("UPDATE instance SET {damage} WHERE instance_pk = 1");
+        depot.home.index().execute(&sql, []).unwrap();
+        let turned = depot.turn(Turn { claim: 2, lease: LEASE, ..Turn::default() });
+        assert_eq!((instances(&turned.parcels), turned.unreadable), (vec!["2".into()], 1), "{damage}");
+        assert_eq!(depot.deliveries()[0].2, DeliveryState::Dead);
+        depot.check_counters();
+        assert!(pacs(&depot).last_error.unwrap().0.contains("cannot be read"));
+        assert!(run(depot.home.archive.dead_letters(9)).unwrap().is_empty());
+    }
 }
 
 #[test]

@@ -119,7 +119,7 @@ impl Agenda {
     pub(crate) fn turned(&mut self, turned: Turned, now: Instant) -> Vec<Parcel> {
         let Some(turn) = self.under_way.take() else { return Vec::new() };
         self.not_before = now + limits::LANE_PAUSE;
-        let Turned { parcels, gave_up, next_due, ready_left, is_asked } = turned;
+        let Turned { parcels, gave_up, unreadable: _, next_due, ready_left, is_asked } = turned;
         self.may_have_more |= ready_left;
         self.due_at = next_due.and_then(|after| now.checked_add(after));
         if u32::try_from(gave_up) == Ok(limits::GIVEN_UP) {

@@ -148,7 +148,12 @@ impl Clerk {
                 if std::mem::take(&mut self.is_failing) {
                     tracing::info!("the index takes deliveries again");
                 }
-                self.count_given_up(turned.gave_up);
+                self.count_dead(turned.gave_up, DeliveryEnd::GaveUp, "they have waited for too long");
+                self.count_dead(
+                    turned.unreadable,
+                    DeliveryEnd::Poison,
+                    "the index cannot tell what they are",
+                );
                 let parcels = self.agenda.turned(turned, now);
                 if !parcels.is_empty() {
                     self.shelf.put(parcels);
@@ -209,11 +214,12 @@ impl Clerk {
         self.agenda.release(parcels.into_iter().map(|parcel| parcel.id), Instant::now().into_std());
     }
 
-    fn count_given_up(&self, deliveries: usize) {
+    /// Deliveries that died without an attempt.
+    fn count_dead(&self, deliveries: usize, end: DeliveryEnd, why: &str) {
         if deliveries > 0 {
-            tracing::warn!(deliveries, "given up: they have waited for too long");
+            tracing::warn!(deliveries, "given up: {why}");
         }
-        (0..deliveries).for_each(|_| self.count(DeliveryEnd::GaveUp));
+        (0..deliveries).for_each(|_| self.count(end));
     }
 
     fn report(&self, parcel: &Parcel, consequence: Consequence) {
