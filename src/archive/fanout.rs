@@ -86,9 +86,10 @@ pub(crate) const QUEUE: &str =
     "INSERT INTO delivery (destination_pk, instance_pk, version, rule_pk, state, queued, due, status)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7) ON CONFLICT (instance_pk, version, destination_pk) DO NOTHING";
 
-/// Delivered, under way, or tried at least once.
+/// It was delivered once, whatever a person made of it since; or it is under way, or was tried, or was claimed when a
+/// server ended, since it was last queued.
 pub(crate) const WAS_SENT: &str = "SELECT 1 FROM delivery INDEXED BY delivery_by_version
     WHERE instance_pk = ?1 AND version = ?2 AND destination_pk = ?3
-    AND (state IN (1, 2, 4) OR state = 0 AND attempts > 0)";
+    AND (length(sent) > 0 OR state IN (1, 2, 4) OR state = 0 AND (attempts > 0 OR status <> ''))";
 
 const IT_CAME_FROM_THERE: &str = "it came from there";

@@ -76,7 +76,7 @@ pub struct DeliveryRecord {
     pub due: OffsetDateTime,
     /// When the last attempt ended; delivered: when it was delivered.
     pub done: Option<OffsetDateTime>,
-    /// How that ended, in words; empty when it was not tried.
+    /// How that ended, in words; empty when it was not tried, as far as is known.
     pub status: String,
     /// SHA-256 of what was delivered last.
     pub sent: Option<[u8; 32]>,

@@ -6,7 +6,7 @@ use model::{DestinationName, RuleName};
 use tokio::time::timeout;
 
 use super::*;
-use crate::{DeliveryState, DestinationId, Parcel, RuleId, RuleSetId, Settlement, Turn};
+use crate::{DeliveryState, Desk, DestinationId, Parcel, Retry, RuleId, RuleSetId, Settlement, Turn};
 
 /// An archive with destinations and rules.
 pub(super) struct Depot {
@@ -235,10 +235,10 @@ fn the_rules_that_decided_first_are_remembered() {
 
 /// Whether an instance that comes from the PACS counts as come back, and is not sent to the cloud, once its delivery to
 /// the PACS has been through this.
-fn comes_back(happened: impl FnOnce(&Depot)) -> bool {
+fn comes_back(happened: impl FnOnce(Depot) -> Depot) -> bool {
     let depot = Depot::new();
     depot.queue(1);
-    happened(&depot);
+    let depot = happened(depot);
     let again = Sample::new(1, 1, 1).routed(depot.routing(&[depot.pacs, depot.cloud], &[depot.pacs]));
     assert_eq!(run(depot.home.store(&again)), Committed::Duplicate);
     assert_eq!(depot.came_back(), depot.deliveries().len() == 1);
@@ -246,14 +246,54 @@ fn comes_back(happened: impl FnOnce(&Depot)) -> bool {
     depot.came_back()
 }
 
+/// Claims the delivery to the PACS, and settles it so.
+fn settled(depot: Depot, settlement: Settlement) -> Depot {
+    depot.settle(&depot.claim(1)[0], settlement);
+    depot
+}
+
+fn resent(depot: Depot) -> Depot {
+    let mut desk = Desk::open(depot.home.folder.path()).unwrap();
+    assert_eq!(desk.resend("2.25.1.1.1", &DestinationName::new("pacs")).unwrap().instances, 1);
+    depot
+}
+
+fn revived(depot: Depot) -> Depot {
+    let mut desk = Desk::open(depot.home.folder.path()).unwrap();
+    assert_eq!(desk.retry(&Retry { destination: None, dead: true, waiting: false }).unwrap(), 1);
+    depot
+}
+
 #[test]
 fn what_comes_back_from_where_it_was_sent_goes_nowhere() {
-    assert!(!comes_back(|_| ()));
-    assert!(comes_back(|depot| drop(depot.claim(1))));
-    assert!(comes_back(|depot| depot.settle(&depot.claim(1)[0], delivered())));
-    assert!(comes_back(|depot| depot.settle(&depot.claim(1)[0], retry(LEASE))));
-    assert!(!comes_back(|depot| depot.settle(&depot.claim(1)[0], Settlement::Released)));
-    assert!(!comes_back(|depot| depot.settle(&depot.claim(1)[0], dead())));
+    assert!(!comes_back(|depot| depot));
+    assert!(comes_back(|depot| {
+        depot.claim(1);
+        depot
+    }));
+    assert!(comes_back(|depot| settled(depot, delivered())));
+    assert!(comes_back(|depot| settled(depot, retry(LEASE))));
+    assert!(!comes_back(|depot| settled(depot, Settlement::Released)));
+    assert!(!comes_back(|depot| settled(depot, dead())));
+}
+
+#[test]
+fn what_was_delivered_once_comes_back_whatever_a_person_made_of_it_since() {
+    assert!(comes_back(|depot| resent(settled(depot, delivered()))));
+    assert!(comes_back(|depot| settled(resent(settled(depot, delivered())), dead())));
+    assert!(comes_back(|depot| revived(settled(resent(settled(depot, delivered())), dead()))));
+    assert!(!comes_back(|depot| revived(settled(depot, dead()))));
+}
+
+#[test]
+fn what_was_claimed_when_the_server_was_killed_may_come_back() {
+    let killed = |depot: Depot| {
+        depot.claim(1);
+        depot.reopen()
+    };
+    assert!(comes_back(killed));
+    assert!(comes_back(|depot| settled(killed(depot), Settlement::Released)));
+    assert!(!comes_back(Depot::reopen));
 }
 
 #[test]
