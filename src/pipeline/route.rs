@@ -16,7 +16,8 @@ use crate::{Pipeline, Received};
 pub struct DestinationFacts {
     /// Its name.
     pub name: DestinationName,
-    /// The peer that it leads to, and that peer's AE title: what comes from there is not sent back.
+    /// The peer that it leads to, and that peer's AE title: what comes from there is not sent back. Only an association tells where it
+    /// comes from: behind an HTTP request's address there may be a proxy for many.
     pub peer: Option<(PeerName, AeTitle)>,
 }
 
