@@ -39,6 +39,7 @@ struct UnderWay {
     settled: Vec<(DeliveryId, Settlement)>,
     report: Option<archive::Circuit>,
     hasten: bool,
+    renewed: Vec<DeliveryId>,
     claims: bool,
     is_probe: bool,
 }
@@ -119,6 +120,9 @@ impl Agenda {
     pub(crate) fn turned(&mut self, turned: Turned, now: Instant) -> Vec<Parcel> {
         let Some(turn) = self.under_way.take() else { return Vec::new() };
         self.not_before = now + limits::LANE_PAUSE;
+        for delivery in &turn.renewed {
+            self.held.entry(*delivery).and_modify(|since| *since = now);
+        }
         let Turned { parcels, gave_up, unreadable: _, next_due, ready_left, is_asked } = turned;
         self.may_have_more |= ready_left;
         self.due_at = next_due.and_then(|after| now.checked_add(after));
@@ -249,6 +253,7 @@ impl Agenda {
             settled: turn.settled.clone(),
             report: turn.circuit.clone(),
             hasten: turn.hasten,
+            renewed: turn.renewed.clone(),
             claims: claim > 0,
             is_probe: claim > 0 && self.circuit.is_open(),
         });
@@ -276,14 +281,8 @@ impl Agenda {
         if is_much { Some(self.not_before) } else { self.settle_by }
     }
 
-    fn renewals(&mut self, now: Instant) -> Vec<DeliveryId> {
-        let mut renewed = Vec::new();
-        for (delivery, since) in &mut self.held {
-            if now.saturating_duration_since(*since) >= limits::LEASE_RENEWAL {
-                *since = now;
-                renewed.push(*delivery);
-            }
-        }
-        renewed
+    fn renewals(&self, now: Instant) -> Vec<DeliveryId> {
+        let is_old = |since: &Instant| now.saturating_duration_since(*since) >= limits::LEASE_RENEWAL;
+        self.held.iter().filter(|(_, since)| is_old(since)).map(|(delivery, _)| *delivery).collect()
     }
 }

@@ -200,6 +200,19 @@ fn leases_are_renewed_for_what_takes_long() {
 }
 
 #[test]
+fn a_renewal_that_failed_is_made_up_for() {
+    let held = parcels(1);
+    let mut desk = Desk::with(&held);
+    desk.pass(limits::LEASE_RENEWAL);
+    assert_eq!(desk.wait().1.renewed, [held[0].id]);
+    desk.agenda.failed(desk.now);
+    assert_eq!(desk.wait().1.renewed, [held[0].id]);
+    desk.turned(Turned::default());
+    desk.pass(ms(10_000));
+    assert_eq!(desk.wait().1.renewed, []);
+}
+
+#[test]
 fn a_destination_that_is_down_is_probed_with_one_at_a_time() {
     let held = parcels(4);
     let mut desk = Desk::with(&held[..2]);
