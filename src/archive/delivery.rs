@@ -138,8 +138,8 @@ impl FromSql for DeliveryState {
     }
 }
 
-/// A reason or an answer as the index keeps it: of bounded length, and of one line, whatever a peer said.
-pub(crate) fn words(text: &str) -> String {
+/// A reason or an answer as the index keeps it: of one line and at most [`limits::REASON_CHARS`], whatever a peer said.
+pub fn words(text: &str) -> String {
     let clean = text.chars().map(|character| if character.is_control() { ' ' } else { character });
     clean.take(limits::REASON_CHARS).collect()
 }

@@ -65,7 +65,7 @@ mod writer;
 pub use archive::{Archive, Config};
 pub use attribute::{Support, support};
 pub use delivery::{
-    DeliveryId, DeliveryState, DestinationId, Parcel, Routing, RuleId, RuleSetId, Settlement,
+    DeliveryId, DeliveryState, DestinationId, Parcel, Routing, RuleId, RuleSetId, Settlement, words,
 };
 pub use desk::{Desk, Resent, Retry};
 pub use error::Error;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use archive::Settlement;
+use archive::{Settlement, words};
 use model::limits;
 use telemetry::DeliveryEnd;
 
@@ -32,22 +32,22 @@ pub(crate) fn settle(
 ) -> (Settlement, DeliveryEnd) {
     let (reason, after, end) = match outcome {
         Outcome::Delivered { answer, sent } => {
-            let settlement = Settlement::Delivered { answer: cut(&answer), sent };
+            let settlement = Settlement::Delivered { answer: words(&answer), sent };
             return (settlement, DeliveryEnd::Delivered { since_queued: age });
         }
         Outcome::Refused { reason } => {
-            return (Settlement::Dead { reason: cut(&reason) }, DeliveryEnd::Refused);
+            return (Settlement::Dead { reason: words(&reason) }, DeliveryEnd::Refused);
         }
         Outcome::Poison { reason } => {
-            return (Settlement::Dead { reason: cut(&reason) }, DeliveryEnd::Poison);
+            return (Settlement::Dead { reason: words(&reason) }, DeliveryEnd::Poison);
         }
         Outcome::Retry { reason, after } => (reason, after.unwrap_or_default(), DeliveryEnd::Retry),
         Outcome::Down { reason } => (reason, Duration::ZERO, DeliveryEnd::Down),
     };
-    let reason = cut(&reason);
+    let reason = words(&reason);
     if age >= retry.give_up {
         let reason = format!("{}: {reason}", gave_up(retry.give_up));
-        return (Settlement::Dead { reason: cut(&reason) }, DeliveryEnd::GaveUp);
+        return (Settlement::Dead { reason: words(&reason) }, DeliveryEnd::GaveUp);
     }
     (Settlement::Retry { after: wait.max(after.min(limits::RETRY_AFTER)), reason }, end)
 }
@@ -61,12 +61,6 @@ pub(crate) fn gave_up(after: Duration) -> String {
         (_, true) => format!("gave up after {} min", seconds / 60),
         _ => format!("gave up after {seconds} s"),
     }
-}
-
-/// A reason as it is kept: on one line, and not endless.
-fn cut(reason: &str) -> String {
-    let printable = |c: char| if c.is_control() { ' ' } else { c };
-    reason.chars().take(limits::REASON_CHARS).map(printable).collect()
 }
 
 #[cfg(test)]
