@@ -190,8 +190,9 @@ pub(super) const KEYS: &[Key] = &[
         r#"{ first = "10s", factor = 2.0, max = "15m", give_up = "72h" }"#,
         "When a delivery that failed is tried again: `first` after the first failure (10 ms to 24 h), then each time `factor` (1 to \
          100) as long, at most `max` (10 ms to 24 h), each up to a fifth more or less. What has not gone out `give_up` after it was \
-         queued (10 ms to 8784 h) becomes a dead letter, kept until `gantry queue retry --dead`. Parts left out have the values \
-         shown.",
+         queued (10 ms to 8784 h) becomes a dead letter, kept until `gantry queue retry --dead`; but nothing does in the first 15 \
+         minutes after a start, or `give_up` where that is less: nobody has tried while the server was off. Parts left out have \
+         the values shown.",
     ),
     Key {
         section: Section::Dicom,

@@ -182,6 +182,9 @@ pub const FAILURES_IN_A_ROW: usize = 5;
 /// The longest that a destination is left alone before the next probe, jitter aside.
 pub const PROBE_INTERVAL: Duration = Duration::from_secs(60);
 
+/// How long after its start a lane gives nothing up for its age, unless what it is told to wait before that is less.
+pub const GRACE: Duration = Duration::from_secs(15 * 60);
+
 /// The longest that a destination can ask not to be sent an instance.
 pub const RETRY_AFTER: Duration = Duration::from_secs(3600);
 

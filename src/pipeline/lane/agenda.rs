@@ -30,6 +30,8 @@ pub(crate) struct Agenda {
     due_at: Option<Instant>,
     tick_at: Instant,
     not_before: Instant,
+    /// Nothing is given up before.
+    gives_up_from: Instant,
     under_way: Option<UnderWay>,
     is_stopping: bool,
 }
@@ -67,6 +69,7 @@ pub(crate) struct Consequence {
 impl Agenda {
     pub(crate) fn new(retry: Retry, width: usize, now: Instant) -> Self {
         Self {
+            gives_up_from: now + retry.grace(),
             retry,
             window: (4 * width).clamp(limits::LANE_WINDOW, limits::LANE_WINDOW_MAX),
             circuit: Circuit::new(),
@@ -97,10 +100,12 @@ impl Agenda {
         }
         let claim = if self.claim_at().is_some_and(|at| at <= now) { self.places() } else { 0 };
         let renewed = if ticks { self.renewals(now) } else { Vec::new() };
-        let gives_up = ticks && self.circuit.is_open() && !self.is_stopping;
+        // Also for what a person asks.
+        let looks = ticks && self.circuit.is_open() && !self.is_stopping;
+        let gives_up = looks && now >= self.gives_up_from;
         let has_cause = claim > 0
             || !renewed.is_empty()
-            || gives_up
+            || looks
             || self.report.is_some()
             || self.settle_at().is_some_and(|at| at <= now);
         has_cause.then(|| self.turn(claim, renewed, gives_up))
@@ -173,7 +178,8 @@ impl Agenda {
         let was_down = self.circuit.is_down();
         let change = self.circuit.note(delivery, sign, now, until_probe);
         let wait = self.retry.delay(attempts, jitter);
-        let (settlement, end) = verdict::settle(outcome, age, &self.retry, wait);
+        let give_up = (now >= self.gives_up_from).then_some(self.retry.give_up);
+        let (settlement, end) = verdict::settle(outcome, age, give_up, wait);
         let reason = match &settlement {
             Settlement::Retry { reason, .. } | Settlement::Dead { reason } => Some(reason.clone()),
             Settlement::Delivered { .. } | Settlement::Released => None,

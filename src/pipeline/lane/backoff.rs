@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use model::limits;
 
-/// When a failed delivery is tried again, and for how long.
+/// When a failed delivery is tried again, and for how long. Each wait is up to a fifth longer or shorter than it says here: what
+/// failed together is not tried again together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Retry {
     /// The wait after the first failure.
@@ -11,14 +12,19 @@ pub struct Retry {
     pub factor: f64,
     /// The longest wait.
     pub max: Duration,
-    /// A delivery that fails so long after it was queued is given up.
+    /// A delivery that fails so long after it was queued is given up; but see [`Retry::grace`].
     pub give_up: Duration,
 }
 
 impl Retry {
+    /// For so long after a start nothing is given up: while the server was off nobody has tried, and other systems may start later.
+    pub fn grace(&self) -> Duration {
+        self.give_up.min(limits::GRACE)
+    }
+
     /// How long to wait after a failure that `failures` others came before.
     ///
-    /// `jitter` is from -1 to 1: what failed together is not tried again together.
+    /// `jitter` is from -1 to 1.
     pub(crate) fn delay(&self, failures: u32, jitter: f64) -> Duration {
         jittered(self.step(failures, self.max), jitter)
     }

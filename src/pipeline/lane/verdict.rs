@@ -4,7 +4,6 @@ use archive::{Settlement, words};
 use model::limits;
 use telemetry::DeliveryEnd;
 
-use super::backoff::Retry;
 use super::circuit::Sign;
 use crate::Outcome;
 
@@ -22,12 +21,12 @@ pub(crate) fn sign(outcome: &Outcome, attempts: u32, others_do_well: bool) -> Si
     }
 }
 
-/// What becomes of a delivery that was queued `age` ago, and what is counted. When it is tried again, that is after `wait`, or after
-/// what the destination asks for, if that is longer.
+/// What becomes of a delivery that was queued `age` ago, and what is counted. It is tried again unless it is as old as `give_up`; then
+/// after `wait`, or after what the destination asks for, if that is longer.
 pub(crate) fn settle(
     outcome: Outcome,
     age: Duration,
-    retry: &Retry,
+    give_up: Option<Duration>,
     wait: Duration,
 ) -> (Settlement, DeliveryEnd) {
     let (reason, after, end) = match outcome {
@@ -45,8 +44,8 @@ pub(crate) fn settle(
         Outcome::Down { reason } => (reason, Duration::ZERO, DeliveryEnd::Down),
     };
     let reason = words(&reason);
-    if age >= retry.give_up {
-        let reason = format!("{}: {reason}", gave_up(retry.give_up));
+    if let Some(give_up) = give_up.filter(|give_up| age >= *give_up) {
+        let reason = format!("{}: {reason}", gave_up(give_up));
         return (Settlement::Dead { reason: words(&reason) }, DeliveryEnd::GaveUp);
     }
     (Settlement::Retry { after: wait.max(after.min(limits::RETRY_AFTER)), reason }, end)
@@ -69,7 +68,7 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
     const WAIT: Duration = Duration::from_secs(10);
-    const RETRY: Retry = Retry { first: WAIT, factor: 2.0, max: HOUR, give_up: HOUR.saturating_mul(72) };
+    const GIVE_UP: Option<Duration> = Some(HOUR.saturating_mul(72));
 
     fn retry(after: Option<Duration>) -> Outcome {
         Outcome::Retry { reason: "busy".to_owned(), after }
@@ -106,14 +105,15 @@ mod tests {
             (down(), HOUR * 72, dead("gave up after 72 h: busy"), DeliveryEnd::GaveUp),
             (retry(Some(HOUR)), HOUR * 73, dead("gave up after 72 h: busy"), DeliveryEnd::GaveUp),
         ] {
-            assert_eq!(settle(outcome.clone(), age, &RETRY, WAIT), (settlement, end), "{outcome:?}");
+            assert_eq!(settle(outcome.clone(), age, GIVE_UP, WAIT), (settlement, end), "{outcome:?}");
         }
+        assert_eq!(settle(down(), HOUR * 99, None, WAIT), (again(WAIT), DeliveryEnd::Down));
     }
 
     #[test]
     fn reasons_are_one_line_and_bounded() {
         let reason = format!("a\r\nb{}", "ü".repeat(2000));
-        let (settlement, _) = settle(Outcome::Refused { reason }, HOUR, &RETRY, WAIT);
+        let (settlement, _) = settle(Outcome::Refused { reason }, HOUR, GIVE_UP, WAIT);
         let expected = format!("a  b{}", "ü".repeat(limits::REASON_CHARS - 4));
         assert_eq!(settlement, dead(&expected));
     }

@@ -30,10 +30,15 @@ struct Desk {
 }
 
 impl Desk {
-    /// After its first turn, which found nothing.
+    /// After its first turn, which found nothing; so late that what is old is given up.
     fn new() -> Self {
-        let now = Instant::now();
-        let mut desk = Self { agenda: Agenda::new(RETRY, 2, now), now };
+        Self::after(limits::GRACE)
+    }
+
+    /// After its first turn, which was so long after the start.
+    fn after(age: Duration) -> Self {
+        let begin = Instant::now();
+        let mut desk = Self { agenda: Agenda::new(RETRY, 2, begin), now: begin + age };
         let turn = desk.turn();
         assert_eq!((turn.claim, turn.circuit), (WINDOW, Some(Circuit::Closed)));
         assert!(desk.turned(Turned::default()).is_empty());
@@ -43,12 +48,15 @@ impl Desk {
     /// That holds these.
     fn with(parcels: &[Parcel]) -> Self {
         let mut desk = Self::new();
-        desk.agenda.has_more();
-        desk.pass(ms(5));
-        assert_eq!(desk.turn().claim, WINDOW);
-        let turned = Turned { parcels: parcels.to_vec(), ..Turned::default() };
-        assert_eq!(desk.turned(turned).len(), parcels.len());
+        desk.claim(parcels);
         desk
+    }
+
+    fn claim(&mut self, parcels: &[Parcel]) {
+        self.agenda.has_more();
+        self.pass(ms(5));
+        assert_eq!(self.turn().claim, WINDOW);
+        assert_eq!(self.turned(some(parcels)).len(), parcels.len());
     }
 
     fn pass(&mut self, time: Duration) {
@@ -210,6 +218,31 @@ fn a_renewal_that_failed_is_made_up_for() {
     desk.turned(Turned::default());
     desk.pass(ms(10_000));
     assert_eq!(desk.wait().1.renewed, []);
+}
+
+#[test]
+fn what_nobody_could_try_is_not_given_up_for_its_age() {
+    let held = parcels(2);
+    let mut desk = Desk::after(Duration::ZERO);
+    desk.claim(&held);
+    let late = |desk: &mut Desk, parcel: &Parcel| {
+        let (delivery, age) = (parcel.id, RETRY.give_up * 2);
+        let end = End { delivery, attempts: 0, age, outcome: down(), others_do_well: false };
+        desk.agenda.ended(end, desk.now, 0.0).end
+    };
+    assert_eq!(late(&mut desk, &held[0]), DeliveryEnd::Down);
+    desk.wait();
+    desk.turned(Turned::default());
+    // It looks all the same, for a person may ask.
+    let (waited, turn) = desk.wait();
+    assert!(waited <= limits::LANE_TICK && turn.claim == 0 && turn.give_up.is_none());
+    desk.turned(Turned::default());
+    desk.pass(limits::GRACE - ms(3000));
+    assert_eq!(desk.wait().1.give_up, None);
+    desk.turned(Turned::default());
+    desk.pass(ms(3000));
+    assert_eq!(late(&mut desk, &held[1]), DeliveryEnd::GaveUp);
+    assert!(desk.wait().1.give_up.is_some());
 }
 
 #[test]
