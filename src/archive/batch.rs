@@ -1,7 +1,7 @@
 //! One transaction for many instances and turns of lanes, and what follows from its outcome.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 use telemetry::Event;
@@ -41,6 +41,8 @@ pub(crate) struct Batcher<'a> {
     places: Places,
     /// Whether a COMMIT waits for the disk, as it does on a new connection of the writer.
     is_synced: bool,
+    /// When one last did so that wrote something.
+    synced: Instant,
 }
 
 /// What was done with a piece of work.
@@ -69,14 +71,15 @@ struct Done {
 
 impl<'a> Batcher<'a> {
     pub(crate) fn new(connection: &'a Connection, shared: &'a Shared) -> Self {
-        Self { connection, shared, places: Places::new(), is_synced: true }
+        Self { connection, shared, places: Places::new(), is_synced: true, synced: Instant::now() }
     }
 
     /// Commits all of it and answers each. One piece that cannot be done does not keep the others from it: nothing of
     /// a transaction that fails is answered but by what becomes of it alone.
     ///
     /// Instances are durable with their answers. Turns without instances outlive this process, and a loss of power with
-    /// the next transaction that is synced: a turn that is lost is a turn that was not taken.
+    /// the next transaction that is synced, which is one in a second at least while there are some: a turn that is lost
+    /// is a turn that was not taken.
     ///
     /// Gives whether anything was written.
     pub(crate) fn commit(&mut self, work: Vec<Work>) -> bool {
@@ -118,10 +121,16 @@ impl<'a> Batcher<'a> {
     }
 
     fn transact(&mut self, work: &[Work]) -> Result<Done, Failed> {
-        // What a turn says may be lost with the power and is done again then: it need not wait for the disk.
-        self.sync_commits(work.iter().any(|piece| matches!(piece, Work::Instance(_))))
-            .map_err(Failed::All)?;
+        // What a turn says may be lost with the power and is done again then: it need not wait for the disk, but for
+        // one in a while.
+        let has_instance = work.iter().any(|piece| matches!(piece, Work::Instance(_)));
+        let is_synced = has_instance || self.synced.elapsed() >= UNSYNCED;
+        self.sync_commits(is_synced).map_err(Failed::All)?;
+        let before = self.connection.total_changes();
         let done = self.do_all(work);
+        if is_synced && done.is_ok() && self.connection.total_changes() != before {
+            self.synced = Instant::now();
+        }
         if done.is_err() {
             self.places.clear();
             if !self.connection.is_autocommit()
@@ -344,5 +353,46 @@ fn fail(piece: Work, error: Error) {
 fn send<T>(reply: oneshot::Sender<T>, answer: T) {
     if reply.send(answer).is_err() {
         tracing::debug!("somebody left before the index had an answer");
+    }
+}
+
+/// What was committed without waiting for the disk may be so old.
+const UNSYNCED: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use model::DestinationName;
+    use telemetry::Telemetry;
+
+    use super::*;
+    use crate::files::Files;
+    use crate::metadata::Dictionaries;
+    use crate::wakeups::Wakeups;
+    use crate::{Circuit, enrol, files, schema};
+
+    #[test]
+    fn turns_without_instances_are_synced_once_in_a_while() {
+        let folder = tempfile::tempdir().unwrap();
+        files::make_folders(folder.path()).unwrap();
+        let connection = schema::open_writer(&folder.path().join("index.sqlite"), true).unwrap();
+        let destination = enrol::destinations(&connection, &[DestinationName::new("pacs")]).unwrap()[0];
+        let shared = Shared {
+            files: Files::open(folder.path()).unwrap().into(),
+            dictionaries: Dictionaries::new().into(),
+            telemetry: Telemetry::new(),
+            wakeups: Wakeups::default().into(),
+        };
+        let mut batcher = Batcher::new(&connection, &shared);
+        let long_ago = Instant::now().checked_sub(UNSYNCED).unwrap();
+        let mut commit = |synced, circuit| {
+            let turn = Turn { circuit, ..Turn::default() };
+            batcher.synced = synced;
+            batcher.commit(vec![Work::Turn(TurnJob { destination, turn, reply: oneshot::channel().0 })]);
+            batcher.synced
+        };
+        let now = Instant::now();
+        assert_eq!(commit(now, Some(Circuit::Closed)), now);
+        assert_eq!(commit(long_ago, None), long_ago, "nothing was written");
+        assert!(commit(long_ago, Some(Circuit::Closed)) >= now);
     }
 }

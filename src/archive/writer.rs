@@ -154,13 +154,14 @@ fn run(connection: &Connection, shared: &Shared, commands: &Receiver<Command>) {
     let mut upkeep = maintenance::Upkeep::new(connection, &shared.files);
     let mut written = Instant::now();
     loop {
+        // Here, and not where there is no command for a moment: lanes that look and find nothing come all the time.
+        if written.elapsed() >= IDLE {
+            upkeep.idle();
+            written = Instant::now();
+        }
         let mut next = match commands.recv_timeout(IDLE.saturating_sub(written.elapsed())) {
             Ok(command) => Some(command),
-            Err(RecvTimeoutError::Timeout) => {
-                upkeep.idle();
-                written = Instant::now();
-                continue;
-            }
+            Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return,
         };
         while let Some(command) = next.take() {
