@@ -81,10 +81,11 @@ pub(crate) fn take(
         Some((age, prefix)) => lane.give_up(*age, prefix)?,
         None => 0,
     };
+    // Before the circuit is written over it.
+    let is_asked = lane.take_request()?;
     if let Some(circuit) = &turn.circuit {
         lane.set_circuit(circuit)?;
     }
-    let is_asked = lane.take_request()?;
     let Claimed { parcels, unreadable } =
         claim(&mut lane, files, turn.claim.min(limits::LANE_WINDOW_MAX), turn.lease)?;
     Ok(Turned {

@@ -6,7 +6,7 @@ use model::limits;
 
 use super::fanout::{Depot, LEASE, dead, delivered, retry};
 use super::*;
-use crate::{Circuit, DeliveryId, DeliveryState, LaneSummary, Settlement, Turn, Turned};
+use crate::{Circuit, DeliveryId, DeliveryState, Desk, LaneSummary, Retry, Settlement, Turn, Turned};
 
 fn instances(turned: &[crate::Parcel]) -> Vec<String> {
     let number = |parcel: &crate::Parcel| parcel.instance.ids.sop_instance.as_str().replace("2.25.1.1.", "");
@@ -210,6 +210,19 @@ fn a_circuit_and_the_last_failure_are_seen() {
     assert_eq!(lane.last_error.unwrap().0, "é".repeat(limits::REASON_CHARS));
     assert!(lane.oldest.is_none());
     assert_eq!((lane.ready, lane.leased, lane.dead), (0, 0, 1));
+}
+
+#[test]
+fn a_person_who_asks_is_heard_whatever_the_turn_says_of_the_circuit() {
+    let depot = Depot::new();
+    let down = || Some(Circuit::Open { reason: "down".into(), probe_after: LEASE });
+    depot.turn(Turn { circuit: down(), ..Turn::default() });
+    for circuit in [None, down(), Some(Circuit::Closed)] {
+        let which = Retry { destination: None, dead: false, waiting: true };
+        Desk::open(depot.home.folder.path()).unwrap().retry(&which).unwrap();
+        assert!(depot.turn(Turn { circuit, ..Turn::default() }).is_asked);
+        assert!(!depot.turn(Turn::default()).is_asked, "once");
+    }
 }
 
 #[test]

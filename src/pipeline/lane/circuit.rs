@@ -18,6 +18,8 @@ pub(crate) enum Circuit<D = DeliveryId> {
         probe_at: Instant,
         /// The one that is on its way.
         probe: Option<D>,
+        /// A person has asked for one since that began.
+        is_asked: bool,
         /// Nothing worked at some time since it opened; `false`: one instance after the other did not.
         was_down: bool,
     },
@@ -71,10 +73,11 @@ impl<D: Copy + PartialEq> Circuit<D> {
         }
     }
 
-    /// The next probe may begin.
+    /// The next probe may begin; where one is on its way, as soon as that has ended.
     pub(crate) fn probe_now(&mut self, now: Instant) {
-        if let Self::Open { probe_at, .. } = self {
+        if let Self::Open { probe_at, probe, is_asked, .. } = self {
             *probe_at = now.min(*probe_at);
+            *is_asked = probe.is_some();
         }
     }
 
@@ -111,14 +114,15 @@ impl<D: Copy + PartialEq> Circuit<D> {
                 *self = Self::new();
                 Some(Change::Closed)
             }
-            (Self::Open { probes, probe_at, probe, was_down }, _) if *probe == Some(delivery) => {
+            (Self::Open { probes, probe_at, probe, is_asked, was_down }, _) if *probe == Some(delivery) => {
                 *probe = None;
+                let is_asked = std::mem::take(is_asked);
                 *was_down |= sign == Sign::Down;
                 if sign == Sign::None || sign == Sign::FailingAgain && !*was_down {
                     return None;
                 }
                 *probes = probes.saturating_add(1);
-                *probe_at = now + wait(*probes);
+                *probe_at = if is_asked { now } else { now + wait(*probes) };
                 Some(Change::StaysOpen)
             }
             // Begun before it opened, or telling nothing.
@@ -128,7 +132,8 @@ impl<D: Copy + PartialEq> Circuit<D> {
     }
 
     fn open(&mut self, was_down: bool, now: Instant, wait: impl Fn(u32) -> Duration) -> Change {
-        *self = Self::Open { probes: 0, probe_at: now + wait(0), probe: None, was_down };
+        let probe_at = now + wait(0);
+        *self = Self::Open { probes: 0, probe_at, probe: None, is_asked: false, was_down };
         Change::Opened
     }
 }
@@ -211,6 +216,20 @@ mod tests {
         circuit.begin_probe(4);
         assert_eq!(changes(&mut circuit, now, &[(4, Well)]), [Some(Closed)]);
         assert!(!circuit.is_open());
+    }
+
+    #[test]
+    fn a_person_who_asks_while_a_probe_is_on_its_way_gets_the_next() {
+        let now = Instant::now();
+        let mut circuit = open(now);
+        circuit.begin_probe(2);
+        circuit.probe_now(now);
+        assert_eq!(circuit.probe_at(), None, "one at a time");
+        assert_eq!(changes(&mut circuit, now, &[(2, Down)]), [Some(StaysOpen)]);
+        assert_eq!(circuit.probe_at(), Some(now));
+        circuit.begin_probe(3);
+        assert_eq!(changes(&mut circuit, now, &[(3, Down)]), [Some(StaysOpen)]);
+        assert_eq!(circuit.probe_at(), Some(now + Duration::from_secs(40)), "once");
     }
 
     #[test]
