@@ -1,13 +1,11 @@
 //! Composition root: builds the parts, binds the doors, starts the lanes, waits for the signal to stop, drains.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use archive::Archive;
-use model::DestinationName;
-use pipeline::{Destination, Lane, Pipeline, Retry};
+use pipeline::{Lane, Pipeline};
 use telemetry::Telemetry;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, timeout_at};
@@ -64,9 +62,8 @@ async fn serve(
     let reloader = Reloader::new(file, &config, pipeline, telemetry);
     let control = control::serve(control_socket(&config), hangup, reloader, shutdown.clone());
     tracker.spawn(control.instrument(info_span!("control")));
-    for (name, lane) in lanes {
-        let lane = lane.run(shutdown.clone(), tracker.clone());
-        tracker.spawn(lane.instrument(info_span!("lane", destination = %name)));
+    for lane in lanes {
+        tracker.spawn(lane.run(shutdown.clone(), tracker.clone()));
     }
     let readiness = doors.readiness.clone();
     let outcome = {
@@ -96,20 +93,13 @@ async fn serve(
 }
 
 /// Makes the destinations and rules known, and a lane for each destination; it delivers once it runs.
-async fn lanes(
-    config: &mut Config,
-    pipeline: &Pipeline,
-    telemetry: &Telemetry,
-) -> anyhow::Result<Vec<(DestinationName, Lane)>> {
+async fn lanes(config: &mut Config, pipeline: &Pipeline, telemetry: &Telemetry) -> anyhow::Result<Vec<Lane>> {
     let opened = destinations::open(config, telemetry)?;
     pipeline.set_destinations(destinations::facts(config)).await.context("destinations")?;
     if let Some(rules) = config.rules.take() {
         pipeline.route_by(rules).await.context("rules")?;
     }
-    let lane = |(destination, retry): (Arc<dyn Destination>, Retry)| {
-        (destination.name().clone(), pipeline.lane(destination, retry))
-    };
-    Ok(opened.into_iter().map(lane).collect())
+    Ok(opened.into_iter().map(|(destination, retry)| pipeline.lane(destination, retry)).collect())
 }
 
 /// The socket for `gantry reload`; without it there is SIGHUP.

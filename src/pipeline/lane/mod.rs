@@ -11,17 +11,19 @@ mod shelf;
 mod tests;
 mod verdict;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use archive::{Archive, DestinationId, Parcel, Turned};
 pub use backoff::Retry;
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use model::limits;
 use telemetry::{DeliveryEnd, Event, Telemetry};
 use time::OffsetDateTime;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -33,6 +35,7 @@ use courier::Ended;
 use shelf::Shelf;
 
 /// Carries the deliveries of one destination, as wide as it is, one instance after the other on each courier.
+#[derive(Clone)]
 pub struct Lane {
     pub(crate) archive: Archive,
     pub(crate) telemetry: Telemetry,
@@ -43,18 +46,34 @@ pub struct Lane {
 
 impl Lane {
     /// Delivers until `shutdown`, with its couriers in tasks on `tracker`. Then it claims nothing more, waits for what is on its way,
-    /// which the caller bounds, and gives the rest back.
+    /// which the caller bounds, and gives the rest back. After a panic of its own it begins anew; what was on its way then is
+    /// delivered again once the lease has ended.
     ///
     /// At least once: what was delivered and not settled when everything ends is delivered again. Not cancel safe in that sense only.
     pub async fn run(self, shutdown: CancellationToken, tracker: TaskTracker) {
         let span = tracing::info_span!("lane", destination = %self.destination.name());
         let work = async move {
-            let mut clerk = Clerk::start(self, &tracker);
-            clerk.work(shutdown).await;
+            while self.work(&shutdown, &tracker).await.is_err() {
+                self.telemetry.record(Event::Panicked);
+                tracing::error!("the lane has failed and begins anew");
+                tokio::select! {
+                    () = shutdown.cancelled() => return,
+                    () = sleep(limits::LANE_TICK) => {}
+                }
+            }
         };
         work.instrument(span).await;
     }
+
+    /// Works until told to stop, or until the index is closed. An error is a panic of the clerk or of all couriers.
+    async fn work(&self, shutdown: &CancellationToken, tracker: &TaskTracker) -> Result<(), Deserted> {
+        let work = async { Clerk::start(self.clone(), tracker).work(shutdown).await };
+        AssertUnwindSafe(work).catch_unwind().await.unwrap_or(Err(Deserted))
+    }
 }
+
+/// Nobody works for the lane any more, though it is not to end.
+struct Deserted;
 
 /// Runs a lane's agenda.
 struct Clerk {
@@ -99,7 +118,7 @@ impl Clerk {
         }
     }
 
-    async fn work(&mut self, shutdown: CancellationToken) {
+    async fn work(&mut self, shutdown: &CancellationToken) -> Result<(), Deserted> {
         let mut is_stopping = false;
         let mut couriers_left = false;
         while !(couriers_left && self.agenda.is_settled()) {
@@ -119,13 +138,14 @@ impl Clerk {
                 turned = turned(&mut self.turn) => {
                     self.turn = None;
                     if self.take_turn(turned).is_none() {
-                        return;
+                        return Ok(());
                     }
                 }
                 ended = self.ends.recv(), if !couriers_left => match ended {
                     Some(ended) => self.take_end(ended),
                     None => {
                         couriers_left = true;
+                        self.stop();
                         self.agenda.flush(Instant::now().into_std());
                     }
                 },
@@ -133,6 +153,7 @@ impl Clerk {
                 () = sleep_until(wake_at) => {}
             }
         }
+        if is_stopping { Ok(()) } else { Err(Deserted) }
     }
 
     fn stop(&mut self) {

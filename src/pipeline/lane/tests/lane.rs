@@ -1,12 +1,14 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use archive::Desk;
+use model::DestinationName;
 
 use super::sink::{Answer, Sink, down, retry};
 use super::{QUICK, number};
 use crate::lane::Retry;
 use crate::tests::{CT, Home};
-use crate::{IDLE, Outcome};
+use crate::{Courier, Destination, IDLE, Outcome};
 
 /// Hours, so that no test is told by them.
 const SLOW: Retry = Retry {
@@ -190,6 +192,44 @@ async fn a_panic_of_a_courier_costs_an_attempt() {
     assert_eq!(lane.last_error.unwrap().0, "internal error");
     sink.saw(|seen| assert_eq!((seen.couriers, seen.begun.len()), (2, 4)));
     home.has_metric("gantry_panics_total 1");
+}
+
+/// A destination of one courier that panics when it is asked for its width, or for the courier, for the first time.
+struct Shaky {
+    sink: Sink,
+    has_width: AtomicBool,
+    has_courier: AtomicBool,
+}
+
+impl Destination for Shaky {
+    fn name(&self) -> &DestinationName {
+        self.sink.name()
+    }
+
+    fn width(&self) -> usize {
+        assert!(self.has_width.swap(true, Ordering::Relaxed), "told to");
+        self.sink.width()
+    }
+
+    fn courier(&self) -> Box<dyn Courier> {
+        assert!(self.has_courier.swap(true, Ordering::Relaxed), "told to");
+        self.sink.courier()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lane_that_panics_or_is_left_by_its_couriers_begins_anew() {
+    for has_width in [false, true] {
+        let home = Home::new(&["sink"]).await;
+        home.store_all(1..4).await;
+        let has_courier = AtomicBool::new(!has_width);
+        let sink = Sink::new("sink", 1);
+        home.run(Shaky { sink, has_width: AtomicBool::new(has_width), has_courier }, SLOW);
+        home.until("sink", |lane| lane.delivered == 3).await;
+        home.has_metric("gantry_panics_total 1");
+        home.stop();
+        home.stopped().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
