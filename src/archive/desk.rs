@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use crate::clock::now_microseconds;
 use crate::counters::Counters;
 use crate::files::Files;
+use crate::turn::{ASK, HASTEN};
 use crate::{DeliveryState, DestinationId, Error, LaneSummary, Trace, enrol, lanes, schema, trace};
 
 /// The queue and the ledger as a person sees and changes them, beside a running server or without one. Blocks.
@@ -197,8 +198,6 @@ pub(crate) const REVIVE: &str =
     "UPDATE delivery SET state = 0, attempts = 0, queued = ?2, due = ?2, status = '' WHERE delivery_pk IN (
         SELECT delivery_pk FROM delivery INDEXED BY delivery_open
         WHERE destination_pk = ?1 AND state = 3 AND state < 4 AND due <= ?2 ORDER BY due, delivery_pk LIMIT ?3)";
-
-pub(crate) use crate::turn::{ASK, HASTEN};
 
 pub(crate) const STATE: &str = "SELECT state FROM delivery INDEXED BY delivery_by_version
     WHERE instance_pk = ?1 AND version = 1 AND destination_pk = ?2";

@@ -82,7 +82,7 @@ impl Store<'_> {
 }
 
 /// A delivery that is there stays as it is.
-pub(crate) const QUEUE: &str =
+const QUEUE: &str =
     "INSERT INTO delivery (destination_pk, instance_pk, version, rule_pk, state, queued, due, status)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7) ON CONFLICT (instance_pk, version, destination_pk) DO NOTHING";
 

@@ -5,6 +5,7 @@ use model::QueryRetrieveLevel::{Image, Patient, Series, Study};
 use super::*;
 use crate::query::statement;
 use crate::store::{LATEST_VERSION, VERSION_BY_CONTENT};
+use crate::{claim, desk, fanout, lanes, resume, stored, trace, turn};
 
 const BIRTH_DATE: Tag = Tag(0x0010, 0x0030);
 const STUDY_ID: Tag = Tag(0x0020, 0x0010);
@@ -150,11 +151,24 @@ fn later_pages_begin_where_the_last_one_ended() {
     check(Image, &[], "SEARCH instance USING INDEX instance_by_series (series_pk>?");
 }
 
-#[test]
-fn the_writer_looks_up_by_index() {
+/// Each statement goes by this way, and reads no table or index from end to end. Gives the plans.
+fn check_statements(statements: &[(&str, &str)]) -> Vec<String> {
     let home = Home::new();
     let index = home.index();
-    for (sql, expected) in [
+    let check = |(sql, expected): &(&str, &str)| {
+        let mut explained = index.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let values = rusqlite::params_from_iter(vec![1; explained.parameter_count()]);
+        let lines = explained.query_map(values, |row| row.get::<_, String>(3)).unwrap();
+        let plan = lines.collect::<Result<Vec<_>, _>>().unwrap().join("; ");
+        assert!(plan.contains(expected) && !plan.contains("SCAN"), "{sql}: {plan}");
+        plan
+    };
+    statements.iter().map(check).collect()
+}
+
+#[test]
+fn the_writer_looks_up_by_index() {
+    check_statements(&[
         ("SELECT instance_pk FROM instance WHERE sop_instance_uid = ?1", "instance_by_uid"),
         (VERSION_BY_CONTENT, "conflict_by_content (instance_pk=? AND sha256=? AND transfer_syntax_uid=?)"),
         (LATEST_VERSION, "conflict_by_version (instance_pk=?)"),
@@ -164,14 +178,36 @@ fn the_writer_looks_up_by_index() {
             "patient_by_id",
         ),
         ("DELETE FROM term WHERE kind = ?1 AND owner = ?2", "term_by_owner"),
-    ] {
-        let plan: String = index
-            .query_row(
-                &format!("EXPLAIN QUERY PLAN {sql}"),
-                rusqlite::params_from_iter(vec![1; sql.matches('?').count()]),
-                |row| row.get(3),
-            )
-            .unwrap();
-        assert!(plan.contains(expected), "{plan}");
-    }
+    ]);
+}
+
+#[test]
+fn the_queue_takes_as_long_as_what_is_done_with_it_however_much_waits() {
+    let by_version = "delivery_by_version (instance_pk=? AND version=? AND destination_pk=?)";
+    let plans = check_statements(&[
+        (fanout::WAS_SENT, by_version),
+        (desk::STATE, by_version),
+        (claim::DUE, "delivery_open (destination_pk=? AND state=? AND due<?)"),
+        (turn::HASTEN, "delivery_open (destination_pk=? AND state=? AND due>?)"),
+        (turn::OLD, "delivery_age (destination_pk=? AND queued<?)"),
+        (turn::FIRST_DUE, "delivery_open (destination_pk=? AND state=?)"),
+        (resume::END_LEASES, "delivery_open (destination_pk=? AND state=?)"),
+        (desk::REVIVE, "delivery_open (destination_pk=? AND state=? AND due<?)"),
+        (lanes::OLDEST, "delivery_age (destination_pk=?)"),
+        (lanes::DEAD, "delivery_open (destination_pk=? AND state=?)"),
+    ]);
+    assert!(plans.iter().all(|plan| !plan.contains("TEMP B-TREE")), "nothing is sorted: {plans:?}");
+}
+
+#[test]
+fn traces_are_looked_up_by_index() {
+    check_statements(&[
+        (trace::OF_STUDY, "instance_by_series (series_pk=?)"),
+        (trace::OF_SERIES, "instance_by_series (series_pk=?)"),
+        (trace::OF_INSTANCE, "instance_by_uid (sop_instance_uid=?)"),
+        (trace::VERSIONS, "conflict_by_version (instance_pk=?)"),
+        (trace::DELIVERIES, "delivery_by_version (instance_pk=? AND version=?)"),
+        (stored::FIRST, "instance USING INTEGER PRIMARY KEY"),
+        (stored::LATER, "conflict_by_version (instance_pk=? AND version=?)"),
+    ]);
 }
