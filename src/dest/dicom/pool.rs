@@ -129,7 +129,8 @@ impl Pool {
         }
     }
 
-    /// Closes what the couriers that are awake do not need.
+    /// Closes what the couriers that are awake do not need. When none is, the peer has no association of ours that could keep it from
+    /// taking another one: what was learned of it is forgotten.
     pub(super) async fn let_go(&self) {
         loop {
             let needed = self.state().awake;
@@ -140,6 +141,7 @@ impl Pool {
         let mut state = self.state();
         if state.awake == 0 {
             state.known.clear();
+            state.widen_fully(&self.places);
         }
     }
 
@@ -330,7 +332,7 @@ fn is_full(error: &Error) -> bool {
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long they make do; after that a further one is tried, and the time doubles where it fails again.
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
-const LAST_PAUSE: Duration = Duration::from_secs(60 * 60);
+const LAST_PAUSE: Duration = Duration::from_secs(5 * 60);
 /// How long a peer may be full of what we have closed.
 const AFTERMATH: Duration = Duration::from_secs(2);
 /// How long a peer's refusal of a kind is taken for granted.

@@ -352,6 +352,7 @@ async fn a_peer_that_serves_one_after_the_other_is_not_down() {
 async fn further_associations_are_tried_again_after_a_while() {
     let scp = Scp::start(Behaviour { most: 1, ..Behaviour::default() }).await;
     let (shelf, pacs) = (Shelf::new(), destination(&scp.target, 2));
+    let _awake = pacs.pool.wake();
     send_all(&pacs, &shelf, 2, 10).await;
     assert_eq!(pacs.pool.places_left(), 1);
     tokio::time::pause();
@@ -363,11 +364,25 @@ async fn further_associations_are_tried_again_after_a_while() {
 }
 
 #[tokio::test]
+async fn after_a_rest_a_peer_is_asked_for_all_associations() {
+    let scp = Scp::start(Behaviour { most: 1, ..Behaviour::default() }).await;
+    let (shelf, pacs) = (Shelf::new(), destination(&scp.target, 2));
+    let awake = pacs.pool.wake();
+    send_all(&pacs, &shelf, 2, 10).await;
+    assert_eq!(pacs.pool.places_left(), 1);
+    drop(awake);
+    pacs.store_courier().rest().await;
+    assert_eq!(pacs.pool.places_left(), 2);
+}
+
+#[tokio::test]
 async fn a_peer_that_went_away_is_asked_for_all_associations_when_it_is_back() {
     let scp = Scp::start(Behaviour { most: 1, ..Behaviour::default() }).await;
     let (shelf, pacs) = (Shelf::new(), destination(&scp.target, 2));
+    let _awake = pacs.pool.wake();
     send_all(&pacs, &shelf, 2, 10).await;
     assert_eq!(pacs.pool.places_left(), 1);
+    pacs.pool.clear().await;
     drop(scp);
     let outcome = pacs.store_courier().send(&shelf.put(1, CT), &NOTHING).await;
     assert!(matches!(outcome, Outcome::Down { .. }), "{outcome:?}");
