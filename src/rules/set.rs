@@ -5,7 +5,7 @@ use model::{DestinationName, RuleName};
 use crate::source::Source;
 use crate::{Program, Symbols};
 
-/// The rules of all files, checked: what [`load`](crate::load) makes of them. Immutable.
+/// The rules of all files, checked: what [`load`](crate::load()) makes of them. Immutable.
 pub struct RuleSet {
     pub(crate) version: String,
     pub(crate) sources: Vec<Source>,
