@@ -164,7 +164,10 @@ fn a_rule_that_is_given_up_is_named() {
     assert_eq!(server.ledger_of("pacs"), [], "the rule counts as not matching");
     let log = server.log();
     let told: Vec<&str> = log.lines().filter(|line| line.contains("all with all")).collect();
-    assert!(matches!(told.as_slice(), [one] if one.contains("level=warn") && !one.contains("PRIMARY")), "{log}");
+    assert!(
+        matches!(told.as_slice(), [one] if one.contains("level=warn") && !one.contains("PRIMARY")),
+        "{log}"
+    );
     let ran = server.command(&["explain", &object.instance]);
     assert_eq!(ran.code, 0, "{}", ran.printed);
     expect_in_order(&ran.printed, &["no match", "all with all: given up", "everything else"]);

@@ -1,4 +1,4 @@
-//! Gantry side by side with Orthanc, DCMTK's storescp and what the disk allows, in one run on one machine.
+//! Gantry side by side with Orthanc, DCMTK's storescp, a bare loop of puts and what the disk allows, in one run on one machine.
 //!
 //! `cargo bench --bench side_by_side -- [OPTIONS] [SECTION…]` writes `target/bench/report.md`; `--help` lists what there is.
 //! Every server starts empty on free loopback ports. The driver is this program: its DIMSE code is its own, its instances are
@@ -17,6 +17,7 @@ mod pages;
 mod peers;
 mod process;
 mod report;
+mod seaweed;
 mod sections;
 mod sink;
 mod summary;

@@ -7,14 +7,15 @@ cargo bench --bench side_by_side -- [OPTIONS] [SECTION…]
 
 Sections (all but `million` and `profile` when none is named):
   ingest-ct ingest-small disk-ct disk-small send route-ct route-small route-ordinary route-latency fan-out
-  query metadata memory million profile
+  s3 backlog query metadata memory million profile
 Options:
   --quick       one short round each
   --million     also `million`: needs about 8 GB of free memory and some minutes
   --rounds N    rounds each median is taken over (3)
   --seconds S   longest duration of one load (1.5)
 Environment:
-  GANTRY_BIN, ORTHANC_BIN, ORTHANC_PLUGINS   programs to use instead of the built and the installed ones";
+  GANTRY_BIN, ORTHANC_BIN, ORTHANC_PLUGINS   programs to use instead of the built and the installed ones
+  GANTRY_PEERS                               where `make peers` has put SeaweedFS (.peers)";
 
 /// What to measure, and how long.
 pub(crate) struct Options {
@@ -25,7 +26,7 @@ pub(crate) struct Options {
 }
 
 /// Sections that run unless others are named.
-const DEFAULT_SECTIONS: [&str; 13] = [
+const DEFAULT_SECTIONS: [&str; 15] = [
     "ingest-ct",
     "ingest-small",
     "disk-ct",
@@ -36,6 +37,8 @@ const DEFAULT_SECTIONS: [&str; 13] = [
     "route-ordinary",
     "route-latency",
     "fan-out",
+    "s3",
+    "backlog",
     "query",
     "metadata",
     "memory",

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,6 +15,7 @@ use tempfile::TempDir;
 use crate::association::Association;
 use crate::http::Http;
 use crate::process::Process;
+use crate::seaweed;
 
 /// Names of temporary folders begin with it; the process id and a dash follow.
 const FOLDER_PREFIX: &str = "gantry-bench-";
@@ -49,10 +51,23 @@ pub(crate) struct Server {
     http: Option<SocketAddr>,
     /// From the start of the process to its first answers on every port.
     pub(crate) start: Duration,
-    /// Where it sends all that it receives.
-    onward: Vec<SocketAddr>,
+    onward: Onward,
     folder: TempDir,
 }
+
+/// Where a server sends.
+#[derive(Clone, Default)]
+struct Onward {
+    /// All that it receives, by C-STORE.
+    receivers: Vec<SocketAddr>,
+    /// What it is told to: to the bucket of a SeaweedFS, as [`BUCKET`]. Gantry only.
+    bucket: Option<SocketAddr>,
+}
+
+/// The destination that is a bucket.
+pub(crate) const BUCKET: &str = "bucket";
+/// Uploads at once to it.
+pub(crate) const PARALLEL: usize = 16;
 
 impl Place {
     /// A new folder, in memory removed when dropped, on disk by [`Place::clear_disk`].
@@ -112,12 +127,17 @@ impl Peer {
 
     /// Starts the server with no data.
     pub(crate) fn start(self, place: Place) -> Result<Server> {
-        self.start_in(place.folder()?, &[])
+        self.start_in(place.folder()?, Onward::default())
     }
 
     /// Starts Gantry or Orthanc with no data, to send all that it receives on to these receivers by C-STORE.
     pub(crate) fn start_routing(self, place: Place, onward: &[SocketAddr]) -> Result<Server> {
-        self.start_in(place.folder()?, onward)
+        self.start_in(place.folder()?, Onward { receivers: onward.to_vec(), bucket: None })
+    }
+
+    /// Starts Gantry with no data, and with the bucket of the SeaweedFS at this address as a destination that no rule sends to.
+    pub(crate) fn start_with_bucket(place: Place, s3: SocketAddr) -> Result<Server> {
+        Self::Gantry.start_in(place.folder()?, Onward { receivers: Vec::new(), bucket: Some(s3) })
     }
 
     /// The line by which the program names its version.
@@ -139,46 +159,32 @@ impl Peer {
         }
     }
 
-    fn start_in(self, folder: TempDir, onward: &[SocketAddr]) -> Result<Server> {
-        let (dimse, web) = (free_port()?, free_port()?);
+    fn start_in(self, folder: TempDir, onward: Onward) -> Result<Server> {
+        let [dimse, web] = free_ports()?;
         let http = matches!(self, Self::Gantry | Self::Orthanc).then_some(web);
-        let mut command = self.command(folder.path(), dimse, web, onward)?;
+        let mut command = self.command(folder.path(), dimse, web, &onward)?;
         let begin = Instant::now();
         let process = Process::start(&mut command, &folder.path().join("log"))?;
-        let mut server = Server {
-            peer: self,
-            process,
-            dimse,
-            http,
-            start: Duration::ZERO,
-            onward: onward.to_vec(),
-            folder,
-        };
+        let mut server = Server { peer: self, process, dimse, http, start: Duration::ZERO, onward, folder };
         server.await_readiness(begin).with_context(|| format!("start {}", self.name()))?;
         server.start = begin.elapsed();
         Ok(server)
     }
 
-    fn command(
-        self,
-        folder: &Path,
-        dimse: SocketAddr,
-        web: SocketAddr,
-        onward: &[SocketAddr],
-    ) -> Result<Command> {
+    fn command(self, folder: &Path, dimse: SocketAddr, web: SocketAddr, onward: &Onward) -> Result<Command> {
         let mut command = Command::new(self.program());
         command.current_dir(folder);
         match self {
             Self::Gantry => {
                 let config = folder.join("gantry.toml");
                 fs::write(&config, gantry_config(dimse, web, onward))?;
-                fs::write(folder.join("rules.toml"), gantry_rules(onward))?;
-                command.arg("serve").arg("--config").arg(config);
+                fs::write(folder.join("rules.toml"), gantry_rules(&onward.receivers))?;
+                command.arg("serve").arg("--config").arg(config).envs(seaweed::KEYS);
             }
             Self::Orthanc => {
                 let config = folder.join("orthanc.json");
-                fs::write(&config, orthanc_config(folder, dimse, web, onward))?;
-                fs::write(folder.join("route.lua"), orthanc_script(onward))?;
+                fs::write(&config, orthanc_config(folder, dimse, web, &onward.receivers))?;
+                fs::write(folder.join("route.lua"), orthanc_script(&onward.receivers))?;
                 command.arg(config);
             }
             Self::StoreScp => {
@@ -219,6 +225,20 @@ impl Server {
         self.folder.path().join("received")
     }
 
+    /// Gantry's data folder.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Runs a command of Gantry's beside the server, with its configuration.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Result<()> {
+        let mut command = Command::new(self.peer.program());
+        command.args(arguments).arg("--config").arg(self.folder.path().join("gantry.toml"));
+        let output = command.envs(seaweed::KEYS).output()?;
+        ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr).trim());
+        Ok(())
+    }
+
     /// Stops the server and starts it again on the same data.
     pub(crate) fn restart(self) -> Result<Self> {
         self.restart_after(|_folder| Ok(()))
@@ -228,13 +248,13 @@ impl Server {
     pub(crate) fn restart_after(mut self, work: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
         self.process.stop()?;
         work(self.folder.path())?;
-        self.peer.start_in(self.folder, &self.onward)
+        self.peer.start_in(self.folder, self.onward)
     }
 
     /// Kills the server and starts it again on the same data.
     pub(crate) fn crash(mut self) -> Result<Self> {
         self.process.kill()?;
-        self.peer.start_in(self.folder, &self.onward)
+        self.peer.start_in(self.folder, self.onward)
     }
 
     fn await_readiness(&mut self, begin: Instant) -> Result<()> {
@@ -267,19 +287,30 @@ fn gantry() -> PathBuf {
     chosen.or(built).unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/release/gantry"))
 }
 
-/// A port nobody listens on at the moment.
-fn free_port() -> Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+/// Ports nobody listens on at the moment, each another one.
+pub(crate) fn free_ports<const COUNT: usize>() -> Result<[SocketAddr; COUNT]> {
+    let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let listeners = (0..COUNT).map(|_| listen()).collect::<io::Result<Vec<_>>>()?;
+    let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
+    addresses.try_into().ok().context("as many addresses as listeners")
 }
 
-fn gantry_config(dimse: SocketAddr, web: SocketAddr, onward: &[SocketAddr]) -> String {
+fn gantry_config(dimse: SocketAddr, web: SocketAddr, onward: &Onward) -> String {
     let mut config =
         format!("data_dir = \"data\"\n[dimse]\nlisten = \"{dimse}\"\n[web]\nlisten = \"{web}\"\n");
-    for (number, address) in onward.iter().enumerate() {
+    for (number, address) in onward.receivers.iter().enumerate() {
         config += &format!("[peer.sink{number}]\nae_title = \"SINK{number}\"\naddress = \"{address}\"\n");
         config += &format!("[destination.sink{number}]\nkind = \"dicom\"\npeer = \"sink{number}\"\n");
     }
-    if !onward.is_empty() {
+    if let Some(s3) = onward.bucket {
+        config += &format!(
+            "[destination.{BUCKET}]\nkind = \"s3\"\nendpoint = \"http://{s3}\"\nbucket = \"{}\"\nparallel = {PARALLEL}\n",
+            seaweed::BUCKET
+        );
+        config += "access_key_id = { env = \"AWS_ACCESS_KEY_ID\" }\n";
+        config += "secret_access_key = { env = \"AWS_SECRET_ACCESS_KEY\" }\n";
+    }
+    if !onward.receivers.is_empty() {
         config += "[rules]\nfiles = [\"rules.toml\"]\n";
     }
     config

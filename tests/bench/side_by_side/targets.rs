@@ -2,7 +2,7 @@
 
 use crate::figures::column;
 use crate::report::{GANTRY, Report};
-use crate::sections::{disk, fanout, ingest, memory, metadata, million, query, route, send};
+use crate::sections::{backlog, disk, fanout, ingest, memory, metadata, million, query, route, s3, send};
 
 /// One claim and how it is measured.
 pub(crate) struct Target {
@@ -23,7 +23,7 @@ enum Bound {
 
 use Bound::{AtLeast, AtMost, Times};
 
-pub(crate) const TARGETS: [Target; 35] = [
+pub(crate) const TARGETS: [Target; 39] = [
     target("CT, 1 association: 3× Orthanc", ingest::CT, "1 association", Times("Orthanc", 3.0)),
     target("CT, 4 associations: 3× Orthanc", ingest::CT, "4 associations", Times("Orthanc", 3.0)),
     target("CT, 16 associations: 3× Orthanc", ingest::CT, "16 associations", Times("Orthanc", 3.0)),
@@ -54,6 +54,15 @@ pub(crate) const TARGETS: [Target; 35] = [
     target("CT to an ordinary end: 10× Orthanc", route::ORDINARY, "1 association", Times("Orthanc", 10.0)),
     target("on an idle lane: 20 ms", route::LATENCY, route::IDLE_LANE, AtMost("p50 ms", 20.0)),
     target("beside a destination that is down: 0.9×", fanout::TITLE, fanout::DOWN, Times(fanout::ALONE, 0.9)),
+    target("CT to S3, 16 in parallel: 0.8× a bare loop", s3::TITLE, s3::CASE, Times(s3::BARE, 0.8)),
+    target(
+        "claim from a million: 1.5 times as long as from a few",
+        backlog::TITLE,
+        backlog::CLAIM,
+        Times(backlog::FEW, 1.0 / 1.5),
+    ),
+    target("start on a million deliveries: 2 s", backlog::TITLE, backlog::START, AtMost("p50 ms", 2000.0)),
+    target("on a million deliveries: 150 MiB", backlog::TITLE, backlog::START, AtMost("peak MiB", 150.0)),
     target("C-FIND of 100 studies: 15 ms", query::TITLE, query::FIND_AT_FULL, AtMost("p50 ms", 15.0)),
     target("QIDO of 100 studies: 15 ms", query::TITLE, query::QIDO_AT_FULL, AtMost("p50 ms", 15.0)),
     target("metadata of 2,000 instances, first: 80 ms", metadata::TITLE, "first", AtMost("p50 ms", 80.0)),

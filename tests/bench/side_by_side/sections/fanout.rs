@@ -1,6 +1,5 @@
 //! Fan-out: a destination that is down for the whole run, beside two that are not.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -10,7 +9,7 @@ use super::route::forward;
 use crate::bench::Bench;
 use crate::load::Load;
 use crate::pages;
-use crate::peers::{Peer, Place};
+use crate::peers::{Peer, Place, free_ports};
 use crate::report::Section;
 use crate::sink::Sink;
 use crate::synthetic::Template;
@@ -35,7 +34,8 @@ pub(crate) fn run(bench: &Bench) -> Result<Section> {
             for (row, has_third) in kinds {
                 let sinks = [Sink::start()?, Sink::start()?];
                 let mut onward: Vec<_> = sinks.iter().map(|sink| sink.address).collect();
-                onward.extend(has_third.then(nobody).transpose()?);
+                let [nobody] = free_ports()?;
+                onward.extend(has_third.then_some(nobody));
                 let server = peer.start_routing(Place::Memory, &onward)?;
                 pages::warm(MOST_BYTES_PER_LOAD);
                 let most = u64::try_from(MOST_BYTES_PER_LOAD / 2 / template.data_set().len())?;
@@ -46,9 +46,4 @@ pub(crate) fn run(bench: &Bench) -> Result<Section> {
         }
     }
     Ok(section)
-}
-
-/// An address where nobody listens.
-fn nobody() -> Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }

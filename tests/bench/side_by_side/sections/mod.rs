@@ -1,5 +1,6 @@
 //! What is measured: one module per subject.
 
+pub(crate) mod backlog;
 pub(crate) mod disk;
 pub(crate) mod fanout;
 pub(crate) mod ingest;
@@ -9,6 +10,7 @@ pub(crate) mod million;
 mod profile;
 pub(crate) mod query;
 pub(crate) mod route;
+pub(crate) mod s3;
 pub(crate) mod send;
 mod studies;
 
@@ -30,6 +32,8 @@ pub(crate) fn run(name: &str, bench: &Bench) -> Result<Section> {
         "route-ordinary" => route::ordinary(bench),
         "route-latency" => route::latency(bench),
         "fan-out" => fanout::run(bench),
+        "s3" => s3::run(bench),
+        "backlog" => backlog::run(bench),
         "query" => query::run(bench),
         "metadata" => metadata::run(bench),
         "memory" => memory::run(bench),
