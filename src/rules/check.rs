@@ -260,7 +260,10 @@ impl Checker<'_, '_, '_> {
         let constants: Vec<Option<literal::Member>> =
             elements.iter().map(|element| self.member(element, kind)).collect();
         let constants: Vec<literal::Member> = constants.into_iter().collect::<Option<_>>()?;
-        let is_empty = |member: &literal::Member| matches!(member, literal::Member::Constant(Constant::Text(text)) if text.is_empty());
+        let is_empty = |member: &literal::Member| match member {
+            literal::Member::Constant(Constant::Text(text)) => text.is_empty(),
+            literal::Member::Constant(_) | literal::Member::Network(_) => false,
+        };
         for (element, _) in elements.iter().zip(&constants).filter(|(_, constant)| is_empty(constant)) {
             let flaw = Flaw::warning(element.at.clone(), "what is empty is null, and null is in no list");
             let written = self.written(&left.at);
@@ -321,7 +324,10 @@ impl Checker<'_, '_, '_> {
     /// Of `ImageType in ["ORIGINAL"]`.
     fn warn_of_several_in_list(&mut self, one: &Side, left: &Expr, right: &Expr, elements: &[Expr]) {
         let Some(several) = one.several() else { return };
-        let names_several = |element: &Expr| matches!(&element.kind, ExprKind::Literal(Literal::Text(text)) if text.contains('\\'));
+        let names_several = |element: &Expr| match &element.kind {
+            ExprKind::Literal(Literal::Text(text)) => text.contains('\\'),
+            _ => false,
+        };
         if elements.is_empty() || elements.iter().any(names_several) {
             return;
         }

@@ -237,7 +237,8 @@ fn codes(outer: usize, inner: usize) -> Elements {
     Elements::default().sequence(CODES, (0..outer).map(leaf)).sequence(REQUESTS, (0..inner).map(leaf))
 }
 
-const ALL_WITH_ALL: &str = "any(ProcedureCodeSequence, it.CodeValue == \"x\" || any(RequestAttributesSequence, it.CodeValue == \"y\"))";
+const ALL_WITH_ALL: &str = "any(ProcedureCodeSequence, it.CodeValue == \"x\" \
+    || any(RequestAttributesSequence, it.CodeValue == \"y\"))";
 
 #[test]
 fn going_through_much_is_given_up() {
