@@ -221,6 +221,12 @@ impl Scene {
         assert!(got.iter().collect::<BTreeSet<_>>().into_iter().eq(kept.keys()), "instances at the peer");
         let folder = self.server.dir().join("copy");
         let copies = files_below(&folder);
+        let names: BTreeSet<_> = kept.keys().map(|n| format!("{}.dcm", object(*n).instance)).collect();
+        let others: Vec<_> = copies
+            .iter()
+            .filter(|path| !names.contains(&*path.file_name().unwrap().to_string_lossy()))
+            .collect();
+        assert!(others.is_empty(), "other files in the folder: {others:?}");
         assert_eq!(copies.len(), kept.len(), "files in the folder");
         let objects = self.seaweed.objects("");
         assert_eq!(objects.len(), kept.len(), "objects in the bucket");

@@ -50,7 +50,9 @@ pub(super) fn keep(
             return Ok(Kept { answer, sent, folder });
         }
         if is_same(path, instance.length, &sent)? {
-            // Whoever put it there may have died before it was durable.
+            // Nobody comes back for it after success.
+            aside.remove()?;
+            // Whoever put the other one there may have died before it was durable.
             sync(path)?;
             sync(&folder)?;
             return Ok(Kept { answer: words::THERE_ALREADY, sent, folder });
@@ -63,7 +65,8 @@ pub(super) fn keep(
 struct Aside {
     path: PathBuf,
     file: File,
-    is_renamed: bool,
+    /// Nothing of this name is left.
+    is_gone: bool,
 }
 
 impl Aside {
@@ -77,7 +80,7 @@ impl Aside {
             created => created,
         };
         match created {
-            Ok(file) => Ok(Self { path, file, is_renamed: false }),
+            Ok(file) => Ok(Self { path, file, is_gone: false }),
             Err(error) => Err(Failure::Theirs { doing: "create", path, error }),
         }
     }
@@ -108,17 +111,23 @@ impl Aside {
             renamed => renamed.map_err(io::Error::from),
         };
         match renamed {
-            Ok(()) => self.is_renamed = true,
+            Ok(()) => self.is_gone = true,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(theirs("rename a file to", to)(error)),
         }
-        Ok(self.is_renamed)
+        Ok(self.is_gone)
+    }
+
+    fn remove(&mut self) -> Result<(), Failure> {
+        fs::remove_file(&self.path).map_err(theirs("remove", &self.path))?;
+        self.is_gone = true;
+        Ok(())
     }
 }
 
 impl Drop for Aside {
     fn drop(&mut self) {
-        if !self.is_renamed
+        if !self.is_gone
             && let Err(error) = fs::remove_file(&self.path)
         {
             tracing::warn!(path = %self.path.display(), %error, "a file that was not finished could not be removed");
