@@ -11,6 +11,7 @@ mod resend;
 mod rules;
 mod send;
 mod serve;
+mod tls;
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -13,6 +13,7 @@ mod rule_files;
 mod secret;
 mod table;
 mod text;
+mod tls;
 mod value;
 mod walk;
 

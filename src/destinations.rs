@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use dest::{Dicom, Folder, S3, S3Config, Secret};
 use net::Peer;
-use net::scu::{Settings, Target};
+use net::scu::Settings;
 use pipeline::DestinationFacts;
 use telemetry::Telemetry;
 
@@ -35,9 +35,8 @@ fn open_one(
     Ok(match &destination.kind {
         Kind::Dicom { peer, associations } => {
             let peer = find(peer, config).ok_or_else(|| anyhow!("there is no [peer.{peer}]"))?;
-            let target = Target { ae_title: peer.ae_title.clone(), address: peer.address.clone() };
             let settings = Settings::new(&config.net, config.net.ae_title.clone());
-            Arc::new(Dicom::new(name, target, settings, *associations, telemetry.clone()))
+            Arc::new(Dicom::new(name, peer.target(), settings, *associations, telemetry.clone()))
         }
         Kind::S3(bucket) => Arc::new(S3::new(name, s3(bucket)?)?),
         Kind::Folder { path, parallel } => Arc::new(Folder::new(name, path.clone(), *parallel)),

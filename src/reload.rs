@@ -1,4 +1,5 @@
-//! Reading the configuration again while the server runs: rules are swapped, everything else asks for a restart.
+//! Reading the configuration again while the server runs: rules, certificates and keys are swapped, everything else asks for a
+//! restart.
 
 use std::path::PathBuf;
 
@@ -8,11 +9,13 @@ use tracing::{error, info, warn};
 
 use crate::config::{self, Config, For, Remark};
 
-/// Puts the rules of the configuration file in force, as they are now.
+/// Puts the rules of the configuration file, and the certificates and keys that it named at the start, in force as they are now.
 pub(crate) struct Reloader {
     file: Option<PathBuf>,
     /// What the server was started with, rules aside.
     running: Vec<(String, String)>,
+    /// Whose files with certificates and keys are read again.
+    net: net::Config,
     pipeline: Pipeline,
     telemetry: Telemetry,
 }
@@ -25,14 +28,14 @@ impl Reloader {
         pipeline: Pipeline,
         telemetry: Telemetry,
     ) -> Self {
-        Self { file, running: sections(config), pipeline, telemetry }
+        Self { file, running: sections(config), net: config.net.clone(), pipeline, telemetry }
     }
 
-    /// Reads the file and its rules, and routes by them from now on. Both outcomes are logged, under the name of who asked. The answer
-    /// begins with the warnings.
+    /// Reads the file, its rules, and all certificates and keys. Associations and instances that come from now on are served by them.
+    /// Both outcomes are logged, under the name of who asked. The answer begins with the warnings.
     ///
     /// # Errors
-    /// Every fault; the former rules stay.
+    /// Every fault; everything stays as it was.
     pub(crate) async fn reload(&self, asked_by: &'static str) -> Result<String, String> {
         let outcome = self.try_reload().await;
         self.telemetry.record(Event::RulesReloaded { is_accepted: outcome.is_ok() });
@@ -41,7 +44,7 @@ impl Reloader {
                 warnings.iter().for_each(|warning| warn!("{warning}"));
                 info!(asked_by, "{told}");
             }
-            Err(told) => error!(asked_by, "rules refused, the former ones stay in force: {told}"),
+            Err(told) => error!(asked_by, "refused, what was in force stays: {told}"),
         }
         outcome.map(|(told, warnings)| {
             let warnings = warnings.iter().map(Remark::to_string);
@@ -51,11 +54,13 @@ impl Reloader {
 
     /// What is in force now, and what is doubtful about it.
     async fn try_reload(&self) -> Result<(String, Vec<Remark>), String> {
-        let file = self.file.clone();
-        let loaded = tokio::task::spawn_blocking(move || config::load(file.as_deref(), For::Checking)).await;
-        let config =
-            loaded.map_err(|_| "the configuration could not be read: an internal error".to_owned())?;
+        let (file, net) = (self.file.clone(), self.net.clone());
+        let read = move || (config::load(file.as_deref(), For::Checking), net.read_tls_again());
+        let read = tokio::task::spawn_blocking(read).await;
+        let (config, certificates) =
+            read.map_err(|_| "the configuration could not be read: an internal error".to_owned())?;
         let mut config = config.map_err(|faults| faults.to_string())?;
+        let certificates = certificates.map_err(|error| format!("{:#}", anyhow::Error::new(error)))?;
         let changed = self.changed(&config);
         let before = self.pipeline.rules_version();
         // Without rules there is still something to swap: rules that send nothing anywhere.
@@ -72,6 +77,10 @@ impl Reloader {
                 told
             }
         };
+        if self.net.has_tls() {
+            certificates.put_in_force();
+            told += "; certificates and keys are those of now";
+        }
         if !changed.is_empty() {
             told += &format!("; changed as well, and not in force before a restart: {}", changed.join(", "));
         }

@@ -141,6 +141,7 @@ fn log_start(config: &Config, doors: &Doors, pipeline: &Pipeline) {
         version = env!("CARGO_PKG_VERSION"),
         ae_title = %config.net.ae_title,
         dimse = %doors.dimse.local_addr(),
+        dimse_tls = doors.dimse.local_tls_addr().map(tracing::field::display),
         web = %doors.web.local_addr(),
         data_dir = %config.archive.data_dir.display(),
         peers = config.net.peers.len(),
@@ -156,11 +157,27 @@ fn log_start(config: &Config, doors: &Doors, pipeline: &Pipeline) {
         net::Accept::Any if is_remote(config.net.listen) => {
             warn!("DIMSE is open: whoever reaches {} stores and queries", doors.dimse.local_addr());
         }
+        net::Accept::Any
+            if config
+                .net
+                .tls
+                .as_ref()
+                .is_some_and(|tls| is_open(tls) && is_remote(tls.settings().listen)) =>
+        {
+            warn!(
+                "DIMSE by TLS is open: whoever reaches its port stores and queries, and needs no certificate"
+            );
+        }
         net::Accept::Known if config.net.peers.is_empty() => {
             warn!("only known peers may open an association, and no [peer.NAME] is configured");
         }
         net::Accept::Any | net::Accept::Known => {}
     }
+}
+
+/// Whether callers need no certificate.
+fn is_open(tls: &net::tls::Server) -> bool {
+    tls.settings().client_auth != net::tls::ClientAuth::Required
 }
 
 /// Waits for tasks to end: until the deadline, or a second signal.

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Installs what the tests talk to: DCMTK, Orthanc and strace from the system's packages, Python peers and SeaweedFS into .peers/venv.
+# Installs what the tests talk to: DCMTK, Orthanc, OpenSSL and strace from the system's packages, Python peers and SeaweedFS into .peers/venv.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=()
 [ -x /usr/bin/storescu ] || packages+=(dcmtk)
 [ -x /usr/sbin/Orthanc ] || [ -n "${ORTHANC_BIN:-}" ] || packages+=(orthanc)
+command -v openssl >/dev/null || packages+=(openssl)
 command -v strace >/dev/null || packages+=(strace)
 python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
 if [ ${#packages[@]} -gt 0 ]; then

@@ -17,8 +17,9 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let settings = arguments.peer.settings()?;
+    let target = arguments.peer.target()?;
     let started = Instant::now();
-    let outcome = block_on(echo(&arguments.peer.target, &settings))?;
+    let outcome = block_on(echo(&target, &settings))?;
     let outcome = outcome.map_err(|error| anyhow!(explain(&error)))?;
     let status = outcome.status;
     let elapsed = started.elapsed().as_secs_f64() * 1e3;

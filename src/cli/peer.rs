@@ -6,6 +6,7 @@ use model::AeTitle;
 use net::scu::{Settings, Target};
 use net::{End, Error};
 
+use super::tls::{self, Tls};
 use crate::{config, logging};
 
 /// Whom to call, and as whom.
@@ -13,10 +14,12 @@ use crate::{config, logging};
 pub(super) struct Peer {
     /// The peer: its AE title, host and port
     #[arg(value_name = "AET@HOST:PORT", value_parser = target)]
-    pub(super) target: Target,
+    target: Target,
     /// Our AE title
     #[arg(long, value_name = "AET", default_value = "GANTRY", value_parser = ae_title)]
     calling: AeTitle,
+    #[command(flatten)]
+    tls: Tls,
 }
 
 impl Peer {
@@ -24,6 +27,13 @@ impl Peer {
     pub(super) fn settings(&self) -> anyhow::Result<Settings> {
         let config = config::load(None, config::For::Asking)?;
         Ok(Settings::new(&config.net, self.calling.clone()))
+    }
+
+    /// The peer as it is to be called.
+    pub(super) fn target(&self) -> anyhow::Result<Target> {
+        let mut target = self.target.clone();
+        target.terms.tls = self.tls.client()?;
+        Ok(target)
     }
 
     /// The peer as the user wrote it.
@@ -42,7 +52,7 @@ pub(super) fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
 
 fn target(given: &str) -> Result<Target, String> {
     let (title, address) = given.rsplit_once('@').ok_or("an `@` parts AE title and address")?;
-    Ok(Target { ae_title: ae_title(title)?, address: config::peer_address(address)? })
+    Ok(Target::plain(ae_title(title)?, config::peer_address(address)?))
 }
 
 fn ae_title(given: &str) -> Result<AeTitle, String> {
@@ -56,6 +66,9 @@ pub(super) fn explain(error: &Error) -> String {
         Error::Association(End::Rejected(rejection)) if (rejection.source, rejection.reason) == (1, 3) => {
             format!("{told}: see --calling")
         }
-        _ => told,
+        _ => match error.tls().and_then(|error| tls::option(error.problem)) {
+            Some(option) => format!("{told}: see {option}"),
+            None => told,
+        },
     }
 }

@@ -5,7 +5,7 @@ use clap::Args;
 use super::{BAD_CONFIGURATION, ConfigFile, say, say_error};
 use crate::control::{self, Answer};
 
-/// Have the running server read its rules anew; exit code 64 when it refuses them and goes on with those it has
+/// Have the running server read its rules and certificates anew; exit code 64 when it refuses them and goes on with those it has
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -13,7 +13,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    // Only to find the server: what is wrong with the rules it says itself.
+    // Only to find the server: what is wrong it says itself.
     let config = match arguments.config.ask() {
         Ok(config) => config,
         Err(code) => return Ok(code),

@@ -30,6 +30,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let settings = arguments.peer.settings()?;
+    let target = arguments.peer.target()?;
     let Found { instances, skipped, refused } = files::find(&arguments.paths);
     for (path, reason) in &skipped {
         say_error(&format!("skipped {}: {reason}", path.display()));
@@ -43,7 +44,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     let started = Instant::now();
-    let summary = block_on(send(&arguments.peer.target, &settings, instances, arguments.associations))?;
+    let summary = block_on(send(&target, &settings, instances, arguments.associations))?;
     say(&summary.tell(total, started.elapsed()));
     let is_done = refused.is_empty() && summary.sent() == total;
     Ok(if is_done { ExitCode::SUCCESS } else { ExitCode::FAILURE })

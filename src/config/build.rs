@@ -8,7 +8,7 @@ use super::fault::Finder;
 use super::keys::Section;
 use super::value::is_loopback;
 use super::walk::{Document, Named, Values};
-use super::{Config, For, destination};
+use super::{Config, For, destination, tls};
 
 /// Builds the configuration, without rules; `None` when a fault stands in the way, which is then noted.
 pub(super) fn config(
@@ -18,7 +18,7 @@ pub(super) fn config(
     finder: &mut Finder<'_>,
 ) -> Option<Config> {
     refuse_open_web(document.table(Section::Web), finder);
-    refuse_one_port_for_both(document, finder);
+    refuse_one_port_for_two(document, finder);
     refuse_repeated_peers(&document.peers, finder);
     let destinations = destination::destinations(document, folder, purpose, finder);
     let root = document.table(Section::Root);
@@ -27,7 +27,7 @@ pub(super) fn config(
         data_dir: std::path::absolute(&data_dir).unwrap_or(data_dir),
         min_free_bytes: document.table(Section::Storage).get("min_free_bytes")?,
     };
-    let net = net(document)?;
+    let net = net(document, folder, purpose, finder)?;
     Some(Config {
         web: web(document.table(Section::Web), &archive, &net)?,
         archive,
@@ -39,18 +39,25 @@ pub(super) fn config(
     })
 }
 
-fn net(document: &Document) -> Option<net::Config> {
+fn net(document: &Document, folder: &Path, purpose: For, finder: &mut Finder<'_>) -> Option<net::Config> {
     let dimse = document.table(Section::Dimse);
+    let tls = tls::server(document, folder, purpose, finder);
+    let peers: Vec<_> =
+        document.peers.iter().map(|named| peer(named, document, folder, purpose, finder)).collect();
     let listen: SocketAddr = dimse.get("listen")?;
+    let tls_listen: Option<SocketAddr> = document.table(Section::DimseTls).get("listen")?;
     let given: net::Accept = dimse.get("accept")?;
     let accept = match dimse.place("accept") {
         Some(_) => given,
-        None if is_loopback(listen.ip()) => net::Accept::Any,
+        None if is_loopback(listen.ip()) && tls_listen.is_none_or(|at| is_loopback(at.ip())) => {
+            net::Accept::Any
+        }
         None => net::Accept::Known,
     };
     Some(net::Config {
         ae_title: document.table(Section::Root).get("ae_title")?,
         listen,
+        tls: tls?,
         accept,
         check_called_ae: dimse.get("check_called_ae")?,
         max_pdu_bytes: u32::try_from(dimse.get::<u64>("max_pdu_bytes")?).expect("the table's range fits"),
@@ -60,16 +67,25 @@ fn net(document: &Document) -> Option<net::Config> {
         idle_timeout: dimse.get("idle_timeout")?,
         message_timeout: dimse.get("message_timeout")?,
         connect_timeout: dimse.get("connect_timeout")?,
-        peers: document.peers.iter().map(peer).collect::<Option<_>>()?,
+        peers: peers.into_iter().collect::<Option<_>>()?,
     })
 }
 
-fn peer(peer: &Named) -> Option<net::Peer> {
+fn peer(
+    peer: &Named,
+    document: &Document,
+    folder: &Path,
+    purpose: For,
+    finder: &mut Finder<'_>,
+) -> Option<net::Peer> {
+    let tls = tls::client(peer, document, folder, purpose, finder);
     Some(net::Peer {
         name: model::PeerName::new(&peer.name),
         ae_title: peer.values.get("ae_title")?,
         address: peer.values.get("address")?,
         from: peer.values.get("from")?,
+        as_caller: net::CallerTerms { certificate: peer.values.get("certificate")? },
+        as_called: net::scu::Terms { tls: tls? },
     })
 }
 
@@ -100,16 +116,24 @@ fn refuse_open_web(web: &Values, finder: &mut Finder<'_>) {
     }
 }
 
-fn refuse_one_port_for_both(document: &Document, finder: &mut Finder<'_>) {
-    let (dimse, web) = (document.table(Section::Dimse), document.table(Section::Web));
-    let (Some(first), Some(second)) = (dimse.get::<SocketAddr>("listen"), web.get::<SocketAddr>("listen"))
-    else {
-        return;
-    };
-    if first.port() != 0 && first.port() == second.port() && overlap(first.ip(), second.ip()) {
-        let at = web.place("listen").unwrap_or_else(|| place(dimse, "listen"));
-        let message = format!("[dimse] and [web] cannot both listen at port {}", first.port());
-        finder.add(&at, message, "give each its own port".to_owned());
+fn refuse_one_port_for_two(document: &Document, finder: &mut Finder<'_>) {
+    let (dimse, tls, web) =
+        (document.table(Section::Dimse), document.table(Section::DimseTls), document.table(Section::Web));
+    let listening = [
+        ("[dimse]", dimse, dimse.get::<SocketAddr>("listen")),
+        ("[dimse.tls]", tls, tls.get::<Option<SocketAddr>>("listen").flatten()),
+        ("[web]", web, web.get::<SocketAddr>("listen")),
+    ];
+    let listening: Vec<_> = listening.iter().filter_map(|(name, of, at)| Some((name, of, (*at)?))).collect();
+    for (number, (name, of, at)) in listening.iter().enumerate() {
+        for (other_name, other_of, other_at) in listening.iter().skip(number + 1) {
+            let port = at.port();
+            if port != 0 && port == other_at.port() && overlap(at.ip(), other_at.ip()) {
+                let place = other_of.place("listen").unwrap_or_else(|| place(of, "listen"));
+                let message = format!("{name} and {other_name} cannot both listen at port {port}");
+                finder.add(&place, message, "give each its own port".to_owned());
+            }
+        }
     }
 }
 

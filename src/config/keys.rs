@@ -7,11 +7,15 @@ use super::table::KEYS;
 pub(super) enum Section {
     Root,
     Dimse,
+    /// The table `tls` in that of DIMSE.
+    DimseTls,
     Web,
     Storage,
     Rules,
     /// One of the named tables below `peer`.
     Peer,
+    /// The table `tls` in that of a peer.
+    PeerTls,
     /// One of the named tables below `destination`: the keys that each kind has.
     Destination,
     /// The further keys of a destination of kind `dicom`.
@@ -44,7 +48,18 @@ pub(super) enum Kind {
     Folder,
     /// An IP address and port to listen at.
     Listen,
+    /// As [`Kind::Listen`], or nothing.
+    MaybeListen,
     Accept,
+    ClientAuth,
+    /// The path of a file, or nothing.
+    File,
+    /// What a peer's certificate is.
+    Certificates,
+    /// Whether and how a peer is called by TLS: true, false, or the table of [`Section::PeerTls`].
+    PeerTls,
+    /// What a certificate is for, or nothing.
+    ServerName,
     Flag,
     Number {
         least: u64,
@@ -86,7 +101,8 @@ pub(super) enum Kind {
 
 impl Section {
     /// The tables that occur once.
-    pub(super) const ONCE: [Self; 5] = [Self::Root, Self::Dimse, Self::Web, Self::Storage, Self::Rules];
+    pub(super) const ONCE: [Self; 6] =
+        [Self::Root, Self::Dimse, Self::DimseTls, Self::Web, Self::Storage, Self::Rules];
 
     /// What may stand at the top of the file beside the keys there.
     const TABLES: [Self; 6] =
@@ -101,11 +117,12 @@ impl Section {
         Self::TABLES.into_iter().filter_map(Self::name)
     }
 
-    /// The table's name at the top of the file; `None` for the top itself and for what is no table there.
+    /// The table's name; `None` for the top itself and for what is no table that stands by itself.
     pub(super) fn name(self) -> Option<&'static str> {
         match self {
-            Self::Root | Self::Retry => None,
+            Self::Root | Self::PeerTls | Self::Retry => None,
             Self::Dimse => Some("dimse"),
+            Self::DimseTls => Some("dimse.tls"),
             Self::Web => Some("web"),
             Self::Storage => Some("storage"),
             Self::Rules => Some("rules"),
@@ -119,10 +136,12 @@ impl Section {
         match self {
             Self::Root => "at the top of the file",
             Self::Dimse => "in [dimse]",
+            Self::DimseTls => "in [dimse.tls]",
             Self::Web => "in [web]",
             Self::Storage => "in [storage]",
             Self::Rules => "in [rules]",
             Self::Peer => "in [peer.NAME]",
+            Self::PeerTls => "in `tls` of a peer",
             Self::Destination => "in [destination.NAME]",
             Self::Dicom => "in a destination of kind \"dicom\"",
             Self::S3 => "in a destination of kind \"s3\"",
@@ -142,8 +161,13 @@ impl Kind {
         match self {
             Self::AeTitle => "an AE title in quotes",
             Self::Folder => "a folder's path in quotes",
-            Self::Listen => "an IP address and a port in quotes",
+            Self::Listen | Self::MaybeListen => "an IP address and a port in quotes",
             Self::Accept => "\"any\" or \"known\"",
+            Self::ClientAuth => "\"required\", \"optional\" or \"none\"",
+            Self::File => "a file's path in quotes",
+            Self::Certificates => "a list of certificates",
+            Self::PeerTls => "true, false or a table in braces",
+            Self::ServerName => "the name of a host in quotes",
             Self::Flag => "true or false",
             Self::Number { .. } => "a whole number without quotes",
             Self::Factor { .. } => "a number without quotes",

@@ -56,8 +56,8 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Accept,
         r#""any""#,
         "Who may open an association. any: everybody who reaches the port. known: a [peer] with that calling AE title (compared \
-         with case, outer spaces aside), from its host or from its `from` networks. Without this key: any on loopback, known \
-         elsewhere; so delete this line when you listen elsewhere than on loopback.",
+         with case, outer spaces aside), from its host or from its `from` networks. Without this key: any while \
+         we listen on loopback only, known otherwise; so delete this line when you listen elsewhere.",
     ),
     key(
         Section::Dimse,
@@ -86,7 +86,7 @@ pub(super) const KEYS: &[Key] = &[
         "artim_timeout",
         up_to(DAY),
         r#""10s""#,
-        "How long a connection may wait for its A-ASSOCIATE-RQ, and for being closed at its end.",
+        "How long a connection may take for its TLS handshake, then wait for its A-ASSOCIATE-RQ, and at its end for being closed.",
     ),
     key(
         Section::Dimse,
@@ -103,7 +103,55 @@ pub(super) const KEYS: &[Key] = &[
         "How long a message that has begun may stand still, either way, and how long a response is waited for. Standing still is \
          also what brings less than 4096 bytes per second on average over that time.",
     ),
-    key(Section::Dimse, "connect_timeout", up_to(DAY), r#""10s""#, "How long connecting to a peer may take."),
+    key(
+        Section::Dimse,
+        "connect_timeout",
+        up_to(DAY),
+        r#""10s""#,
+        "How long connecting to a peer may take, its TLS handshake included.",
+    ),
+    key(
+        Section::DimseTls,
+        "listen",
+        Kind::MaybeListen,
+        r#""""#,
+        "IP address and port for associations by TLS, beside the one without; \"0.0.0.0:2762\" is usual. Empty: there is none.",
+    ),
+    Key {
+        section: Section::DimseTls,
+        name: "certificate",
+        kind: Kind::File,
+        default: Some(r#""""#),
+        example: r#""tls/gantry.pem""#,
+        explanation: "File with our certificate in PEM, and behind it those between it and its CA; relative to this file. Callers see \
+                      it, and the peers that we call by TLS if they ask for one. SIGHUP and `gantry reload` read it again, and all \
+                      other certificates and keys.",
+    },
+    Key {
+        section: Section::DimseTls,
+        name: "key",
+        kind: Kind::File,
+        default: Some(r#""""#),
+        example: r#""tls/gantry.key""#,
+        explanation: "File with its private key in PEM, without a password. Nobody but the server's user should be able to read it.",
+    },
+    Key {
+        section: Section::DimseTls,
+        name: "ca",
+        kind: Kind::File,
+        default: Some(r#""""#),
+        example: r#""tls/ca.pem""#,
+        explanation: "File with the certificates of the CAs that certify callers and peers, in PEM. The system's own are not used.",
+    },
+    key(
+        Section::DimseTls,
+        "client_auth",
+        Kind::ClientAuth,
+        r#""required""#,
+        "Whether callers must present a certificate that a CA of `ca` has issued, or whose fingerprint stands in a [peer]. \
+         required: without one there is no association. optional: only who presents one must present such a one. none: they are \
+         not asked.",
+    ),
     key(
         Section::Web,
         "listen",
@@ -175,6 +223,59 @@ pub(super) const KEYS: &[Key] = &[
         "[]",
         r#"Networks that it may call from besides its own address, such as "10.1.0.0/16"."#,
     ),
+    Key {
+        section: Section::Peer,
+        name: "certificate",
+        kind: Kind::Certificates,
+        default: Some("[]"),
+        example: r#"["dns:pacs.example"]"#,
+        explanation: "What its certificate is: who calls under its AE title, and who answers where it is called by TLS, must have one \
+                      of these, or is refused. dns:, ip: and uri: are subject alternative names, cn: is a common name, subject: a \
+                      whole subject, each of a certificate that a CA has issued. sha256: is the fingerprint of a certificate that \
+                      is trusted as it is, self-signed or not. Without it no certificate is bound to the AE title.",
+    },
+    Key {
+        section: Section::Peer,
+        name: "tls",
+        kind: Kind::PeerTls,
+        default: Some("false"),
+        example: r#"{ ca = "tls/pacs-ca.pem", server_name = "pacs.example" }"#,
+        explanation: "Whether we call it by TLS: true, false, or true with `ca` (file with the CAs that certify it, in place of those in \
+                      [dimse.tls]), `certificate` and `key` (files with ours for it, in place of those), and `server_name` (what its \
+                      certificate must be for, in place of the host in `address`).",
+    },
+    Key {
+        section: Section::PeerTls,
+        name: "ca",
+        kind: Kind::File,
+        default: Some(r#""""#),
+        example: r#""tls/pacs-ca.pem""#,
+        explanation: "The CAs that certify it.",
+    },
+    Key {
+        section: Section::PeerTls,
+        name: "certificate",
+        kind: Kind::File,
+        default: Some(r#""""#),
+        example: r#""tls/for-pacs.pem""#,
+        explanation: "Our certificate for it.",
+    },
+    Key {
+        section: Section::PeerTls,
+        name: "key",
+        kind: Kind::File,
+        default: Some(r#""""#),
+        example: r#""tls/for-pacs.key""#,
+        explanation: "The key of that.",
+    },
+    Key {
+        section: Section::PeerTls,
+        name: "server_name",
+        kind: Kind::ServerName,
+        default: Some(r#""""#),
+        example: r#""pacs.example""#,
+        explanation: "What its certificate must be for.",
+    },
     Key {
         section: Section::Destination,
         name: "kind",

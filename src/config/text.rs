@@ -53,6 +53,65 @@ pub(super) fn accept(given: &str) -> Result<net::Accept, Refusal> {
     }
 }
 
+pub(super) fn client_auth(given: &str) -> Result<net::tls::ClientAuth, Refusal> {
+    match given {
+        "required" => Ok(net::tls::ClientAuth::Required),
+        "optional" => Ok(net::tls::ClientAuth::Optional),
+        "none" => Ok(net::tls::ClientAuth::None),
+        other => {
+            let meant = closest(other, ["required", "optional", "none"]);
+            let help = meant.map(|word| format!("did you mean \"{word}\"?"));
+            Err(Refusal::new(format!("is \"required\", \"optional\" or \"none\", not {other:?}"), help))
+        }
+    }
+}
+
+/// What is read, or nothing where the text is empty.
+pub(super) fn or_nothing<T>(
+    given: &str,
+    read: impl FnOnce(&str) -> Result<T, Refusal>,
+) -> Result<Option<T>, Refusal> {
+    if given.is_empty() { Ok(None) } else { read(given).map(Some) }
+}
+
+pub(super) fn file(given: &str) -> Result<PathBuf, Refusal> {
+    if given.starts_with('~') {
+        let help = "only a shell knows `~`: write the whole path".to_owned();
+        return Err(Refusal::new("starts with `~`", help));
+    }
+    if given.contains("-----BEGIN") {
+        return Err(Refusal::new("is a certificate or key itself", "name the file that it is in".to_owned()));
+    }
+    Ok(PathBuf::from(given))
+}
+
+/// What a peer's certificate is.
+pub(super) fn certificate(given: &str) -> Result<net::tls::CertificateName, Refusal> {
+    net::tls::CertificateName::parse(given).map_err(|refusal| {
+        let is_fingerprint = given.len() >= 64 && given.bytes().all(|b| b.is_ascii_hexdigit() || b == b':');
+        let help = match (&refusal, given.parse::<IpAddr>()) {
+            (net::tls::NameError::Prefix, _) if is_fingerprint => format!("write \"sha256:{given}\""),
+            (net::tls::NameError::Prefix, Ok(_)) => format!("write \"ip:{given}\""),
+            (net::tls::NameError::Prefix, Err(_)) if is_host(given) => format!("write \"dns:{given}\""),
+            _ => "`openssl x509 -in FILE -noout -fingerprint -sha256 -subject -ext subjectAltName` shows what one is"
+                .to_owned(),
+        };
+        Refusal::new(format!("has {given:?}, which {refusal}"), help)
+    })
+}
+
+/// A name that a certificate may be for, or nothing.
+pub(super) fn server_name(given: &str) -> Result<String, Refusal> {
+    if given.is_empty() || net::tls::is_server_name(given) {
+        return Ok(given.to_owned());
+    }
+    let help = match given.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => format!("write \"{host}\", without the port"),
+        _ => "for example \"pacs.example\" or \"10.1.2.3\"".to_owned(),
+    };
+    Err(Refusal::new(format!("is no name that a certificate is for: {given:?}"), help))
+}
+
 /// Numbers with units, the larger first: `1h30m`, `10s`, `250ms`.
 pub(super) fn span(given: &str, least: Duration, most: Duration) -> Result<Duration, Refusal> {
     let help = || {

@@ -20,6 +20,12 @@ pub(super) enum Value {
     AeTitle(AeTitle),
     Folder(PathBuf),
     Listen(SocketAddr),
+    MaybeListen(Option<SocketAddr>),
+    ClientAuth(net::tls::ClientAuth),
+    File(Option<PathBuf>),
+    Certificates(Vec<net::tls::CertificateName>),
+    /// `None`: without TLS.
+    PeerTls(Option<Values>),
     Accept(net::Accept),
     Flag(bool),
     Number(u64),
@@ -66,6 +72,17 @@ pub(super) fn read(key: &Key, given: &Spanned<DeValue<'_>>, finder: &mut Finder<
         (Kind::Patterns, DeValue::Array(list)) => {
             return elements(key, list, finder, text::pattern).map(Value::Patterns);
         }
+        (Kind::Certificates, DeValue::Array(list)) => {
+            return elements(key, list, finder, text::certificate).map(Value::Certificates);
+        }
+        (Kind::PeerTls, DeValue::Boolean(false)) => Ok(Value::PeerTls(None)),
+        (Kind::PeerTls, DeValue::Boolean(true)) => {
+            let given = Values::read(&[Section::PeerTls], &DeTable::new(), finder);
+            Ok(Value::PeerTls(Some(given)))
+        }
+        (Kind::PeerTls, DeValue::Table(given)) => {
+            Ok(Value::PeerTls(Some(Values::read(&[Section::PeerTls], given, finder))))
+        }
         (Kind::Retry, DeValue::Table(given)) => return retry(given, &at, finder).map(Value::Retry),
         (Kind::Secret, DeValue::Table(given)) => secret::place(given).map(Value::Secret),
         (Kind::Secret, DeValue::String(_)) => Err(secret::refuse_literal(key)),
@@ -78,6 +95,12 @@ pub(super) fn read(key: &Key, given: &Spanned<DeValue<'_>>, finder: &mut Finder<
         (Kind::AeTitle, DeValue::String(given)) => text::ae_title(given).map(Value::AeTitle),
         (Kind::Folder, DeValue::String(given)) => text::folder(given).map(Value::Folder),
         (Kind::Listen, DeValue::String(given)) => text::listen(given).map(Value::Listen),
+        (Kind::MaybeListen, DeValue::String(given)) => {
+            text::or_nothing(given, text::listen).map(Value::MaybeListen)
+        }
+        (Kind::ClientAuth, DeValue::String(given)) => text::client_auth(given).map(Value::ClientAuth),
+        (Kind::File, DeValue::String(given)) => text::or_nothing(given, text::file).map(Value::File),
+        (Kind::ServerName, DeValue::String(given)) => text::server_name(given).map(Value::Text),
         (Kind::Accept, DeValue::String(given)) => text::accept(given).map(Value::Accept),
         (Kind::Span { least, most }, DeValue::String(given)) => {
             text::span(given, least, most).map(Value::Span)
@@ -164,7 +187,7 @@ fn wrong_type(kind: Kind, key: &Key, other: &DeValue<'_>) -> Refusal {
     let meant = match (kind, other) {
         (Kind::Span { .. }, DeValue::Integer(number)) => Some(format!("\"{number}s\"")),
         (Kind::Number { .. }, DeValue::String(text)) if is_number(text) => Some(text.replace('_', "")),
-        (Kind::Flag, DeValue::String(text)) if matches!(text.as_ref(), "true" | "false") => {
+        (Kind::Flag | Kind::PeerTls, DeValue::String(text)) if matches!(text.as_ref(), "true" | "false") => {
             Some(text.to_string())
         }
         (Kind::Flag, DeValue::String(text)) if matches!(text.as_ref(), "yes" | "on") => {
@@ -173,7 +196,7 @@ fn wrong_type(kind: Kind, key: &Key, other: &DeValue<'_>) -> Refusal {
         (Kind::Flag, DeValue::String(text)) if matches!(text.as_ref(), "no" | "off") => {
             Some("false".to_owned())
         }
-        (Kind::Origins | Kind::Networks | Kind::Patterns, DeValue::String(text)) => {
+        (Kind::Origins | Kind::Networks | Kind::Patterns | Kind::Certificates, DeValue::String(text)) => {
             Some(format!("[{text:?}]"))
         }
         (Kind::Factor { .. }, DeValue::String(text)) if text.parse::<f64>().is_ok() => Some(text.to_string()),
@@ -226,6 +249,11 @@ of! {
     AeTitle AeTitle,
     Folder PathBuf,
     Listen SocketAddr,
+    MaybeListen Option<SocketAddr>,
+    ClientAuth net::tls::ClientAuth,
+    File Option<PathBuf>,
+    Certificates Vec<net::tls::CertificateName>,
+    PeerTls Option<Values>,
     Accept net::Accept,
     Flag bool,
     Number u64,

@@ -28,10 +28,12 @@ pub(super) struct Named {
 }
 
 /// The values of one table. A key that is absent has its default; one that is faulty is missing.
+#[derive(Debug, Clone)]
 pub(super) struct Values {
     values: BTreeMap<&'static str, Entry>,
 }
 
+#[derive(Debug, Clone)]
 struct Entry {
     value: Value,
     at: Option<Range<usize>>,
@@ -68,9 +70,15 @@ impl Document {
     fn read_root(&mut self, root: &DeTable<'_>, finder: &mut Finder<'_>) {
         let empty = DeTable::new();
         for section in Section::ONCE {
-            let table = match section.name() {
-                Some(name) => entry(root, name).and_then(|(name, value)| table(name, value, "", finder)),
-                None => Some(root),
+            let found = match section.name().map(|name| name.split_once('.').unwrap_or(("", name))) {
+                Some(("", name)) => entry(root, name),
+                // That the outer one is no table is said of it.
+                Some((outer, name)) => entry(root, outer).and_then(|(_, outer)| inside(outer, name)),
+                None => None,
+            };
+            let table = match section {
+                Section::Root => Some(root),
+                _ => found.and_then(|(name, value)| table(name, value, "", finder)),
             };
             self.tables.insert(section, Values::read(&[section], table.unwrap_or(&empty), finder));
         }
@@ -186,6 +194,7 @@ impl Values {
 fn may_stand_beside(sections: &[Section], name: &str) -> bool {
     match sections {
         [Section::Root] => Section::tables().any(|table| table == name),
+        [Section::Dimse] => name == "tls",
         // Without a kind nobody knows which keys it has; that there is none is said.
         [Section::Destination] => {
             KEYS.iter().any(|key| key.name == name && Section::KINDS.iter().any(|kind| kind.1 == key.section))
@@ -196,6 +205,17 @@ fn may_stand_beside(sections: &[Section], name: &str) -> bool {
 
 fn entry<'t, 'i>(table: &'t DeTable<'i>, name: &str) -> Option<(&'t Name<'i>, &'t Spanned<DeValue<'i>>)> {
     table.iter().find(|(given, _)| given.get_ref() == name)
+}
+
+/// What stands under a name in a table; nothing, where that is none.
+fn inside<'t, 'i>(
+    outer: &'t Spanned<DeValue<'i>>,
+    name: &str,
+) -> Option<(&'t Name<'i>, &'t Spanned<DeValue<'i>>)> {
+    match outer.get_ref() {
+        DeValue::Table(table) => entry(table, name),
+        _ => None,
+    }
 }
 
 fn is_name(text: &str) -> bool {

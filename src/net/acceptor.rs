@@ -12,17 +12,21 @@ use telemetry::{Event, Telemetry};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
-use ul::Association;
 use ul::negotiate::{self, Admission};
 use ul::pdu::{AssociateAc, AssociateRj, AssociateRq, Implementation};
+use ul::{Association, Violation};
 
 use crate::access::Access;
 use crate::config::Config;
 use crate::drive::Drive;
 use crate::end::End;
+use crate::listener::Door;
 use crate::lobby::Place;
 use crate::scp::{self, Caller, Scp};
+use crate::secure::secure;
+use crate::stream::Stream;
 use crate::tally::Tally;
+use crate::tls::looks_like_tls;
 
 /// What all associations share.
 pub(crate) struct Acceptor {
@@ -56,10 +60,18 @@ impl Acceptor {
     pub(crate) async fn serve(
         &self,
         stream: TcpStream,
+        door: Door,
         from: SocketAddr,
         place: Place,
         shutdown: CancellationToken,
     ) {
+        let stream = match (door, &self.config.tls) {
+            (Door::Tls, Some(tls)) => {
+                secure(tls, stream, self.config.artim_timeout, &place, &self.telemetry).await
+            }
+            (Door::Plain, _) | (Door::Tls, None) => Some(Stream::from(stream)),
+        };
+        let Some(stream) = stream else { return };
         let association = Association::acceptor(self.config.artim_timeout);
         let mut drive = Drive::new(stream, association, self.config.message_timeout);
         let from = from.ip().to_canonical();
@@ -79,10 +91,30 @@ impl Acceptor {
                 if let End::Rejected(rejection) = end {
                     self.telemetry.record(Event::AssociationRejected { reason: reason(rejection) });
                 } else {
-                    tracing::debug!(end = crate::chain(&end), "no association");
+                    self.note_failure(&end, door);
                 }
                 drive.close(&end, place.must_close()).await;
             }
+        }
+    }
+
+    /// Notes that a connection led to no association. That it was meant for the other port is worth knowing.
+    fn note_failure(&self, end: &End, door: Door) {
+        let is_tls = matches!(
+            end,
+            End::Violation(Violation::UnrecognizedPdu(first)) if looks_like_tls(*first)
+        );
+        match (door, &self.config.tls) {
+            (Door::Plain, Some(tls)) if is_tls => {
+                let port = tls.settings().listen.port();
+                tracing::info!("a caller speaks TLS on the plain port; the port for TLS is {port}");
+            }
+            (Door::Plain, None) if is_tls => {
+                tracing::info!(
+                    "a caller speaks TLS on the plain port; there is no port for TLS: see [dimse.tls]"
+                );
+            }
+            (Door::Plain | Door::Tls, _) => tracing::debug!(end = crate::chain(end), "no association"),
         }
     }
 
@@ -96,7 +128,14 @@ impl Acceptor {
         tracing::debug!(titles = ?rq.titles, "association requested");
         let (calling, called) = (rq.titles.calling(), rq.titles.called());
         tracing::Span::current().record("calling", calling.as_ref().map(AeTitle::as_str));
-        let admitted = self.access.admit(calling.as_ref(), from).await;
+        let secured = drive.secured();
+        if let Some(secured) = &secured {
+            tracing::Span::current().record("tls", &secured.version);
+            let certificate = secured.certificate.as_ref().map(ToString::to_string);
+            tracing::debug!(cipher_suite = secured.cipher_suite, certificate, "under TLS");
+        }
+        let presented = secured.as_ref().and_then(|secured| secured.certificate.as_ref());
+        let admitted = self.access.admit(calling.as_ref(), from, presented).await;
         // Only now: a name server that is slow to answer keeps nobody's place.
         let permit = Arc::clone(&self.associations).try_acquire_owned().ok();
         let admission = Admission {

@@ -1,4 +1,4 @@
-//! Who calls, and who may: configured peers, by AE title and address.
+//! Who calls, and who may: configured peers, by AE title, address and certificate.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use crate::config::{Accept, Config, Peer};
+use crate::tls::Certificate;
 
 /// Tells which peer a caller is, and whether it may associate.
 ///
@@ -30,22 +31,43 @@ struct Host {
 /// A caller that is no known peer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Stranger {
-    /// The peers of its AE title, which call from other addresses.
+    /// The peers of its AE title that call from other addresses.
     elsewhere: Vec<PeerName>,
+    /// The peers of its AE title that have another certificate.
+    unproven: Vec<PeerName>,
+    /// What the caller presented as its certificate.
+    presented: Option<Box<Certificate>>,
 }
 
 impl fmt::Display for Stranger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((first, others)) = self.elsewhere.split_first() else {
+        if self.elsewhere.is_empty() && self.unproven.is_empty() {
             return f.write_str("no [peer] has this AE title");
-        };
-        write!(f, "[peer.{first}]")?;
-        for other in others {
-            write!(f, ", [peer.{other}]")?;
         }
-        f.write_str(if others.is_empty() { " does" } else { " do" })?;
-        f.write_str(" not call from here")
+        if !self.elsewhere.is_empty() {
+            list(&self.elsewhere, f)?;
+            f.write_str(if self.elsewhere.len() == 1 { " does" } else { " do" })?;
+            f.write_str(" not call from here")?;
+        }
+        if !self.unproven.is_empty() {
+            f.write_str(if self.elsewhere.is_empty() { "" } else { "; " })?;
+            list(&self.unproven, f)?;
+            f.write_str(if self.unproven.len() == 1 { " has" } else { " have" })?;
+            match &self.presented {
+                Some(certificate) => write!(f, " another `certificate` than {certificate}")?,
+                None => f.write_str(" a `certificate`, and the caller presented none")?,
+            }
+        }
+        Ok(())
     }
+}
+
+fn list(peers: &[PeerName], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (at, peer) in peers.iter().enumerate() {
+        let separator = if at == 0 { "" } else { ", " };
+        write!(f, "{separator}[peer.{peer}]")?;
+    }
+    Ok(())
 }
 
 impl Access {
@@ -55,8 +77,9 @@ impl Access {
         Self { config, hosts }
     }
 
-    /// Which peer calls, by its AE title and from its host or one of its networks: the first one configured. A caller that is none
-    /// may associate where anybody may. Takes at most twice `connect_timeout` for each peer of this AE title. Cancel safe.
+    /// Which peer calls, by its AE title and from its host or one of its networks, with its certificate where it has one: the first
+    /// one configured. A caller that is none may associate where anybody may, but not under the AE title of a peer with a
+    /// certificate. Takes at most twice `connect_timeout` for each peer of this AE title. Cancel safe.
     ///
     /// # Errors
     /// It may not, and why.
@@ -64,18 +87,25 @@ impl Access {
         &self,
         calling: Option<&AeTitle>,
         from: IpAddr,
+        presented: Option<&Certificate>,
     ) -> Result<Option<PeerName>, Stranger> {
         let from = from.to_canonical();
-        let mut elsewhere = Vec::new();
+        let (mut elsewhere, mut unproven) = (Vec::new(), Vec::new());
         for peer in self.config.peers.iter().filter(|peer| calling == Some(&peer.ae_title)) {
+            if !is_proven(peer, presented) {
+                unproven.push(peer.name.clone());
+                continue;
+            }
             if peer.from.iter().any(|network| network.contains(&from)) || self.is_host(peer, from).await {
                 return Ok(Some(peer.name.clone()));
             }
             elsewhere.push(peer.name.clone());
         }
         match self.config.accept {
-            Accept::Any => Ok(None),
-            Accept::Known => Err(Stranger { elsewhere }),
+            Accept::Any if unproven.is_empty() => Ok(None),
+            Accept::Any | Accept::Known => {
+                Err(Stranger { elsewhere, unproven, presented: presented.cloned().map(Box::new) })
+            }
         }
     }
 
@@ -106,6 +136,12 @@ impl Access {
     }
 }
 
+/// Whether a caller that presented this certificate may be this peer.
+fn is_proven(peer: &Peer, presented: Option<&Certificate>) -> bool {
+    let names = &peer.as_caller.certificate;
+    names.is_empty() || presented.is_some_and(|one| one.is_one_of(names))
+}
+
 /// Short enough that a host that moves may soon call again, long enough that a burst of associations asks once.
 const KEPT: Duration = Duration::from_secs(30);
 /// After a lookup that failed: a name server that is back is asked at once, and one that is gone is not flooded.
@@ -114,6 +150,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::CallerTerms;
+    use crate::scu::Terms;
+    use crate::tls::CertificateName;
 
     fn access(accept: Accept, peers: &[(&str, &str, &[&str])]) -> Access {
         let peers = peers.iter().map(|(ae_title, address, from)| Peer {
@@ -121,6 +160,8 @@ mod tests {
             ae_title: AeTitle::parse(ae_title).unwrap(),
             address: (*address).to_owned(),
             from: from.iter().map(|network| network.parse().unwrap()).collect(),
+            as_caller: CallerTerms::default(),
+            as_called: Terms::default(),
         });
         Access::new(Arc::new(Config { accept, peers: peers.collect(), ..crate::tests::config() }))
     }
@@ -149,7 +190,7 @@ mod tests {
         ] {
             let calling = AeTitle::parse(calling).unwrap();
             assert_eq!(
-                access.admit(Some(&calling), from.parse().unwrap()).await.is_ok(),
+                access.admit(Some(&calling), from.parse().unwrap(), None).await.is_ok(),
                 admitted,
                 "{calling} from {from}"
             );
@@ -161,7 +202,8 @@ mod tests {
             (Some("PACS"), "[peer.pacs], [peer.pacs] do not call from here"),
         ] {
             let calling = calling.map(|title| AeTitle::parse(title).unwrap());
-            let stranger = access.admit(calling.as_ref(), "198.51.100.1".parse().unwrap()).await.unwrap_err();
+            let stranger =
+                access.admit(calling.as_ref(), "198.51.100.1".parse().unwrap(), None).await.unwrap_err();
             assert_eq!(stranger.to_string(), why);
         }
     }
@@ -171,7 +213,10 @@ mod tests {
         let access = access(Accept::Known, &[("PACS", "127.0.0.1:104", &[]), ("CT", "no port", &[])]);
         let due_in = async |calling, address: &str, admitted| {
             let calling = AeTitle::parse(calling).unwrap();
-            assert_eq!(access.admit(Some(&calling), "127.0.0.1".parse().unwrap()).await.is_ok(), admitted);
+            assert_eq!(
+                access.admit(Some(&calling), "127.0.0.1".parse().unwrap(), None).await.is_ok(),
+                admitted
+            );
             access.hosts[address].lock().await.until - Instant::now()
         };
         assert_eq!(due_in("PACS", "127.0.0.1:104", true).await, KEPT);
@@ -185,7 +230,7 @@ mod tests {
 
     #[tokio::test]
     async fn anybody_may_call_where_that_is_configured() {
-        assert_eq!(access(Accept::Any, &[]).admit(None, "192.0.2.1".parse().unwrap()).await, Ok(None));
+        assert_eq!(access(Accept::Any, &[]).admit(None, "192.0.2.1".parse().unwrap(), None).await, Ok(None));
     }
 
     #[tokio::test]
@@ -207,12 +252,67 @@ mod tests {
                 ("US", "127.0.0.1", None),
             ] {
                 let title = AeTitle::parse(calling).unwrap();
-                let found = access.admit(Some(&title), from.parse().unwrap()).await;
+                let found = access.admit(Some(&title), from.parse().unwrap(), None).await;
                 match (name, accept) {
                     (Some(_), _) | (None, Accept::Any) => {
                         assert_eq!(found, Ok(name.map(PeerName::new)), "{calling} from {from}");
                     }
                     (None, Accept::Known) => assert!(found.is_err(), "{calling} from {from}"),
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_ae_title_of_a_peer_with_a_certificate_takes_that_certificate() {
+        let certificate = |byte: u8| Certificate {
+            sha256: [byte; 32],
+            subject: "CN=CT1".to_owned(),
+            common_names: vec!["CT1".to_owned()],
+            names: Vec::new(),
+            not_before: 0,
+            not_after: 0,
+        };
+        let (right, wrong) = (certificate(1), certificate(2));
+        for (accept, free) in [(Accept::Any, true), (Accept::Known, false)] {
+            let mut access = access(
+                accept,
+                &[("CT", "127.0.0.1:1", &[]), ("CT", "127.0.0.2:1", &[]), ("MR", "127.0.0.1:1", &[])],
+            );
+            name_by_address(&mut access);
+            let mut config = Config::clone(&access.config);
+            config.peers[0].as_caller.certificate = vec![CertificateName::Sha256([1; 32])];
+            access.config = Arc::new(config);
+            for (calling, from, presented, expected) in [
+                ("CT", "127.0.0.1", Some(&right), Ok(Some("ct 127.0.0.1:1"))),
+                (
+                    "CT",
+                    "127.0.0.1",
+                    Some(&wrong),
+                    Err(
+                        "[peer.ct 127.0.0.2:1] does not call from here; [peer.ct 127.0.0.1:1] has another `certificate` than CN=CT1, until 1970-01-01, sha256:",
+                    ),
+                ),
+                (
+                    "CT",
+                    "127.0.0.1",
+                    None,
+                    Err(
+                        "[peer.ct 127.0.0.2:1] does not call from here; [peer.ct 127.0.0.1:1] has a `certificate`, and the caller presented none",
+                    ),
+                ),
+                ("CT", "127.0.0.2", None, Ok(Some("ct 127.0.0.2:1"))),
+                ("MR", "127.0.0.1", Some(&wrong), Ok(Some("mr 127.0.0.1:1"))),
+                ("US", "127.0.0.1", None, if free { Ok(None) } else { Err("no [peer] has this AE title") }),
+            ] {
+                let title = AeTitle::parse(calling).unwrap();
+                let found = access.admit(Some(&title), from.parse().unwrap(), presented).await;
+                match (found, expected) {
+                    (Ok(found), Ok(expected)) => assert_eq!(found, expected.map(PeerName::new)),
+                    (Err(found), Err(expected)) => {
+                        assert!(found.to_string().starts_with(expected), "{found}");
+                    }
+                    (found, expected) => panic!("{calling} from {from}: {found:?}, not {expected:?}"),
                 }
             }
         }

@@ -4,6 +4,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 use model::{AeTitle, PeerName};
 
+use crate::scu::Terms;
+use crate::tls::{self, CertificateName, FileError, Fresh};
+
 /// How this end speaks DIMSE, and with whom.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -11,6 +14,8 @@ pub struct Config {
     pub ae_title: AeTitle,
     /// Where we listen.
     pub listen: SocketAddr,
+    /// The TLS port beside it.
+    pub tls: Option<tls::Server>,
     /// Who may call.
     pub accept: Accept,
     /// Only our own AE title may be called.
@@ -52,4 +57,51 @@ pub struct Peer {
     pub address: String,
     /// Networks it may call from, besides its host.
     pub from: Vec<IpNet>,
+    /// What is agreed with it as our caller.
+    pub as_caller: CallerTerms,
+    /// What is agreed with it where we call it.
+    pub as_called: Terms,
+}
+
+/// What is agreed with one peer about how it calls us.
+#[derive(Debug, Clone, Default)]
+pub struct CallerTerms {
+    /// Which certificate it has. Who calls under its AE title must present it, which takes TLS; none: no certificate is asked for.
+    pub certificate: Vec<CertificateName>,
+}
+
+/// A file with a certificate or a key cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{of}")]
+pub struct TlsFileError {
+    /// The table of the configuration that names it.
+    of: String,
+    /// What is wrong with it.
+    #[source]
+    pub error: FileError,
+}
+
+impl Config {
+    /// Whether there is TLS with anybody.
+    pub fn has_tls(&self) -> bool {
+        self.tls.is_some() || self.peers.iter().any(|peer| peer.as_called.tls.is_some())
+    }
+
+    /// Reads all files with certificates and keys again, ours and those of peers; in force they are once the caller says so.
+    ///
+    /// # Errors
+    /// [`TlsFileError`] with the first that cannot be used. Nothing changes.
+    pub fn read_tls_again(&self) -> Result<Fresh, TlsFileError> {
+        let fault = |of: String| move |error| TlsFileError { of, error };
+        let mut fresh = Fresh::none();
+        if let Some(server) = &self.tls {
+            fresh = fresh.and(server.read_again().map_err(fault("[dimse.tls]".to_owned()))?);
+        }
+        for peer in &self.peers {
+            if let Some(client) = &peer.as_called.tls {
+                fresh = fresh.and(client.read_again().map_err(fault(format!("[peer.{}]", peer.name)))?);
+            }
+        }
+        Ok(fresh)
+    }
 }

@@ -2,8 +2,10 @@ use std::io;
 use std::net::SocketAddr;
 
 use model::{Fault, sop, syntax};
+use ul::Violation;
 
 use crate::end::End;
+use crate::tls::{FileError, Problem, TlsError, looks_like_tls};
 
 /// Why listening, or an operation at a peer, failed.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +19,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A file of the TLS that callers meet cannot be used.
+    #[error("no TLS")]
+    TlsFile(#[source] FileError),
     /// The peer's host is not known, or nothing there takes the connection.
     #[error("cannot connect to {address}")]
     Connect {
@@ -25,6 +30,15 @@ pub enum Error {
         /// What the system said.
         #[source]
         source: io::Error,
+    },
+    /// The peer took the connection, and there is no TLS with it.
+    #[error("no TLS with {address}")]
+    Tls {
+        /// Host and port.
+        address: String,
+        /// Why.
+        #[source]
+        source: TlsError,
     },
     /// The peer took the connection, and no association was made.
     #[error("no association")]
@@ -58,8 +72,9 @@ impl Error {
     /// Who must act.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Listen { .. } | Self::File(_) => Fault::Local,
+            Self::Listen { .. } | Self::TlsFile(_) | Self::File(_) => Fault::Local,
             Self::Connect { .. } => Fault::Transient { retry_after: None },
+            Self::Tls { source, .. } => source.problem.fault(),
             Self::Association(end) | Self::Lost(end) => end.fault(),
             Self::NotAccepted { .. } => Fault::Policy,
             Self::Response => Fault::Peer,
@@ -74,7 +89,26 @@ impl Error {
         }
     }
 
+    /// What TLS says of it. That the peer refuses our certificate may only show in what follows the handshake.
+    pub fn tls(&self) -> Option<&TlsError> {
+        match self {
+            Self::Tls { source, .. } => Some(source),
+            Self::Association(End::Lost(error)) | Self::Lost(End::Lost(error)) => TlsError::behind(error),
+            Self::Association(_)
+            | Self::Lost(_)
+            | Self::Connect { .. }
+            | Self::Listen { .. }
+            | Self::TlsFile(_)
+            | Self::NotAccepted { .. }
+            | Self::File(_)
+            | Self::Response => None,
+        }
+    }
+
     fn hint(&self) -> Option<&'static str> {
+        if let Some(error) = self.tls() {
+            return hint_of_tls(error.problem);
+        }
         match self {
             Self::Connect { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused => {
                 Some("nothing listens there")
@@ -85,17 +119,41 @@ impl Error {
                 (3, 1 | 2) => Some("the peer is full"),
                 (_, _) => None,
             },
-            Self::Association(End::Closed | End::Lost(_) | End::Violation(_) | End::TimedOut(_)) => {
-                Some("it took the connection and gave no DICOM answer: is this a DICOM port?")
+            Self::Association(End::Violation(Violation::UnrecognizedPdu(first)))
+                if looks_like_tls(*first) =>
+            {
+                Some("that is TLS: call it by TLS, or at its plain port")
             }
+            Self::Association(End::Closed | End::Lost(_) | End::Violation(_) | End::TimedOut(_)) => Some(
+                "it took the connection and gave no DICOM answer: is this a DICOM port, and one without TLS?",
+            ),
             Self::Association(_)
             | Self::Lost(_)
             | Self::Connect { .. }
+            | Self::Tls { .. }
             | Self::Listen { .. }
+            | Self::TlsFile(_)
             | Self::NotAccepted { .. }
             | Self::File(_)
             | Self::Response => None,
         }
+    }
+}
+
+fn hint_of_tls(problem: Problem) -> Option<&'static str> {
+    match problem {
+        Problem::UnknownCa => Some("name its CA, or trust this one certificate by its fingerprint"),
+        Problem::WrongName => Some("say which name its certificate has, if this is the right peer"),
+        Problem::Protocol | Problem::Closed => Some("is this its TLS port?"),
+        Problem::Refused => Some("ours has to be one that the peer trusts"),
+        Problem::Plain
+        | Problem::Nothing
+        | Problem::Expired
+        | Problem::NotYetValid
+        | Problem::BadCertificate
+        | Problem::NoCertificate
+        | Problem::TimedOut
+        | Problem::Internal => None,
     }
 }
 

@@ -13,7 +13,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
 //! let title = |text| AeTitle::parse(text).unwrap();
-//! let target = Target { ae_title: title("PACS"), address: "127.0.0.1:1".to_owned() };
+//! let target = Target::plain(title("PACS"), "127.0.0.1:1".to_owned());
 //! let settings = Settings {
 //!     calling: title("GANTRY"),
 //!     max_pdu_bytes: 131_072,
@@ -36,14 +36,17 @@ mod listener;
 mod lobby;
 mod scp;
 pub mod scu;
+mod secure;
 mod socket;
 mod status;
+mod stream;
 mod tally;
 #[cfg(test)]
 mod tests;
 mod timer;
+pub mod tls;
 
-pub use config::{Accept, Config, Peer};
+pub use config::{Accept, CallerTerms, Config, Peer, TlsFileError};
 pub use end::{End, Wait};
 pub use error::Error;
 pub use listener::Listener;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use model::limits;
 use pipeline::Pipeline;
 use telemetry::Telemetry;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -17,29 +17,48 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::lobby::Lobby;
 
-/// The DIMSE door: accepts connections and serves each in a task of its own.
+/// The DIMSE door: accepts connections, with and without TLS, and serves each in a task of its own.
 pub struct Listener {
-    socket: TcpListener,
+    plain: TcpListener,
     address: SocketAddr,
+    tls: Option<(TcpListener, SocketAddr)>,
     acceptor: Arc<Acceptor>,
+}
+
+/// The port that a connection came in by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// TCP as it is.
+    Plain,
+    /// TLS from the first byte on.
+    Tls,
 }
 
 impl Listener {
     /// Listens. Connections queue up until [`Listener::serve`].
     ///
     /// # Errors
-    /// [`Error::Listen`] when the address is taken or not ours.
+    /// [`Error::Listen`] when an address is taken or not ours, and [`Error::TlsFile`] when a file of its TLS cannot be used.
     pub async fn bind(config: Config, pipeline: Pipeline, telemetry: Telemetry) -> Result<Self, Error> {
-        let address = config.listen;
-        let refused = |source| Error::Listen { address, source };
-        let socket = TcpListener::bind(address).await.map_err(refused)?;
-        let address = socket.local_addr().map_err(refused)?;
-        Ok(Self { socket, address, acceptor: Arc::new(Acceptor::new(config, pipeline, telemetry)) })
+        let (plain, address) = listen(config.listen).await?;
+        let tls = match &config.tls {
+            Some(tls) => {
+                tls.certificate().map_err(Error::TlsFile)?;
+                Some(listen(tls.settings().listen).await?)
+            }
+            None => None,
+        };
+        Ok(Self { plain, address, tls, acceptor: Arc::new(Acceptor::new(config, pipeline, telemetry)) })
     }
 
     /// The address, with the port that the system chose where 0 was asked for.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address for TLS, if there is one.
+    pub fn local_tls_addr(&self) -> Option<SocketAddr> {
+        self.tls.as_ref().map(|(_, address)| *address)
     }
 
     /// Serves until `shutdown`, each connection in a task on `tracker`.
@@ -53,21 +72,42 @@ impl Listener {
             let accepted = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
-                accepted = self.socket.accept() => accepted,
+                accepted = self.accept() => accepted,
             };
             match accepted {
-                Ok((stream, from)) => {
+                Ok((stream, from, door)) => {
                     let acceptor = Arc::clone(&self.acceptor);
                     let place = lobby.enter(&shutdown);
-                    let span = tracing::info_span!("association", assoc = number, from = %from.ip(), calling = Empty);
+                    let span = tracing::info_span!("association", assoc = number, from = %from.ip(), calling = Empty, tls = Empty);
                     let shutdown = shutdown.clone();
-                    let serve = async move { acceptor.serve(stream, from, place, shutdown).await };
+                    let serve = async move { acceptor.serve(stream, door, from, place, shutdown).await };
                     tracker.spawn(serve.instrument(span));
                 }
                 Err(error) => pause_after(&error).await,
             }
         }
     }
+
+    /// Waits for the next connection at either port. Cancel safe.
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr, Door)> {
+        let tls = async {
+            match &self.tls {
+                Some((socket, _)) => socket.accept().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            plain = self.plain.accept() => plain.map(|(stream, from)| (stream, from, Door::Plain)),
+            tls = tls => tls.map(|(stream, from)| (stream, from, Door::Tls)),
+        }
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    let refused = |source| Error::Listen { address, source };
+    let socket = TcpListener::bind(address).await.map_err(refused)?;
+    let address = socket.local_addr().map_err(refused)?;
+    Ok((socket, address))
 }
 
 /// A connection that vanished before it was accepted is no news. Anything else, such as no file descriptors left, is not mended by

@@ -89,6 +89,11 @@ pub enum Event {
         /// Why, in a word of a closed set.
         reason: &'static str,
     },
+    /// A caller's TLS handshake came to an end.
+    TlsHandshake {
+        /// `ok`, or what stood in the way, in a word of a closed set.
+        outcome: &'static str,
+    },
     /// A query was answered, or given up.
     Query {
         /// How it came.

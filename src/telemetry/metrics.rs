@@ -27,6 +27,7 @@ pub(crate) struct Metrics {
     associations_open: Gauge,
     associations: Family<[Label; 2], Counter>,
     associations_rejected: Family<[Label; 1], Counter>,
+    tls_handshakes: Family<[Label; 1], Counter>,
     query_seconds: Seconds<2>,
     query_rows: Family<[Label; 2], Counter>,
     http_requests: Family<RouteAndStatus, Counter>,
@@ -68,6 +69,9 @@ impl Metrics {
             }
             Event::AssociationRejected { reason } => {
                 self.associations_rejected.get_or_create(&[("reason", reason)]).inc();
+            }
+            Event::TlsHandshake { outcome } => {
+                self.tls_handshakes.get_or_create(&[("outcome", outcome)]).inc();
             }
             Event::Query { door, level, rows, elapsed } => {
                 let labels = query(door, level);
@@ -121,6 +125,7 @@ impl Metrics {
             associations_open: Gauge::default(),
             associations: Family::default(),
             associations_rejected: Family::default(),
+            tls_handshakes: Family::default(),
             query_seconds: Family::new_with_constructor(durations),
             query_rows: Family::default(),
             http_requests: Family::default(),
@@ -150,6 +155,8 @@ impl Metrics {
         self.add("gantry_associations", "Associations that were established and have ended", associations);
         let rejected = self.associations_rejected.clone();
         self.add("gantry_associations_rejected", "Associations that we refused", rejected);
+        let handshakes = self.tls_handshakes.clone();
+        self.add("gantry_tls_handshakes", "TLS handshakes of callers", handshakes);
     }
 
     fn register_doors(&mut self) {
@@ -187,6 +194,9 @@ impl Metrics {
 
     /// A counter that appears only with its first event hides that event from `rate()`.
     fn start_at_zero(&self) {
+        for outcome in HANDSHAKES {
+            drop(self.tls_handshakes.get_or_create(&[("outcome", outcome)]));
+        }
         for door in [Door::Dimse, Door::Web] {
             for status in RECEIVED {
                 drop(self.instances_received.get_or_create(&received(door, status)));
@@ -228,6 +238,24 @@ fn durations() -> Histogram {
 const RECEIVED: [&str; 8] =
     ["stored", "duplicate", "conflict", "no_space", "unreadable", "mismatch", "aborted", "error"];
 
+/// Every outcome of [`Event::TlsHandshake`].
+const HANDSHAKES: [&str; 14] = [
+    "ok",
+    "plain",
+    "protocol",
+    "nothing_in_common",
+    "expired",
+    "not_yet_valid",
+    "unknown_ca",
+    "wrong_name",
+    "bad_certificate",
+    "no_certificate",
+    "refused",
+    "closed",
+    "timeout",
+    "internal",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,6 +284,7 @@ mod tests {
             Event::AssociationOpened { requestor: true },
             Event::AssociationClosed { requestor: true, end: "released" },
             Event::AssociationRejected { reason: "calling_ae" },
+            Event::TlsHandshake { outcome: "unknown_ca" },
             Event::Query { door: Door::Web, level, rows: 7, elapsed },
             Event::HttpRequest { route: "/livez", status: 200, elapsed, bytes: 4 },
             Event::Conflict,
@@ -276,6 +305,7 @@ mod tests {
             "gantry_associations_open 1",
             r#"gantry_associations_total{role="requestor",end="released"} 1"#,
             r#"gantry_associations_rejected_total{reason="calling_ae"} 1"#,
+            r#"gantry_tls_handshakes_total{outcome="unknown_ca"} 1"#,
             r#"gantry_query_seconds_count{door="web",level="instance"} 1"#,
             r#"gantry_query_rows_total{door="web",level="instance"} 7"#,
             r#"gantry_http_requests_total{route="/livez",status="200"} 1"#,

@@ -5,12 +5,14 @@
   syntaxes   the transfer syntaxes it takes (read at the start only), of all storage classes
   status     the status it answers to C-STORE, or "abort"
   statuses   status by SOP Instance UID
+  tls        certificate, key and CA of its TLS (read at the start only), which demands a certificate of the caller
   comment    an Error Comment to go with a status
 Each data set that it answered with success or a warning is kept as it came in a file 1, 2, …; `log` has a line of JSON for each event.
 """
 import json
 import os
 import pathlib
+import ssl
 import sys
 import threading
 
@@ -77,10 +79,20 @@ def stored(event):
     return answer
 
 
+def tls():
+    files = script().get("tls")
+    if files is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=files[2])
+    context.load_cert_chain(files[0], files[1])
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
 ae = AE("SINK")
 ae.maximum_associations = 100
 ae.add_supported_context(Verification)
 for context in AllStoragePresentationContexts:
     ae.add_supported_context(context.abstract_syntax, script().get("syntaxes", AllTransferSyntaxes))
 handlers = [(evt.EVT_REQUESTED, requested), (evt.EVT_C_STORE, stored)]
-ae.start_server(("127.0.0.1", port), block=True, evt_handlers=handlers)
+ae.start_server(("127.0.0.1", port), block=True, evt_handlers=handlers, ssl_context=tls())

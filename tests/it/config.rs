@@ -104,6 +104,72 @@ const FAULTY: &[(&str, &[&str])] = &[
         "[dimse]\nlisten = \"0.0.0.0:8080\"",
         &["gantry.toml:2:10: [dimse] and [web] cannot both listen at port 8080"],
     ),
+    (
+        "[dimse.tls]\nlisten = \"127.0.0.1:2762\"",
+        &["gantry.toml:2:10: TLS needs `certificate` and `key`", "certificate = \"tls/gantry.pem\""],
+    ),
+    ("[dimse.tls]\nkey = \"a\"", &["gantry.toml:2:7: [dimse.tls] has `key` without `certificate`"]),
+    ("[dimse.tls]\nlisten = \"2762\"", &["gantry.toml:2:10: `listen` is not an IP address and a port"]),
+    ("[dimse.tls]\nca = \"gantry.toml\"", &["gantry.toml:2:6: `ca`: gantry.toml has no certificate in PEM"]),
+    (
+        "[dimse.tls]\nclient_auth = \"require\"",
+        &["gantry.toml:2:15: `client_auth`", "did you mean \"required\"?"],
+    ),
+    (
+        "[dimse.tls]\ncert = \"a\"",
+        &["gantry.toml:2:1: unknown key `cert` in [dimse.tls]", "the keys there: listen, certificate"],
+    ),
+    ("[dimse]\ntls = true", &["gantry.toml:2:1: `tls` is a table, not true or false"]),
+    (
+        "[dimse]\nclient_auth = \"none\"",
+        &["gantry.toml:2:1: unknown key `client_auth` in [dimse]", "it belongs in [dimse.tls]"],
+    ),
+    (
+        "[dimse.tls]\nkey = \"-----BEGIN PRIVATE KEY-----\"\ncertificate = \"a\"",
+        &["gantry.toml:2:7: `key` is a certificate or key itself", "name the file"],
+    ),
+    (
+        "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\ntls = true",
+        &["gantry.toml:4:7: nothing says whose certificate [peer.a] may have", "tls = { ca = \"ca.pem\" }"],
+    ),
+    (
+        "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\ntls = \"true\"",
+        &["gantry.toml:4:7: `tls` needs true, false or a table in braces", "write tls = true"],
+    ),
+    (
+        "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\ntls = { sever_name = \"a\" }\ncertificate = [\"sha256:0000000000000000000000000000000000000000000000000000000000000000\"]",
+        &["gantry.toml:4:9: unknown key `sever_name` in `tls` of a peer", "did you mean `server_name`?"],
+    ),
+    (
+        "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\ntls = { ca = \"none.pem\", server_name = \"h:1\" }",
+        &[
+            "gantry.toml:4:40: `server_name` is no name that a certificate is for",
+            "write \"h\", without the port",
+        ],
+    ),
+    (
+        "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\ntls = { ca = \"none.pem\", key = \"b\" }",
+        &["gantry.toml:4:32: `tls` of [peer.a] has `key` without `certificate`"],
+    ),
+    (
+        "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\ncertificate = [\"cn:A\"]",
+        &["gantry.toml:4:15: [peer.a] could never call", "there is no port for TLS"],
+    ),
+    (
+        "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\ncertificate = \"cn:A\"",
+        &["gantry.toml:4:15: `certificate` needs a list of certificates", "write certificate = [\"cn:A\"]"],
+    ),
+    (
+        "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\ncertificate = [\"ct1.example\"]",
+        &[
+            "gantry.toml:4:16: `certificate` has \"ct1.example\", which begins with none of sha256:",
+            "write \"dns:ct1.example\"",
+        ],
+    ),
+    (
+        "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\ncertificate = [\"sha256:00\"]",
+        &["gantry.toml:4:16: `certificate`", "needs 64 hexadecimal digits", "openssl x509"],
+    ),
     ("[web]\nopen = 1", &["gantry.toml:2:8: `open` needs true or false, not a whole number"]),
     ("[web]\ncors_origins = \"https://a\"", &["gantry.toml:2:16:", "write cors_origins = [\"https://a\"]"]),
     (

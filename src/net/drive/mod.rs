@@ -13,7 +13,7 @@ use bytes::{BufMut, BytesMut};
 pub(crate) use data::Incoming;
 use data::Rest;
 use dimse::{Assembler, Command, Fragment, Message};
-use tokio::net::TcpStream;
+use tokio::io::AsyncWriteExt;
 use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 use ul::pdu::{AssociateAc, AssociateRj, AssociateRq};
@@ -21,13 +21,15 @@ use ul::{Association, Event, State};
 
 use crate::end::{End, Wait};
 use crate::socket;
+use crate::stream::Stream;
 use crate::timer::{Progress, Timer};
+use crate::tls::Secured;
 
 /// One end of an association on its socket: reads messages, hands out their data, writes, and keeps the time.
 ///
 /// Memory is bounded: what is read ahead is at most one read and a command set or A-ASSOCIATE PDU; data sets are never held.
 pub(crate) struct Drive {
-    stream: TcpStream,
+    stream: Stream,
     association: Association,
     assembler: Assembler,
     input: BytesMut,
@@ -45,8 +47,13 @@ pub(crate) struct Drive {
 
 impl Drive {
     /// Takes over a connection. `message_timeout` is how long a message may make no progress.
-    pub(crate) fn new(stream: TcpStream, association: Association, message_timeout: Duration) -> Self {
-        socket::send_at_once(&stream);
+    pub(crate) fn new(
+        stream: impl Into<Stream>,
+        association: Association,
+        message_timeout: Duration,
+    ) -> Self {
+        let stream = stream.into();
+        socket::send_at_once(stream.tcp());
         let started = Instant::now();
         Self {
             stream,
@@ -174,6 +181,10 @@ impl Drive {
                     self.input.clear();
                 }
             }
+            if self.stream.holds_back() {
+                // The peer may be gone already: then nobody misses the close of TLS.
+                drop(self.stream.shutdown().await);
+            }
         };
         tokio::select! {
             biased; // there is hardly ever no room for a last PDU
@@ -188,6 +199,14 @@ impl Drive {
             && self.rest.is_none()
             && self.kept.is_none()
             && !self.assembler.is_inside_message()
+    }
+
+    /// What TLS says of the peer; `None` without TLS.
+    pub(crate) fn secured(&self) -> Option<Secured> {
+        match &self.stream {
+            Stream::Plain(_) => None,
+            Stream::Tls(stream) => Some(Secured::of(stream)),
+        }
     }
 
     pub(crate) fn association(&self) -> &Association {
@@ -316,15 +335,11 @@ impl Drive {
 }
 
 /// Reads once; `None` when the timer ran out first. Cancel safe.
-async fn read<B: BufMut>(
-    stream: &mut TcpStream,
-    timer: &mut Timer,
-    buf: &mut B,
-) -> io::Result<Option<usize>> {
+async fn read<B: BufMut>(stream: &mut Stream, timer: &mut Timer, buf: &mut B) -> io::Result<Option<usize>> {
     poll_fn(|cx| match poll_read_buf(Pin::new(&mut *stream), cx, buf) {
         Poll::Ready(read) => Poll::Ready(read.map(Some)),
         Poll::Pending => {
-            socket::acknowledge_at_once(stream);
+            socket::acknowledge_at_once(stream.tcp());
             timer.poll(cx).map(|()| Ok(None))
         }
     })
@@ -351,8 +366,7 @@ const OUR_TURN: Duration = Duration::from_secs(24 * 60 * 60);
 #[cfg(test)]
 mod tests {
     use model::AeTitle;
-    use tokio::io::AsyncWriteExt;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
     use ul::pdu::{Implementation, ProposedContext, Titles};
 
     use super::*;

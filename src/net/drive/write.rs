@@ -50,7 +50,22 @@ impl Drive {
             IoSlice::advance_slices(&mut pieces, written);
             self.progress.add(written);
         }
-        Ok(())
+        if self.stream.holds_back() { self.push().await } else { Ok(()) }
+    }
+
+    /// Writes what TLS still holds of what it took. Not cancel safe.
+    async fn push(&mut self) -> Result<(), End> {
+        self.timer.set(self.progress.deadline());
+        let (stream, timer) = (&mut self.stream, &mut self.timer);
+        let pushed = poll_fn(|cx| match Pin::new(&mut *stream).poll_flush(cx) {
+            Poll::Ready(pushed) => Poll::Ready(Some(pushed)),
+            Poll::Pending => timer.poll(cx).map(|()| None),
+        });
+        match pushed.await {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => Err(self.last_word(error).await),
+            None => Err(End::TimedOut(Wait::Progress)),
+        }
     }
 
     async fn write_once(&mut self, pieces: &[IoSlice<'_>]) -> Result<usize, End> {

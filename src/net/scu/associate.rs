@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use model::part10;
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 use ul::Association;
 use ul::pdu::{AssociateRq, ContextOutcome, ContextResult, Implementation, ProposedContext, Titles};
 
@@ -10,6 +11,9 @@ use super::{Settings, Target};
 use crate::drive::Drive;
 use crate::end::End;
 use crate::error::Error;
+use crate::socket;
+use crate::stream::Stream;
+use crate::tls::{Problem, Secured, TlsError};
 
 /// An association that we requested.
 pub(super) struct Requested {
@@ -21,7 +25,7 @@ pub(super) struct Requested {
 /// Connects and associates, proposing one context for each pair of abstract syntax and transfer syntaxes; their ids are 1, 3, 5 …
 ///
 /// # Errors
-/// [`Error::Connect`], or [`Error::Association`] with how it ended.
+/// [`Error::Connect`], [`Error::Tls`], or [`Error::Association`] with how it ended.
 pub(super) async fn associate(
     target: &Target,
     settings: &Settings,
@@ -86,13 +90,23 @@ fn unrequestable(error: ul::Error) -> Error {
     Error::Association(error.into())
 }
 
-async fn connect(target: &Target, settings: &Settings) -> Result<TcpStream, Error> {
-    let connecting = TcpStream::connect(&target.address);
-    let connected = match tokio::time::timeout(settings.connect_timeout, connecting).await {
+/// Connects, by TLS where that is agreed, which shares the time for connecting.
+async fn connect(target: &Target, settings: &Settings) -> Result<Stream, Error> {
+    let deadline = Instant::now() + settings.connect_timeout;
+    let connected = match timeout_at(deadline, TcpStream::connect(&target.address)).await {
         Ok(connected) => connected,
         Err(_) => Err(io::ErrorKind::TimedOut.into()),
     };
-    connected.map_err(|source| Error::Connect { address: target.address.clone(), source })
+    let stream = connected.map_err(|source| Error::Connect { address: target.address.clone(), source })?;
+    let Some(tls) = &target.terms.tls else { return Ok(stream.into()) };
+    socket::send_at_once(&stream);
+    let secured = match timeout_at(deadline, tls.connect(stream, &target.address)).await {
+        Ok(secured) => secured,
+        Err(_) => Err(TlsError::new(Problem::TimedOut, "its TLS handshake takes too long")),
+    };
+    let stream = secured.map_err(|source| Error::Tls { address: target.address.clone(), source })?;
+    tracing::debug!(secured = ?Secured::of(&stream), "TLS with the peer");
+    Ok(stream.into())
 }
 
 /// How long a peer has to read our A-ABORT and close, before closing with bytes unread may take it away from it.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use model::AeTitle;
 
-use crate::Config;
+use crate::{Config, Peer, tls};
 
 pub use association::StoreAssociation;
 pub use dimse::{Class, ErrorComment, Outcome, Status};
@@ -33,6 +33,30 @@ pub struct Target {
     pub ae_title: AeTitle,
     /// Host and port; looked up for each association.
     pub address: String,
+    /// On what terms.
+    pub terms: Terms,
+}
+
+/// What is agreed with one peer about how it is called.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    /// The TLS by which it is called; `None`: without.
+    pub tls: Option<tls::Client>,
+}
+
+impl Target {
+    /// A peer with which nothing is agreed.
+    pub fn plain(ae_title: AeTitle, address: String) -> Self {
+        Self { ae_title, address, terms: Terms::default() }
+    }
+}
+
+impl Peer {
+    /// The peer as it is to be called.
+    pub fn target(&self) -> Target {
+        let terms = self.as_called.clone();
+        Target { ae_title: self.ae_title.clone(), address: self.address.clone(), terms }
+    }
 }
 
 /// How this end calls. The meaning of each is [`Config`]'s.

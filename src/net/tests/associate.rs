@@ -18,8 +18,10 @@ use super::{CT, Server, config, image};
 use crate::acceptor::Acceptor;
 use crate::config::Peer as Known;
 use crate::drive::Drive;
+use crate::listener::Door;
 use crate::lobby::Lobby;
-use crate::{Accept, Config};
+use crate::scu::Terms;
+use crate::{Accept, CallerTerms, Config};
 
 const JPEG: &str = "1.2.840.10008.1.2.4.70";
 const ECHO: (&str, &[&str]) = (sop::VERIFICATION, &[IMPLICIT]);
@@ -76,6 +78,8 @@ async fn refuses_as_the_policy_says() {
         ae_title: AeTitle::parse("KNOWN").unwrap(),
         address: "127.0.0.1:104".to_owned(),
         from: Vec::new(),
+        as_caller: CallerTerms::default(),
+        as_called: Terms::default(),
     };
     let config = Config {
         accept: Accept::Known,
@@ -121,6 +125,8 @@ async fn a_caller_is_identified_whoever_may_call() {
         ae_title: AeTitle::parse("CT").unwrap(),
         address: "127.0.0.1:104".to_owned(),
         from: Vec::new(),
+        as_caller: CallerTerms::default(),
+        as_called: Terms::default(),
     };
     let config = Config { accept: Accept::Any, peers: vec![known], ..config() };
     let acceptor = Acceptor::new(config, server.pipeline.clone(), server.telemetry.clone());
@@ -315,7 +321,7 @@ async fn connections_that_are_never_closed_make_way() {
         while let Ok((stream, from)) = listener.accept().await {
             let (acceptor, shutdown) = (Arc::clone(&acceptor), CancellationToken::new());
             let place = lobby.enter(&shutdown);
-            serving.spawn(async move { acceptor.serve(stream, from, place, shutdown).await });
+            serving.spawn(async move { acceptor.serve(stream, Door::Plain, from, place, shutdown).await });
         }
     });
     let mut released = Vec::new();

@@ -27,6 +27,7 @@ pub(crate) fn config() -> Config {
     Config {
         ae_title: AeTitle::parse("GANTRY").unwrap(),
         listen: "127.0.0.1:0".parse().unwrap(),
+        tls: None,
         accept: Accept::Any,
         check_called_ae: false,
         max_pdu_bytes: 131_072,

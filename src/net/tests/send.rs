@@ -26,7 +26,7 @@ pub(super) fn settings() -> Settings {
 }
 
 pub(super) fn target(address: std::net::SocketAddr) -> Target {
-    Target { ae_title: AeTitle::parse("GANTRY").unwrap(), address: address.to_string() }
+    Target::plain(AeTitle::parse("GANTRY").unwrap(), address.to_string())
 }
 
 /// A file with a few bytes before the data set.

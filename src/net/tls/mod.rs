@@ -1,0 +1,35 @@
+//! DICOM over TLS: our certificate and key, whom we trust, and the handshake at either end.
+//!
+//! Read [`Server`] and [`Client`] first: handles on files that can be read again while associations run. TLS 1.2 and 1.3 with the
+//! cipher suites of RFC 9325, by rustls and ring.
+//!
+//! PS3.15 §B.12.
+
+mod certificate;
+mod client;
+mod error;
+mod files;
+mod handshake;
+mod name;
+mod reload;
+mod server;
+mod verify;
+
+use std::sync::{Arc, LazyLock};
+
+use rustls::crypto::{CryptoProvider, ring};
+
+pub use certificate::{AlternativeName, Certificate};
+pub use client::{Client, ClientSettings, is_server_name};
+pub use error::{Problem, TlsError};
+pub use files::{FileError, FileRole, KeyFiles, check_ca, is_open_to_others};
+pub use name::{CertificateName, NameError};
+pub use reload::Fresh;
+pub use server::{ClientAuth, Server, ServerSettings};
+
+pub(crate) use handshake::{Secured, is_unclosed, looks_like_tls};
+
+fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(ring::default_provider()));
+    Arc::clone(&PROVIDER)
+}
