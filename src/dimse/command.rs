@@ -1,7 +1,9 @@
 use dicom_dictionary_std::tags;
 use model::{SopClassUid, limits};
 
+use crate::service::action::{self, NActionRq, NActionRsp};
 use crate::service::echo::{self, CEchoRq, CEchoRsp};
+use crate::service::event_report::{self, NEventReportRq, NEventReportRsp};
 use crate::service::find::{self, CCancelRq, CFindRq, CFindRsp};
 use crate::service::store::{self, CStoreRq, CStoreRsp};
 use crate::wire::{CommandError, Elements, NO_DATA_SET, Writer};
@@ -24,6 +26,14 @@ pub enum Command {
     CEchoRq(CEchoRq),
     /// C-ECHO-RSP.
     CEchoRsp(CEchoRsp),
+    /// N-EVENT-REPORT-RQ.
+    NEventReportRq(NEventReportRq),
+    /// N-EVENT-REPORT-RSP.
+    NEventReportRsp(NEventReportRsp),
+    /// N-ACTION-RQ.
+    NActionRq(NActionRq),
+    /// N-ACTION-RSP.
+    NActionRsp(NActionRsp),
     /// A request of no service here.
     OtherRq(OtherRq),
     /// A response of no service here: an answer to an [`OtherRq`].
@@ -74,6 +84,10 @@ impl Command {
             find::C_CANCEL_RQ => CCancelRq::read(set)?.into(),
             echo::C_ECHO_RQ => CEchoRq::read(set)?.into(),
             echo::C_ECHO_RSP => CEchoRsp::read(set)?.into(),
+            event_report::N_EVENT_REPORT_RQ => NEventReportRq::read(set)?.into(),
+            event_report::N_EVENT_REPORT_RSP => NEventReportRsp::read(set)?.into(),
+            action::N_ACTION_RQ => NActionRq::read(set)?.into(),
+            action::N_ACTION_RSP => NActionRsp::read(set)?.into(),
             command_field if command_field & RESPONSE == 0 => {
                 Self::OtherRq(OtherRq::read(command_field, set)?)
             }
@@ -99,6 +113,10 @@ impl Command {
             Self::CCancelRq(request) => request.write(&mut set),
             Self::CEchoRq(request) => request.write(&mut set),
             Self::CEchoRsp(response) => response.write(&mut set),
+            Self::NEventReportRq(request) => request.write(&mut set),
+            Self::NEventReportRsp(response) => response.write(&mut set),
+            Self::NActionRq(request) => request.write(&mut set),
+            Self::NActionRsp(response) => response.write(&mut set),
             Self::OtherRq(request) => request.write(&mut set),
             Self::OtherRsp(response) => response.write(&mut set),
         }
@@ -109,11 +127,14 @@ impl Command {
     pub fn has_data_set(&self) -> bool {
         match self {
             Self::CStoreRq(_) | Self::CFindRq(_) => true,
+            Self::NEventReportRq(_) | Self::NActionRq(_) => true,
             Self::CFindRsp(response) => response.outcome.status.class() == Class::Pending,
             Self::CStoreRsp(_)
             | Self::CCancelRq(_)
             | Self::CEchoRq(_)
             | Self::CEchoRsp(_)
+            | Self::NEventReportRsp(_)
+            | Self::NActionRsp(_)
             | Self::OtherRq(_)
             | Self::OtherRsp(_) => false,
         }
@@ -125,10 +146,14 @@ impl Command {
             Self::CStoreRq(request) => request.answer(outcome).into(),
             Self::CFindRq(request) => request.answer(outcome).into(),
             Self::CEchoRq(request) => request.answer(outcome).into(),
+            Self::NEventReportRq(request) => request.answer(outcome).into(),
+            Self::NActionRq(request) => request.answer(outcome).into(),
             Self::OtherRq(request) => request.answer(outcome).into(),
             Self::CStoreRsp(_)
             | Self::CFindRsp(_)
             | Self::CEchoRsp(_)
+            | Self::NEventReportRsp(_)
+            | Self::NActionRsp(_)
             | Self::CCancelRq(_)
             | Self::OtherRsp(_) => return None,
         })
@@ -140,11 +165,15 @@ impl Command {
             Self::CStoreRsp(response) => Some(&response.outcome),
             Self::CFindRsp(response) => Some(&response.outcome),
             Self::CEchoRsp(response) => Some(&response.outcome),
+            Self::NEventReportRsp(response) => Some(&response.outcome),
+            Self::NActionRsp(response) => Some(&response.outcome),
             Self::OtherRsp(response) => Some(&response.outcome),
             Self::CStoreRq(_)
             | Self::CFindRq(_)
             | Self::CCancelRq(_)
             | Self::CEchoRq(_)
+            | Self::NEventReportRq(_)
+            | Self::NActionRq(_)
             | Self::OtherRq(_) => None,
         }
     }
@@ -154,6 +183,8 @@ impl Command {
         match (self, self.outcome()) {
             (Self::CStoreRsp(_), Some(outcome)) => store::meaning(outcome.status),
             (Self::CFindRsp(_), Some(outcome)) => find::meaning(outcome.status),
+            (Self::NEventReportRsp(_), Some(outcome)) => event_report::meaning(outcome.status),
+            (Self::NActionRsp(_), Some(outcome)) => action::meaning(outcome.status),
             (_, Some(outcome)) => outcome.status.meaning(),
             (_, None) => "",
         }
@@ -169,6 +200,10 @@ impl Command {
             Self::CCancelRq(_) => "C-CANCEL-RQ",
             Self::CEchoRq(_) => "C-ECHO-RQ",
             Self::CEchoRsp(_) => "C-ECHO-RSP",
+            Self::NEventReportRq(_) => "N-EVENT-REPORT-RQ",
+            Self::NEventReportRsp(_) => "N-EVENT-REPORT-RSP",
+            Self::NActionRq(_) => "N-ACTION-RQ",
+            Self::NActionRsp(_) => "N-ACTION-RSP",
             Self::OtherRq(_) => "request of another service",
             Self::OtherRsp(_) => "response of another service",
         }

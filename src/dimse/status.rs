@@ -24,10 +24,26 @@ pub enum Class {
 impl Status {
     /// Success.
     pub const SUCCESS: Self = Self(0x0000);
+    /// Failed: processing failure (PS3.7 Annex C).
+    pub const PROCESSING_FAILURE: Self = Self(0x0110);
+    /// Failed: no such SOP instance (PS3.7 Annex C).
+    pub const NO_SUCH_SOP_INSTANCE: Self = Self(0x0112);
+    /// Failed: no such event type (PS3.7 Annex C).
+    pub const NO_SUCH_EVENT_TYPE: Self = Self(0x0113);
+    /// Failed: invalid argument value (PS3.7 Annex C).
+    pub const INVALID_ARGUMENT_VALUE: Self = Self(0x0115);
+    /// Failed: no such SOP class (PS3.7 Annex C).
+    pub const NO_SUCH_SOP_CLASS: Self = Self(0x0118);
     /// Refused: SOP Class not supported (PS3.7 §C.5.6): the command's SOP class is not that of its presentation context.
     pub const SOP_CLASS_NOT_SUPPORTED: Self = Self(0x0122);
+    /// Failed: no such action type (PS3.7 Annex C).
+    pub const NO_SUCH_ACTION: Self = Self(0x0123);
+    /// Refused: not authorized (PS3.7 Annex C).
+    pub const NOT_AUTHORIZED: Self = Self(0x0124);
     /// Failed: unrecognized operation (PS3.7 §C.5.10).
     pub const UNRECOGNIZED_OPERATION: Self = Self(0x0211);
+    /// Failed: resource limitation (PS3.7 Annex C).
+    pub const RESOURCE_LIMITATION: Self = Self(0x0213);
     /// Cancel: the requestor asked for it (PS3.7 §C.3).
     pub const CANCEL: Self = Self(0xFE00);
     /// Pending (PS3.7 §C.2).

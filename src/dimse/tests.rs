@@ -9,7 +9,7 @@ use crate::service::store::{CStoreRq, CStoreRsp};
 use crate::{Command, CommandError, ErrorComment, OtherRq, Outcome, Status, fuzz_command};
 
 /// The bytes of an annotated hex file: `#` begins a comment.
-fn golden(name: &str) -> Vec<u8> {
+pub(crate) fn golden(name: &str) -> Vec<u8> {
     let path = format!("{}/../../testdata/dimse/{name}.hex", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let digits: String = text.lines().flat_map(|line| line.split('#').next()).collect();

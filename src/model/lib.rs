@@ -8,6 +8,7 @@
 mod ae;
 pub mod attributes;
 pub mod charset;
+pub mod commitment;
 pub mod element;
 pub mod fault;
 pub mod fold;
@@ -34,5 +35,5 @@ pub use level::QueryRetrieveLevel;
 pub use name::{DestinationName, PeerName, RuleName};
 pub use uid::{
     InvalidUid, Kind, Series, SeriesInstanceUid, SopClass, SopClassUid, SopInstance, SopInstanceUid, Study,
-    StudyInstanceUid, TransferSyntaxKind, TransferSyntaxUid, Uid,
+    StudyInstanceUid, Transaction, TransactionUid, TransferSyntaxKind, TransferSyntaxUid, Uid,
 };

@@ -44,6 +44,30 @@ pub const PATTERN_BYTES: usize = 1024;
 /// A C-FIND identifier larger than this, or inflating to more, is refused.
 pub const IDENTIFIER_BYTES: usize = 1 << 20;
 
+/// What a peer asks to be committed to, or tells of, larger than this is refused: with UIDs of 64 characters,
+/// [`COMMITMENT_REFERENCES`] take less.
+pub const COMMITMENT_BYTES: usize = 4 << 20;
+
+/// Instances of one Storage Commitment request or report (PS3.4 §J.3); a study of a few thousand is a large one.
+pub const COMMITMENT_REFERENCES: usize = 20_000;
+
+/// How long an association that storage commitment was asked on must be quiet before its report goes over it: a peer that means to
+/// release it after the request does so at once.
+pub const REPORT_DELAY: Duration = Duration::from_millis(200);
+
+/// Data sets above 256 KiB that are read into memory at once, such as large requests for storage commitment: with what is made of it
+/// each may take [`COMMITMENT_BYTES`] and a [`Header`](crate::header::Header).
+pub const LARGE_DATA_SETS: usize = 8;
+
+/// Storage Commitment reports that may wait at once; one more request is told to come again.
+pub const COMMITMENTS_WAITING: u64 = 10_000;
+
+/// How long a Storage Commitment request is kept after its report was sent or given up: so long its Transaction UID is known again.
+pub const COMMITMENT_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Reports that are taken up at once, to be sent over associations of our own.
+pub const REPORTS_DUE: u32 = 1000;
+
 /// A-ASSOCIATE PDUs larger than this abort the connection. Every connection may make us hold one. 128 contexts that each offer all 58
 /// registered transfer syntaxes, 26 bytes each, and a SOP class of 64 take 232,448 bytes; the rest is for roles and a user identity.
 pub const ASSOCIATE_PDU_BYTES: u32 = 256 << 10;

@@ -9,6 +9,10 @@ pub const VERIFICATION: &str = "1.2.840.10008.1.1";
 pub const PATIENT_ROOT_FIND: &str = "1.2.840.10008.5.1.4.1.2.1.1";
 /// Study Root Query/Retrieve Information Model - FIND (PS3.4 §C.6.2).
 pub const STUDY_ROOT_FIND: &str = "1.2.840.10008.5.1.4.1.2.2.1";
+/// Storage Commitment Push Model SOP Class (PS3.4 §J.3).
+pub const STORAGE_COMMITMENT_PUSH_MODEL: &str = "1.2.840.10008.1.20.1";
+/// The one, well-known instance of that class (PS3.4 §J.3.5).
+pub const STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE: &str = "1.2.840.10008.1.20.1.1";
 
 /// Whether instances of this class are taken by C-STORE: a storage class of the dictionary, any other UID below the storage root
 /// (classes newer than our dictionary), or a private one (PS3.4 §B.5).

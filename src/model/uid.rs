@@ -30,6 +30,7 @@ kinds! {
     SopInstance SopInstanceUid "SOP Instance UID",
     SopClass SopClassUid "SOP Class UID",
     TransferSyntaxKind TransferSyntaxUid "Transfer Syntax UID",
+    Transaction TransactionUid "Transaction UID",
 }
 
 /// A unique identifier, kept as the text that was received.

@@ -14,6 +14,19 @@ pub enum Service {
     Keeps,
     /// Reads data sets itself: Implicit, Explicit, Deflated and Big Endian only (Verification, FIND).
     Reads,
+    /// As [`Service::Reads`], and either end may be its SCP: who was asked reports later, over an association of its own if need be
+    /// (Storage Commitment, PS3.4 §J.3.3).
+    Reports,
+}
+
+impl Service {
+    /// Whether the requestor of an association may be its SCP.
+    fn lets_requestor_be_scp(self) -> bool {
+        match self {
+            Self::Reports => true,
+            Self::Keeps | Self::Reads => false,
+        }
+    }
 }
 
 /// What the acceptor found about the requestor of an association.
@@ -62,7 +75,8 @@ pub fn acceptable(rq: &AssociateRq, admission: Admission) -> Result<(), Associat
 /// Answers each presentation context and role; `service` says what serves an abstract syntax, `None` for nothing.
 ///
 /// A context id that is even or was proposed before is not one: the even one is rejected, the repeated one left unanswered.
-/// We are SCP of everything: the SCU role is granted, the SCP role is not, and who would not be SCU is rejected.
+/// We are SCP of everything: the SCU role is granted, the SCP role is not, and who would not be SCU is rejected. Of
+/// [`Service::Reports`] the SCP role is granted too, and who would be neither is rejected.
 ///
 /// PS3.8 §9.3.3.2; PS3.7 §D.3.3.4.
 pub fn negotiate(rq: &AssociateRq, service: impl Fn(&str) -> Option<Service>) -> Negotiated {
@@ -73,13 +87,15 @@ pub fn negotiate(rq: &AssociateRq, service: impl Fn(&str) -> Option<Service>) ->
             continue;
         }
         let role = rq.roles.iter().find(|role| role.sop_class == context.abstract_syntax);
-        let outcome = answer(context, role, service(&context.abstract_syntax));
+        let service = service(&context.abstract_syntax);
+        let outcome = answer(context, role, service);
         let is_accepted = matches!(outcome, ContextOutcome::Accepted { .. });
         contexts.push(ContextResult { id: context.id, outcome });
         if let Some(role) = role.filter(|_| is_accepted)
             && !roles.iter().any(|granted| granted.sop_class == role.sop_class)
         {
-            roles.push(RoleSelection { scp: false, ..role.clone() });
+            let scp = role.scp && service.is_some_and(Service::lets_requestor_be_scp);
+            roles.push(RoleSelection { scp, ..role.clone() });
         }
     }
     Negotiated { contexts, roles }
@@ -99,7 +115,7 @@ fn answer(
     let Some(transfer_syntax) = choose(service, &context.transfer_syntaxes) else {
         return ContextOutcome::TransferSyntaxesNotSupported;
     };
-    if role.is_some_and(|role| !role.scu) {
+    if role.is_some_and(|role| !(role.scu || role.scp && service.lets_requestor_be_scp())) {
         return ContextOutcome::UserRejection;
     }
     ContextOutcome::Accepted { transfer_syntax: transfer_syntax.to_owned() }
@@ -110,12 +126,12 @@ fn answer(
 fn choose(service: Service, offered: &[String]) -> Option<&str> {
     let is_known = |uid: &str| match service {
         Service::Keeps => syntax::name(uid).is_some(),
-        Service::Reads => READABLE.contains(&uid),
+        Service::Reads | Service::Reports => READABLE.contains(&uid),
     };
     let mut offered = offered.iter().map(String::as_str).filter(|uid| !uid.is_empty());
     let unknown = match service {
         Service::Keeps => offered.clone().next(),
-        Service::Reads => None,
+        Service::Reads | Service::Reports => None,
     };
     match offered.clone().find(|uid| is_known(uid)) {
         Some(syntax::IMPLICIT_VR_LITTLE_ENDIAN | syntax::EXPLICIT_VR_BIG_ENDIAN)

@@ -1,8 +1,12 @@
 //! The services: requests and responses of each, and the statuses it knows.
 
+pub mod action;
 pub mod echo;
+pub mod event_report;
 pub mod find;
 pub mod store;
+#[cfg(test)]
+mod tests;
 
 use std::ops::RangeInclusive;
 

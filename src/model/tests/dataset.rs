@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use model::commitment::fuzz_commitment;
 use model::part10::{self, Split, fuzz_part10};
 use model::scan::{fuzz_scan, scan};
 use model::syntax::{self, Encoding, Form};
@@ -50,6 +51,7 @@ fn the_fuzz_functions_take_every_file() {
         let form = if form.deflated { encoding + 4 } else { encoding };
         let chunk = u8::try_from(index % 256).unwrap();
         fuzz_scan(&[&[form, chunk], data_set].concat());
+        fuzz_commitment(&[&[form], data_set].concat());
     }
 }
 

@@ -14,10 +14,12 @@ const RLE: &str = "1.2.840.10008.1.2.5";
 const PRIVATE: &str = "1.2.840.113619.5.2";
 const NEWER: &str = "1.2.840.10008.1.2.4.999";
 const FIND: &str = model::sop::STUDY_ROOT_FIND;
+const COMMITMENT: &str = model::sop::STORAGE_COMMITMENT_PUSH_MODEL;
 
 fn services(abstract_syntax: &str) -> Option<Service> {
     match abstract_syntax {
         model::sop::VERIFICATION | FIND => Some(Service::Reads),
+        COMMITMENT => Some(Service::Reports),
         uid => model::sop::is_storage(uid).then_some(Service::Keeps),
     }
 }
@@ -81,8 +83,8 @@ fn verification_and_find_take_what_can_be_read() {
 
 #[test]
 fn refuses_by_the_reason_that_comes_first() {
-    assert_eq!(outcome("1.2.840.10008.1.20.1", &[IMPLICIT]), ContextOutcome::AbstractSyntaxNotSupported);
-    assert_eq!(outcome("1.2.840.10008.1.20.1", &[JPEG]), ContextOutcome::AbstractSyntaxNotSupported);
+    assert_eq!(outcome("1.2.840.10008.3.1.2.3.3", &[IMPLICIT]), ContextOutcome::AbstractSyntaxNotSupported);
+    assert_eq!(outcome("1.2.840.10008.3.1.2.3.3", &[JPEG]), ContextOutcome::AbstractSyntaxNotSupported);
     assert_eq!(outcome(CT, &[]), ContextOutcome::TransferSyntaxesNotSupported);
     assert_eq!(outcome(CT, &[""]), ContextOutcome::TransferSyntaxesNotSupported);
 }
@@ -142,6 +144,29 @@ fn grants_the_scu_role_only() {
         let expected = if is_accepted { accepted(EXPLICIT) } else { ContextOutcome::UserRejection };
         assert_eq!(answer.contexts[1].outcome, expected, "{proposed:?}");
     }
+}
+
+#[test]
+fn grants_either_role_where_who_was_asked_reports_later() {
+    let syntaxes = vec![IMPLICIT.to_owned(), EXPLICIT.to_owned()];
+    for (proposed, granted) in [
+        (None, None),
+        (Some((true, false)), Some((true, false))),
+        (Some((false, true)), Some((false, true))),
+        (Some((true, true)), Some((true, true))),
+        (Some((false, false)), None),
+    ] {
+        let role = |(scu, scp)| RoleSelection { sop_class: COMMITMENT.to_owned(), scu, scp };
+        let mut rq = request(0);
+        rq.contexts = ProposedContext::numbered([(COMMITMENT.to_owned(), syntaxes.clone())]).unwrap();
+        rq.roles = proposed.map(role).into_iter().collect();
+        let answer = negotiate(&rq, services);
+        assert_eq!(answer.roles, granted.map(role).into_iter().collect::<Vec<_>>(), "{proposed:?}");
+        let is_nobody = proposed == Some((false, false));
+        let expected = if is_nobody { ContextOutcome::UserRejection } else { accepted(EXPLICIT) };
+        assert_eq!(answer.contexts[0].outcome, expected, "{proposed:?}");
+    }
+    assert_eq!(outcome(COMMITMENT, &[JPEG]), ContextOutcome::TransferSyntaxesNotSupported);
 }
 
 #[test]
