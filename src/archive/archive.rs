@@ -16,8 +16,8 @@ use crate::wakeups::Wakeups;
 use crate::writer::{Shared, Writer};
 use crate::{
     Committed, Cursor, DeadLetter, DestinationId, Error, LaneSummary, NewInstance, Overview, Page, Prepared,
-    Row, RuleId, RuleSetId, Spool, StoredInstance, Turn, Turned, enrol, find, lanes, overview, recover,
-    resume, retrieve, schema,
+    Row, RuleId, RuleSetId, Spool, StoredInstance, Turn, Turned, commitment, enrol, find, lanes, overview,
+    recover, resume, retrieve, schema,
 };
 
 /// Where the archive keeps its data.
@@ -67,6 +67,7 @@ impl Archive {
         let starts = Starts::read(&connection, &mut lock)?;
         recover::recover(&connection, &files, starts.of_folder <= starts.of_index)?;
         resume::resume(&connection)?;
+        commitment::resume(&connection)?;
         // Not before: a start that fails or dies must leave an older copy recognisable as one, to be looked at again.
         starts.count(&connection, &mut lock)?;
         let dictionaries = Arc::new(Dictionaries::new());
@@ -270,6 +271,23 @@ impl Archive {
     /// Why it cannot.
     pub async fn probe(&self) -> Result<(), Error> {
         self.inner.writer.probe().await
+    }
+
+    /// Runs a change in a transaction of its own; durable when this returns. Cancel safety: as [`Archive::commit`].
+    pub(crate) async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.inner.writer.change(change).await
+    }
+
+    /// Reads in one transaction, which must end soon. Cancel safe.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection, &Files) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let files = self.inner.files.clone();
+        self.inner.readers.read(move |connection| read(connection, &files)).await
     }
 
     /// Commits what is queued and leaves the index in one file, so that the next start has nothing to look at.

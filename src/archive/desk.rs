@@ -9,7 +9,10 @@ use crate::clock::now_microseconds;
 use crate::counters::Counters;
 use crate::files::Files;
 use crate::turn::{ASK, HASTEN};
-use crate::{DeliveryState, DestinationId, Error, LaneSummary, Trace, enrol, lanes, schema, trace};
+use crate::{
+    CommitmentCounts, CommitmentRecord, DeliveryState, DestinationId, Error, LaneSummary, Trace, commitment,
+    enrol, lanes, schema, trace,
+};
 
 /// The queue and the ledger as a person sees and changes them, beside a running server or without one. Blocks.
 ///
@@ -139,6 +142,36 @@ impl Desk {
         }
         writer.execute(ASK, [destination.0])?;
         Ok(Resent { instances: u64::try_from(instances.len()).unwrap_or(u64::MAX) })
+    }
+
+    /// The storage commitment reports that wait, and those that were given up; see [`Archive::commitments`](crate::Archive::commitments).
+    ///
+    /// # Errors
+    /// [`Error::Index`], [`Error::Damaged`].
+    pub fn commitments(&self, limit: u32) -> Result<Vec<CommitmentRecord>, Error> {
+        let transaction = self.reader.unchecked_transaction()?;
+        commitment::records(&transaction, limit)
+    }
+
+    /// How many storage commitment reports wait and were given up.
+    ///
+    /// # Errors
+    /// [`Error::Index`].
+    pub fn commitment_counts(&self) -> Result<CommitmentCounts, Error> {
+        let transaction = self.reader.unchecked_transaction()?;
+        commitment::counts(&transaction)
+    }
+
+    /// Has the storage commitment reports sent now that wait for their next attempt or were given up, and gives their number. A
+    /// running server notices within a second.
+    ///
+    /// Durable when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Index`], [`Error::NoSpace`].
+    pub fn retry_reports(&mut self) -> Result<u64, Error> {
+        let writer = self.writer()?;
+        commitment::hasten(&writer)
     }
 
     fn destination(&self, name: &DestinationName) -> Result<DestinationId, Error> {

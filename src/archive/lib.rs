@@ -26,6 +26,7 @@ mod attribute;
 mod batch;
 mod claim;
 mod clock;
+mod commitment;
 mod condition;
 mod counters;
 mod delivery;
@@ -64,6 +65,10 @@ mod writer;
 
 pub use archive::{Archive, Config};
 pub use attribute::{Support, support};
+pub use commitment::{
+    Acceptance, Asker, CommitmentCounts, CommitmentId, CommitmentRecord, CommitmentState, Judgement,
+    OwedReport, Reported,
+};
 pub use delivery::{
     DeliveryId, DeliveryState, DestinationId, Parcel, Routing, RuleId, RuleSetId, Settlement, words,
 };

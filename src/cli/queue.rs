@@ -1,3 +1,4 @@
+mod commitments;
 mod retry;
 mod show;
 
@@ -24,11 +25,14 @@ pub(super) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Retry(retry::Arguments),
+    Commitments(commitments::Arguments),
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    if let Some(Command::Retry(arguments)) = &arguments.command {
-        return retry::run(arguments);
+    match &arguments.command {
+        Some(Command::Retry(arguments)) => return retry::run(arguments),
+        Some(Command::Commitments(arguments)) => return commitments::run(arguments),
+        None => {}
     }
     let config = match arguments.config.ask() {
         Ok(config) => config,
@@ -40,5 +44,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         true => show::json(&lanes),
         false => show::table(&lanes, &config),
     });
+    if !arguments.json
+        && let Some(note) = commitments::note(desk.commitment_counts()?)
+    {
+        say(&note);
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -67,6 +67,7 @@ fn net(document: &Document, folder: &Path, purpose: For, finder: &mut Finder<'_>
         idle_timeout: dimse.get("idle_timeout")?,
         message_timeout: dimse.get("message_timeout")?,
         connect_timeout: dimse.get("connect_timeout")?,
+        report_retry: dimse.get("report_retry")?,
         peers: peers.into_iter().collect::<Option<_>>()?,
     })
 }

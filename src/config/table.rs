@@ -153,6 +153,14 @@ pub(super) const KEYS: &[Key] = &[
          not asked.",
     ),
     key(
+        Section::Dimse,
+        "report_retry",
+        Kind::Retry,
+        r#"{ first = "10s", factor = 2.0, max = "15m", give_up = "72h" }"#,
+        "When a storage commitment report that could not be sent is tried again, in the form of a destination's `retry`, counted \
+         from the request. Reports go over the association that they were asked on, or else to the [peer] of that AE title.",
+    ),
+    key(
         Section::Web,
         "listen",
         Kind::Listen,

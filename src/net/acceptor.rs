@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt;
-use model::{AeTitle, part10};
+use model::{AeTitle, limits, part10};
 use pipeline::Pipeline;
 use telemetry::{Event, Telemetry};
 use tokio::net::TcpStream;
@@ -22,7 +22,8 @@ use crate::drive::Drive;
 use crate::end::End;
 use crate::listener::Door;
 use crate::lobby::Place;
-use crate::scp::{self, Caller, Scp};
+use crate::reporter::Reporter;
+use crate::scp::{self, Caller, Owed, Scp};
 use crate::secure::secure;
 use crate::stream::Stream;
 use crate::tally::Tally;
@@ -35,6 +36,8 @@ pub(crate) struct Acceptor {
     pipeline: Pipeline,
     telemetry: Telemetry,
     associations: Arc<Semaphore>,
+    /// Large data sets that are read into memory at once.
+    large: Semaphore,
 }
 
 /// An association that was accepted.
@@ -50,9 +53,19 @@ impl Acceptor {
         Self {
             access: Access::new(Arc::clone(&config)),
             associations: Arc::new(Semaphore::new(config.max_associations)),
+            large: Semaphore::new(limits::LARGE_DATA_SETS),
             config,
             pipeline,
             telemetry,
+        }
+    }
+
+    /// Who sends the storage commitment reports that are owed beyond their associations.
+    pub(crate) fn reporter(&self) -> Reporter {
+        Reporter {
+            config: Arc::clone(&self.config),
+            pipeline: self.pipeline.clone(),
+            telemetry: self.telemetry.clone(),
         }
     }
 
@@ -200,13 +213,17 @@ impl Acceptor {
             pipeline: &self.pipeline,
             telemetry: &self.telemetry,
             ae_title: &self.config.ae_title,
+            config: &self.config,
             caller,
             tally: Tally::default(),
+            large: &self.large,
+            owed: Owed::new(),
         };
         let end = match self.guard(self.messages(drive, &mut scp, shutdown)).await {
             Ok(never) => match never {},
             Err(end) => end,
         };
+        scp.stop_reporting().await;
         drop(permit);
         self.telemetry.record(Event::AssociationClosed { requestor: false, end: end.label() });
         tracing::info!(
@@ -238,8 +255,13 @@ impl Acceptor {
                     return Err(End::Shutdown);
                 }
                 message = drive.next_message(self.config.idle_timeout) => message?,
+                () = until(scp.owed.wake_at()) => {
+                    scp.report(drive).await?;
+                    continue;
+                }
             };
             scp.answer(drive, message).await?;
+            scp.owed.is_disturbed(tokio::time::Instant::now());
         }
     }
 
@@ -251,6 +273,14 @@ impl Acceptor {
             tracing::error!("the code that served this association panicked");
             Err(End::Panicked)
         })
+    }
+}
+
+/// Waits for a time; for ever where there is none. Cancel safe.
+async fn until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

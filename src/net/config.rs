@@ -33,6 +33,8 @@ pub struct Config {
     pub message_timeout: Duration,
     /// How long looking up a host and connecting to it may take.
     pub connect_timeout: Duration,
+    /// When a storage commitment report that could not be sent is tried again, and for how long.
+    pub report_retry: pipeline::Retry,
     /// The peers we know.
     pub peers: Vec<Peer>,
 }

@@ -29,11 +29,13 @@
 mod acceptor;
 mod access;
 mod config;
+mod data_set;
 mod drive;
 mod end;
 mod error;
 mod listener;
 mod lobby;
+mod reporter;
 mod scp;
 pub mod scu;
 mod secure;

@@ -61,12 +61,15 @@ impl Listener {
         self.tls.as_ref().map(|(_, address)| *address)
     }
 
-    /// Serves until `shutdown`, each connection in a task on `tracker`.
+    /// Serves until `shutdown`, each connection in a task on `tracker`, and sends the storage commitment reports that are owed beyond
+    /// their associations.
     ///
     /// After `shutdown` nobody new is let in; idle associations are aborted at once; where a message is under way it is finished and
     /// answered first. The caller bounds the wait for `tracker`. Whatever a task meets, a panic included, ends its own association
     /// only.
     pub async fn serve(self, shutdown: CancellationToken, tracker: TaskTracker) {
+        let reporter = self.acceptor.reporter().run(shutdown.clone());
+        tracker.spawn(reporter.instrument(tracing::info_span!("reporter")));
         let lobby = Lobby::new(limits::UNASSOCIATED_CONNECTIONS);
         for number in 1_u64.. {
             let accepted = tokio::select! {

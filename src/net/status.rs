@@ -66,6 +66,26 @@ pub(crate) fn of_find(error: &Error) -> Outcome {
     }
 }
 
+/// Why a request for storage commitment was not taken on.
+///
+/// PS3.7 §10.1.4.1.10.
+pub(crate) fn of_commitment(error: &Error) -> Outcome {
+    match error {
+        Error::NoSpace | Error::Busy => Outcome::because(Status::RESOURCE_LIMITATION, error.to_string()),
+        Error::Archive(_)
+        | Error::File(_)
+        | Error::Part10(_)
+        | Error::NotPart10
+        | Error::Unreadable(_)
+        | Error::MissingUid(_)
+        | Error::Disagreement(_)
+        | Error::OtherStudy
+        | Error::Body(_)
+        | Error::NotFound
+        | Error::NotAvailable(_) => Outcome::because(Status::PROCESSING_FAILURE, error.to_string()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use dimse::ErrorComment;
@@ -122,6 +142,12 @@ mod tests {
             let text = unreadable(reason);
             assert_eq!(ErrorComment::from(text.clone()).as_str(), text);
         }
+    }
+
+    #[test]
+    fn a_request_for_storage_commitment_that_failed_says_so() {
+        assert_eq!(of_commitment(&Error::NoSpace).status, Status(0x0213));
+        assert_eq!(of_commitment(&Error::Archive(archive::Error::Closed)).status, Status(0x0110));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! can do too. Deliberately absent: sockets and wire formats (the doors own them) and SQL (the archive owns it).
 
 mod budget;
+mod commitment;
 mod error;
 mod examine;
 mod fragments;
@@ -25,8 +26,9 @@ mod tests;
 use std::sync::Arc;
 
 pub use archive::{
-    Archive, Committed, ConflictSummary, Cursor, DeadLetter, LaneSummary, Overview, Page, Parcel, Row,
-    RowIds, StoredInstance, StudySummary, Support,
+    Acceptance, Archive, Asker, CommitmentId, CommitmentRecord, CommitmentState, Committed, ConflictSummary,
+    Cursor, DeadLetter, Judgement, LaneSummary, Overview, OwedReport, Page, Parcel, Row, RowIds,
+    StoredInstance, StudySummary, Support,
 };
 pub use error::{BodyError, Error, IngestError};
 pub use examine::{Examined, examine, examine_stored};
@@ -48,6 +50,8 @@ pub struct Pipeline {
     headers: Arc<budget::Budget>,
     writers: Arc<tokio::sync::Semaphore>,
     router: Arc<route::Router>,
+    /// Rung when storage commitment reports may have become due.
+    reports: Arc<tokio::sync::Notify>,
 }
 
 impl Pipeline {
@@ -60,6 +64,7 @@ impl Pipeline {
             headers: Arc::new(budget::Budget::new(model::limits::HEADERS_BYTES)),
             writers: Arc::new(tokio::sync::Semaphore::new(model::limits::FILE_WRITERS)),
             router: Arc::default(),
+            reports: Arc::default(),
         }
     }
 

@@ -34,11 +34,12 @@ impl Pipeline {
         Ok(self.archive.dead_letters(limit).await?)
     }
 
-    /// Sets the metrics of what waits for each configured destination. Cancel safe.
+    /// Sets the metrics of what waits: storage commitment reports, and deliveries for each configured destination. Cancel safe.
     ///
     /// # Errors
     /// [`Error::Archive`] when the index cannot be read; the metrics stay as they were.
     pub async fn measure_queues(&self) -> Result<(), Error> {
+        self.measure_reports().await?;
         if self.router.known().is_empty() {
             return Ok(());
         }

@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use model::{DestinationName, QueryRetrieveLevel};
 
+use crate::ReportEnd;
+
 /// The way something came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Door {
@@ -145,6 +147,13 @@ pub enum Event {
         /// Whether they were; else the former ones stay.
         is_accepted: bool,
     },
+    /// A peer asked for storage commitment.
+    CommitmentRequest {
+        /// Whether a report is owed now.
+        is_accepted: bool,
+    },
+    /// An attempt to send a storage commitment report ended.
+    CommitmentReport(ReportEnd),
     /// A task panicked.
     Panicked,
 }

@@ -15,6 +15,7 @@
 //! assert!(text.contains(r#"gantry_instances_received_total{door="dimse",status="stored"} 1"#));
 //! ```
 
+mod commitments;
 mod deliveries;
 mod event;
 mod metrics;
@@ -22,6 +23,7 @@ mod metrics;
 use std::fmt;
 use std::sync::Arc;
 
+pub use commitments::{ReportEnd, Reports};
 pub use deliveries::Queue;
 pub use event::{DeliveryEnd, Door, Event};
 use metrics::Metrics;
@@ -55,6 +57,11 @@ impl Telemetry {
     /// Sets what waits for a destination.
     pub fn set_queue(&self, destination: &DestinationName, queue: Queue) {
         self.metrics.deliveries.set(destination, queue);
+    }
+
+    /// Sets what is owed of storage commitment reports.
+    pub fn set_reports(&self, reports: Reports) {
+        self.metrics.commitments.set(reports);
     }
 
     /// All metrics as text in the format that [`CONTENT_TYPE`] names.

@@ -8,6 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Metric, Registry};
 
+use crate::commitments::Commitments;
 use crate::deliveries::Deliveries;
 use crate::{Door, Event};
 
@@ -40,6 +41,7 @@ pub(crate) struct Metrics {
     commit_seconds: Histogram,
     panics: Counter,
     pub(crate) deliveries: Deliveries,
+    pub(crate) commitments: Commitments,
 }
 
 impl Metrics {
@@ -49,6 +51,7 @@ impl Metrics {
         made.register_doors();
         made.register_archive();
         made.deliveries.register(&mut made.registry);
+        made.commitments.register(&mut made.registry);
         made.start_at_zero();
         made
     }
@@ -98,6 +101,8 @@ impl Metrics {
             Event::CameBack => self.deliveries.came_back(),
             Event::RulesLoaded => self.deliveries.rules_loaded(),
             Event::RulesReloaded { is_accepted } => self.deliveries.rules_reloaded(is_accepted),
+            Event::CommitmentRequest { is_accepted } => self.commitments.requested(is_accepted),
+            Event::CommitmentReport(end) => self.commitments.reported(end),
             Event::Panicked => {
                 self.panics.inc();
             }
@@ -138,6 +143,7 @@ impl Metrics {
             commit_seconds: durations(),
             panics: Counter::default(),
             deliveries: Deliveries::new(),
+            commitments: Commitments::new(),
         }
     }
 

@@ -7,6 +7,7 @@ mod bucket_faults;
 mod cfind;
 mod charsets;
 mod commands;
+mod commitment;
 mod config;
 mod corpus;
 mod delivery_faults;

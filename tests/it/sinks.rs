@@ -135,8 +135,14 @@ pub(crate) struct Orthanc {
 impl Orthanc {
     /// Starts; `gantry` is the address of the modality of that name.
     pub(crate) fn start(gantry: SocketAddr) -> Self {
+        let [dicom] = free_ports();
+        Self::start_at(gantry, dicom)
+    }
+
+    /// As [`Orthanc::start`], with this address for DICOM.
+    pub(crate) fn start_at(gantry: SocketAddr, dicom: SocketAddr) -> Self {
         let folder = TempDir::new().unwrap();
-        let [http, dicom] = free_ports();
+        let [http] = free_ports();
         let config = serde_json::json!({
             "Name": "test", "StorageDirectory": folder.path().join("db"), "IndexDirectory": folder.path().join("db"),
             "HttpPort": http.port(), "DicomPort": dicom.port(), "DicomAet": "ORTHANC",

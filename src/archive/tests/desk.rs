@@ -46,8 +46,14 @@ fn an_index_of_another_version_is_left_alone() {
         let index = folder.path().join("index.sqlite");
         schema::open_writer(&index, true).unwrap().pragma_update(None, "user_version", version).unwrap();
         let error = Desk::open(folder.path()).err().unwrap();
-        assert_eq!(matches!(error, Error::OlderSchema { found: 3, known: 4 }), is_older);
-        assert_eq!(matches!(error, Error::NewerSchema { found: 99, known: 4 }), !is_older);
+        assert_eq!(
+            matches!(error, Error::OlderSchema { found: 3, known } if known == schema::known()),
+            is_older
+        );
+        assert_eq!(
+            matches!(error, Error::NewerSchema { found: 99, known } if known == schema::known()),
+            !is_older
+        );
         let connection = Connection::open(&index).unwrap();
         let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
         assert_eq!(found, version);

@@ -1,6 +1,7 @@
 //! The archive as its callers see it, and through crashes.
 
 mod commit;
+mod commitment;
 mod desk;
 mod fanout;
 mod find;

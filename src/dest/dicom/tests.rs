@@ -230,7 +230,7 @@ async fn a_peer_that_falls_silent_is_not_waited_for_twice() {
             kept.push(stream);
         }
     });
-    let target = Target { ae_title: AeTitle::parse("SCP").unwrap(), address };
+    let target = Target::plain(AeTitle::parse("SCP").unwrap(), address);
     let short = settings(Duration::from_millis(200));
     let name = DestinationName::new("pacs");
     let pacs = Dicom::new(name, target, short, NonZeroUsize::MIN, Telemetry::new());

@@ -1,7 +1,9 @@
 //! What we serve as SCP: one table, one file for each service.
 
+pub(crate) mod commitment;
 mod echo;
 mod find;
+mod owed;
 mod store;
 
 use std::net::IpAddr;
@@ -9,10 +11,13 @@ use std::net::IpAddr;
 use dimse::{Command, Message, Outcome, Status};
 use model::query::Root;
 use model::{AeTitle, PeerName, sop};
+pub(crate) use owed::Owed;
 use pipeline::Pipeline;
 use telemetry::Telemetry;
+use tokio::sync::Semaphore;
 use ul::negotiate;
 
+use crate::config::Config;
 use crate::drive::Drive;
 use crate::end::End;
 use crate::tally::Tally;
@@ -26,6 +31,8 @@ pub(crate) enum Service {
     Storage,
     /// PS3.4 §C.4.1, with its information model.
     Find(Root),
+    /// PS3.4 Annex J.
+    Commitment,
 }
 
 /// Which abstract syntaxes make which service. Negotiation and dispatch read it.
@@ -33,6 +40,7 @@ const SERVICES: &[Provided] = &[
     Provided { by: |uid| uid == sop::VERIFICATION, service: Service::Verification },
     Provided { by: |uid| uid == sop::PATIENT_ROOT_FIND, service: Service::Find(Root::Patient) },
     Provided { by: |uid| uid == sop::STUDY_ROOT_FIND, service: Service::Find(Root::Study) },
+    Provided { by: |uid| uid == sop::STORAGE_COMMITMENT_PUSH_MODEL, service: Service::Commitment },
     Provided { by: sop::is_storage, service: Service::Storage },
 ];
 
@@ -53,6 +61,7 @@ impl Service {
         match self {
             Self::Storage => negotiate::Service::Keeps,
             Self::Verification | Self::Find(_) => negotiate::Service::Reads,
+            Self::Commitment => negotiate::Service::Reports,
         }
     }
 }
@@ -62,8 +71,13 @@ pub(crate) struct Scp<'a> {
     pub(crate) pipeline: &'a Pipeline,
     pub(crate) telemetry: &'a Telemetry,
     pub(crate) ae_title: &'a AeTitle,
+    pub(crate) config: &'a Config,
     pub(crate) caller: Caller,
     pub(crate) tally: Tally,
+    /// Data sets of some size that all associations may have in memory at once.
+    pub(crate) large: &'a Semaphore,
+    /// Storage commitment reports that are to go over this association.
+    pub(crate) owed: Owed,
 }
 
 /// Who requested an association.
@@ -99,17 +113,30 @@ impl Scp<'_> {
             (Some(Service::Find(root)), Command::CFindRq(request)) => {
                 self.find(drive, &context, root, request).await
             }
+            (Some(Service::Commitment), Command::NActionRq(request)) => {
+                self.action(drive, &context, request, has_data_set).await
+            }
+            (Some(Service::Commitment), Command::NEventReportRsp(response)) => {
+                self.report_answered(drive, response).await
+            }
             // The operation it means is over; a C-CANCEL that is late is not answered (PS3.7 §9.3.2.3).
             (_, Command::CCancelRq(_)) => drive.drain().await.map(|_| ()),
             (
                 _,
-                Command::CStoreRsp(_) | Command::CFindRsp(_) | Command::CEchoRsp(_) | Command::OtherRsp(_),
+                Command::CStoreRsp(_)
+                | Command::CFindRsp(_)
+                | Command::CEchoRsp(_)
+                | Command::NEventReportRsp(_)
+                | Command::NActionRsp(_)
+                | Command::OtherRsp(_),
             ) => Err(End::OutOfTurn("response")),
             (
                 _,
                 command @ (Command::CEchoRq(_)
                 | Command::CStoreRq(_)
                 | Command::CFindRq(_)
+                | Command::NEventReportRq(_)
+                | Command::NActionRq(_)
                 | Command::OtherRq(_)),
             ) => self.refuse(drive, context_id, command).await,
         }

@@ -5,7 +5,9 @@ use model::part10;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use ul::Association;
-use ul::pdu::{AssociateRq, ContextOutcome, ContextResult, Implementation, ProposedContext, Titles};
+use ul::pdu::{
+    AssociateRq, ContextOutcome, ContextResult, Implementation, ProposedContext, RoleSelection, Titles,
+};
 
 use super::{Settings, Target};
 use crate::drive::Drive;
@@ -20,6 +22,8 @@ pub(super) struct Requested {
     pub(super) drive: Drive,
     /// The peer's answers to the proposed contexts.
     pub(super) results: Vec<ContextResult>,
+    /// The roles that the peer grants us.
+    pub(super) roles: Vec<RoleSelection>,
 }
 
 /// Connects and associates, proposing one context for each pair of abstract syntax and transfer syntaxes; their ids are 1, 3, 5 …
@@ -31,18 +35,29 @@ pub(super) async fn associate(
     settings: &Settings,
     contexts: impl IntoIterator<Item = (String, Vec<String>)>,
 ) -> Result<Requested, Error> {
+    associate_as(target, settings, contexts, Vec::new()).await
+}
+
+/// As [`associate`], proposing roles too (PS3.7 §D.3.3.4).
+pub(super) async fn associate_as(
+    target: &Target,
+    settings: &Settings,
+    contexts: impl IntoIterator<Item = (String, Vec<String>)>,
+    roles: Vec<RoleSelection>,
+) -> Result<Requested, Error> {
     let implementation = Implementation {
         class_uid: Some(part10::IMPLEMENTATION_CLASS_UID.to_owned()),
         version_name: Some(part10::IMPLEMENTATION_VERSION_NAME.to_owned()),
     };
     let contexts = ProposedContext::numbered(contexts).map_err(unrequestable)?;
     let titles = Titles::new(&target.ae_title, &settings.calling);
-    let rq = AssociateRq::new(titles, contexts, settings.max_pdu_bytes, implementation);
+    let rq =
+        AssociateRq { roles, ..AssociateRq::new(titles, contexts, settings.max_pdu_bytes, implementation) };
     let association = Association::requestor(rq, settings.artim_timeout).map_err(unrequestable)?;
     let stream = connect(target, settings).await?;
     let mut drive = Drive::new(stream, association, settings.message_timeout);
     match drive.associate().await {
-        Ok(ac) => Ok(Requested { drive, results: ac.contexts }),
+        Ok(ac) => Ok(Requested { drive, results: ac.contexts, roles: ac.roles }),
         Err(end) => {
             close(drive, &end).await;
             Err(Error::Association(end))

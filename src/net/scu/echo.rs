@@ -17,7 +17,7 @@ use crate::error::Error;
 pub async fn echo(target: &Target, settings: &Settings) -> Result<Outcome, Error> {
     let transfer_syntax = syntax::IMPLICIT_VR_LITTLE_ENDIAN.to_owned();
     let contexts = [(sop::VERIFICATION.to_owned(), vec![transfer_syntax.clone()])];
-    let Requested { mut drive, results } = associate::associate(target, settings, contexts).await?;
+    let Requested { mut drive, results, .. } = associate::associate(target, settings, contexts).await?;
     let reason = match results.first() {
         Some(result) => associate::refusal(result, &transfer_syntax),
         None => Some("not answered"),

@@ -7,6 +7,7 @@ mod file;
 mod lane;
 mod queue;
 mod reader;
+mod report;
 mod store;
 
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub use echo::echo;
 pub use file::Whole;
 pub use lane::send_all;
 pub use queue::Instance;
+pub(crate) use report::ReportAssociation;
 pub use store::MAX_KINDS;
 
 /// What a status means in a C-STORE response.

@@ -61,7 +61,7 @@ impl StoreScu {
     ) -> Result<Self, Error> {
         let (proposed, others): (Vec<Kind>, Vec<Kind>) = kinds.iter().cloned().partition(is_proposable);
         let pairs = proposed.iter().map(|(class, syntax)| (class.to_string(), vec![syntax.to_string()]));
-        let Requested { drive, results } = associate::associate(target, settings, pairs).await?;
+        let Requested { drive, results, .. } = associate::associate(target, settings, pairs).await?;
         let ids = (1..=u8::MAX).step_by(2);
         let answers = proposed.into_iter().zip(ids).map(|(kind, id)| {
             let refusal = match results.iter().find(|result| result.id == id) {

@@ -2,6 +2,7 @@
 
 mod associate;
 mod association;
+mod commitment;
 mod find;
 mod peer;
 mod send;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use model::element::put;
 use model::syntax::Encoding;
 use model::{AeTitle, Tag, Vr};
-use pipeline::{Archive, Pipeline};
+use pipeline::{Archive, Pipeline, Retry};
 use telemetry::Telemetry;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -36,6 +37,12 @@ pub(crate) fn config() -> Config {
         idle_timeout: Duration::from_secs(60),
         message_timeout: Duration::from_secs(60),
         connect_timeout: Duration::from_secs(10),
+        report_retry: Retry {
+            first: Duration::from_millis(50),
+            factor: 1.0,
+            max: Duration::from_millis(50),
+            give_up: Duration::from_secs(3600),
+        },
         peers: Vec::new(),
     }
 }

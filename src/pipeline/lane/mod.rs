@@ -27,6 +27,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
+pub(crate) use verdict::gave_up;
 
 use crate::Destination;
 use agenda::{Agenda, Consequence, End};

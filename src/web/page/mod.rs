@@ -3,6 +3,7 @@
 mod format;
 mod html;
 mod lanes;
+mod reports;
 mod status;
 
 pub(crate) use status::status;

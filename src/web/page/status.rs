@@ -3,12 +3,13 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::{Html as HtmlResponse, IntoResponse, Response};
 use http::{StatusCode, header};
-use pipeline::{Error, Overview};
+use pipeline::{CommitmentRecord, Error, Overview};
 use time::OffsetDateTime;
 
 use super::format::{Bytes, Count, Span, ago, date, modality, moment};
 use super::html::Html;
 use super::lanes::Lanes;
+use super::reports::reports;
 use crate::app::App;
 use crate::health::{self, Unready};
 use crate::{Product, problem};
@@ -16,11 +17,11 @@ use crate::{Product, problem};
 /// The state of the server for an operator: no patient data, no scripts, no other files.
 pub(crate) async fn status(State(app): State<App>) -> Response {
     let ready = health::check(&app).await;
-    let (overview, lanes) = match look(&app).await {
-        Ok((overview, lanes)) => (Some(overview), lanes),
+    let (overview, lanes, reports) = match look(&app).await {
+        Ok((overview, lanes, reports)) => (Some(overview), lanes, reports),
         Err(error) => {
             tracing::error!(error = %problem::chain(&error), "overview failed");
-            (None, Lanes { lanes: Vec::new(), dead_letters: Vec::new() })
+            (None, Lanes { lanes: Vec::new(), dead_letters: Vec::new() }, Vec::new())
         }
     };
     let code = if overview.is_some() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -34,6 +35,7 @@ pub(crate) async fn status(State(app): State<App>) -> Response {
         ready,
         overview,
         lanes,
+        reports,
         uptime: app.started.elapsed(),
         now: OffsetDateTime::now_utc(),
     };
@@ -41,14 +43,15 @@ pub(crate) async fn status(State(app): State<App>) -> Response {
     (code, headers, HtmlResponse(view.render())).into_response()
 }
 
-async fn look(app: &App) -> Result<(Overview, Lanes), Error> {
+async fn look(app: &App) -> Result<(Overview, Lanes, Vec<CommitmentRecord>), Error> {
     let overview = app.pipeline.overview().await?;
     let lanes = app.pipeline.lanes().await?;
     let dead_letters = app.pipeline.dead_letters(DEAD_LETTERS).await?;
-    Ok((overview, Lanes { lanes, dead_letters }))
+    let reports = app.pipeline.commitments(DEAD_LETTERS).await?;
+    Ok((overview, Lanes { lanes, dead_letters }, reports))
 }
 
-/// Dead letters that are listed.
+/// Dead letters, and reports of each state, that are listed.
 const DEAD_LETTERS: u32 = 20;
 
 /// Nothing but the document itself, its style and its icon.
@@ -61,6 +64,8 @@ struct View<'a> {
     ready: Result<(), Unready>,
     overview: Option<Overview>,
     lanes: Lanes,
+    /// Storage commitment reports that are owed.
+    reports: Vec<CommitmentRecord>,
     uptime: Duration,
     now: OffsetDateTime,
 }
@@ -77,6 +82,7 @@ impl View<'_> {
                 self.cards(&mut html, overview);
                 self.lanes.destinations(&mut html, self.now);
                 self.lanes.dead_letters(&mut html, self.now);
+                reports(&mut html, &self.reports, self.now);
                 self.studies(&mut html, overview);
                 self.conflicts(&mut html, overview);
             }

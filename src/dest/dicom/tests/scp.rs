@@ -79,7 +79,7 @@ impl Scp {
                 tracker.spawn(async move { serve(stream, behaviour, &notes).await });
             }
         });
-        Self { target: Target { ae_title: AeTitle::parse("SCP").unwrap(), address }, notes, serving }
+        Self { target: Target::plain(AeTitle::parse("SCP").unwrap(), address), notes, serving }
     }
 
     pub(super) fn notes(&self) -> MutexGuard<'_, Notes> {

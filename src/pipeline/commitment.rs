@@ -1,0 +1,135 @@
+use archive::{
+    Acceptance, Asker, CommitmentCounts, CommitmentId, CommitmentRecord, Judgement, OwedReport, Reported,
+};
+use model::AeTitle;
+use model::commitment::Request;
+use telemetry::{Event, ReportEnd, Reports};
+use time::OffsetDateTime;
+
+use crate::lane::gave_up;
+use crate::{Error, Pipeline, Retry};
+
+impl Pipeline {
+    /// Takes on a request for storage commitment: when this gives [`Acceptance::Taken`], it is durable that a report is owed. The
+    /// report is held for the association that the request came on, until [`Pipeline::let_reports_go`] or the next start.
+    ///
+    /// Cancel safety: once the request is queued it is kept, whether or not anybody waits.
+    ///
+    /// # Errors
+    /// [`Error::NoSpace`], [`Error::Archive`]: nothing is owed.
+    ///
+    /// PS3.4 §J.3.2.
+    pub async fn accept_commitment(&self, asker: Asker, request: Request) -> Result<Acceptance, Error> {
+        if !self.archive.has_space() {
+            return Err(Error::NoSpace);
+        }
+        Ok(self.archive.accept_commitment(asker, request).await?)
+    }
+
+    /// What can be said about a request now: an instance is committed to when it is in the index with that SOP class and its file
+    /// is there in full length. Takes as long as there are instances in it. Cancel safe.
+    ///
+    /// # Errors
+    /// [`Error::Archive`] when the index cannot be read.
+    pub async fn judge(&self, id: CommitmentId) -> Result<Judgement, Error> {
+        Ok(self.archive.judge(id).await?)
+    }
+
+    /// The reports that are due over associations of our own, but for those to AE titles that are `busy`. Cancel safe.
+    ///
+    /// # Errors
+    /// [`Error::Archive`] when the index cannot be read.
+    pub async fn due_reports(&self, busy: Vec<Option<AeTitle>>) -> Result<Vec<OwedReport>, Error> {
+        Ok(self.archive.due_reports(busy).await?)
+    }
+
+    /// The association that reports were held for has ended: those that are still owed are due now.
+    ///
+    /// # Errors
+    /// [`Error::Archive`]: they are due at the next start.
+    pub async fn let_reports_go(&self, ids: Vec<CommitmentId>) -> Result<(), Error> {
+        if !ids.is_empty() {
+            self.archive.let_reports_go(ids).await?;
+            self.reports.notify_one();
+        }
+        Ok(())
+    }
+
+    /// The asker has its report, and answered so; `failed` instances were not committed to.
+    ///
+    /// # Errors
+    /// [`Error::Archive`]: the report may be sent again.
+    pub async fn report_delivered(
+        &self,
+        id: CommitmentId,
+        failed: usize,
+        answer: String,
+    ) -> Result<(), Error> {
+        self.telemetry.record(Event::CommitmentReport(ReportEnd::Delivered));
+        Ok(self.archive.reported(id, Some(failed), Reported::Delivered { answer }).await?)
+    }
+
+    /// A report could not be sent for this reason: it is tried again later, or given up when it has been owed for too long. Gives
+    /// which; `failed` instances were not committed to, if that was looked at.
+    ///
+    /// # Errors
+    /// [`Error::Archive`]: it is due at once.
+    pub async fn report_failed(
+        &self,
+        owed: &OwedReport,
+        failed: Option<usize>,
+        reason: String,
+        retry: &Retry,
+    ) -> Result<ReportEnd, Error> {
+        let age = OffsetDateTime::now_utc() - owed.requested;
+        let (how, end) = if age >= retry.give_up {
+            let reason = format!("{}: {reason}", gave_up(retry.give_up));
+            (Reported::GivenUp { reason }, ReportEnd::GaveUp)
+        } else {
+            let after = retry.delay(owed.attempts, fastrand::f64() * 2.0 - 1.0);
+            (Reported::Retry { after, reason }, ReportEnd::Retry)
+        };
+        self.telemetry.record(Event::CommitmentReport(end));
+        self.archive.reported(owed.id, failed, how).await?;
+        Ok(end)
+    }
+
+    /// The asker has refused its report over the association that it was asked on: it is tried again over another.
+    ///
+    /// # Errors
+    /// [`Error::Archive`]: it is due at the next start.
+    pub async fn report_refused(
+        &self,
+        id: CommitmentId,
+        failed: usize,
+        reason: String,
+        retry: &Retry,
+    ) -> Result<(), Error> {
+        let after = retry.delay(0, fastrand::f64() * 2.0 - 1.0);
+        self.telemetry.record(Event::CommitmentReport(ReportEnd::Retry));
+        Ok(self.archive.reported(id, Some(failed), Reported::Retry { after, reason }).await?)
+    }
+
+    /// Waits until a report may be due. What another process makes due does not end it. Cancel safe.
+    pub async fn report_due(&self) {
+        self.reports.notified().await;
+    }
+
+    /// The storage commitment reports that wait and those that were given up, at most so many of each. Cancel safe.
+    ///
+    /// # Errors
+    /// [`Error::Archive`] when the index cannot be read.
+    pub async fn commitments(&self, limit: u32) -> Result<Vec<CommitmentRecord>, Error> {
+        Ok(self.archive.commitments(limit).await?)
+    }
+
+    /// Sets the metrics of reports that wait and were given up. Cancel safe.
+    ///
+    /// # Errors
+    /// [`Error::Archive`] when the index cannot be read; the metrics stay as they were.
+    pub(crate) async fn measure_reports(&self) -> Result<(), Error> {
+        let CommitmentCounts { waiting, given_up } = self.archive.commitment_counts().await?;
+        self.telemetry.set_reports(Reports { waiting, given_up });
+        Ok(())
+    }
+}
