@@ -200,7 +200,7 @@ fn echo_tells_whether_a_peer_answers() {
     assert!(printed.contains(&nobody.to_string()) && printed.contains("nothing listens there"), "{printed}");
     let (exit, printed) = code(gantry().arg("echo").arg(format!("GANTRY@{}", server.web)));
     assert_eq!(exit, Some(1), "{printed}");
-    assert!(printed.contains("is this a DICOM port?"), "{printed}");
+    assert!(printed.contains("is this a DICOM port"), "{printed}");
 }
 
 #[test]
