@@ -5,6 +5,9 @@ use crate::service::action::{self, NActionRq, NActionRsp};
 use crate::service::echo::{self, CEchoRq, CEchoRsp};
 use crate::service::event_report::{self, NEventReportRq, NEventReportRsp};
 use crate::service::find::{self, CCancelRq, CFindRq, CFindRsp};
+use crate::service::get::{self, CGetRq, CGetRsp};
+use crate::service::move_::{self, CMoveRq, CMoveRsp};
+use crate::service::retrieve::SubOperations;
 use crate::service::store::{self, CStoreRq, CStoreRsp};
 use crate::wire::{CommandError, Elements, NO_DATA_SET, Writer};
 use crate::{Class, Outcome};
@@ -20,6 +23,14 @@ pub enum Command {
     CFindRq(CFindRq),
     /// C-FIND-RSP.
     CFindRsp(CFindRsp),
+    /// C-GET-RQ.
+    CGetRq(CGetRq),
+    /// C-GET-RSP.
+    CGetRsp(CGetRsp),
+    /// C-MOVE-RQ.
+    CMoveRq(CMoveRq),
+    /// C-MOVE-RSP.
+    CMoveRsp(CMoveRsp),
     /// C-CANCEL-RQ.
     CCancelRq(CCancelRq),
     /// C-ECHO-RQ.
@@ -81,6 +92,10 @@ impl Command {
             store::C_STORE_RSP => CStoreRsp::read(set)?.into(),
             find::C_FIND_RQ => CFindRq::read(set)?.into(),
             find::C_FIND_RSP => CFindRsp::read(set)?.into(),
+            get::C_GET_RQ => CGetRq::read(set)?.into(),
+            get::C_GET_RSP => CGetRsp::read(set)?.into(),
+            move_::C_MOVE_RQ => CMoveRq::read(set)?.into(),
+            move_::C_MOVE_RSP => CMoveRsp::read(set)?.into(),
             find::C_CANCEL_RQ => CCancelRq::read(set)?.into(),
             echo::C_ECHO_RQ => CEchoRq::read(set)?.into(),
             echo::C_ECHO_RSP => CEchoRsp::read(set)?.into(),
@@ -110,6 +125,10 @@ impl Command {
             Self::CStoreRsp(response) => response.write(&mut set),
             Self::CFindRq(request) => request.write(&mut set),
             Self::CFindRsp(response) => response.write(&mut set),
+            Self::CGetRq(request) => request.write(&mut set),
+            Self::CGetRsp(response) => response.write(&mut set),
+            Self::CMoveRq(request) => request.write(&mut set),
+            Self::CMoveRsp(response) => response.write(&mut set),
             Self::CCancelRq(request) => request.write(&mut set),
             Self::CEchoRq(request) => request.write(&mut set),
             Self::CEchoRsp(response) => response.write(&mut set),
@@ -126,9 +145,11 @@ impl Command {
     /// Whether a data set belongs to this message.
     pub fn has_data_set(&self) -> bool {
         match self {
-            Self::CStoreRq(_) | Self::CFindRq(_) => true,
             Self::NEventReportRq(_) | Self::NActionRq(_) => true,
+            Self::CStoreRq(_) | Self::CFindRq(_) | Self::CGetRq(_) | Self::CMoveRq(_) => true,
             Self::CFindRsp(response) => response.outcome.status.class() == Class::Pending,
+            Self::CGetRsp(response) => response.has_identifier,
+            Self::CMoveRsp(response) => response.has_identifier,
             Self::CStoreRsp(_)
             | Self::CCancelRq(_)
             | Self::CEchoRq(_)
@@ -145,12 +166,16 @@ impl Command {
         Some(match self {
             Self::CStoreRq(request) => request.answer(outcome).into(),
             Self::CFindRq(request) => request.answer(outcome).into(),
+            Self::CGetRq(request) => request.answer(outcome, SubOperations::default()).into(),
+            Self::CMoveRq(request) => request.answer(outcome, SubOperations::default()).into(),
             Self::CEchoRq(request) => request.answer(outcome).into(),
             Self::NEventReportRq(request) => request.answer(outcome).into(),
             Self::NActionRq(request) => request.answer(outcome).into(),
             Self::OtherRq(request) => request.answer(outcome).into(),
             Self::CStoreRsp(_)
             | Self::CFindRsp(_)
+            | Self::CGetRsp(_)
+            | Self::CMoveRsp(_)
             | Self::CEchoRsp(_)
             | Self::NEventReportRsp(_)
             | Self::NActionRsp(_)
@@ -164,12 +189,16 @@ impl Command {
         match self {
             Self::CStoreRsp(response) => Some(&response.outcome),
             Self::CFindRsp(response) => Some(&response.outcome),
+            Self::CGetRsp(response) => Some(&response.outcome),
+            Self::CMoveRsp(response) => Some(&response.outcome),
             Self::CEchoRsp(response) => Some(&response.outcome),
             Self::NEventReportRsp(response) => Some(&response.outcome),
             Self::NActionRsp(response) => Some(&response.outcome),
             Self::OtherRsp(response) => Some(&response.outcome),
             Self::CStoreRq(_)
             | Self::CFindRq(_)
+            | Self::CGetRq(_)
+            | Self::CMoveRq(_)
             | Self::CCancelRq(_)
             | Self::CEchoRq(_)
             | Self::NEventReportRq(_)
@@ -185,6 +214,8 @@ impl Command {
             (Self::CFindRsp(_), Some(outcome)) => find::meaning(outcome.status),
             (Self::NEventReportRsp(_), Some(outcome)) => event_report::meaning(outcome.status),
             (Self::NActionRsp(_), Some(outcome)) => action::meaning(outcome.status),
+            (Self::CGetRsp(_), Some(outcome)) => get::meaning(outcome.status),
+            (Self::CMoveRsp(_), Some(outcome)) => move_::meaning(outcome.status),
             (_, Some(outcome)) => outcome.status.meaning(),
             (_, None) => "",
         }
@@ -197,6 +228,10 @@ impl Command {
             Self::CStoreRsp(_) => "C-STORE-RSP",
             Self::CFindRq(_) => "C-FIND-RQ",
             Self::CFindRsp(_) => "C-FIND-RSP",
+            Self::CGetRq(_) => "C-GET-RQ",
+            Self::CGetRsp(_) => "C-GET-RSP",
+            Self::CMoveRq(_) => "C-MOVE-RQ",
+            Self::CMoveRsp(_) => "C-MOVE-RSP",
             Self::CCancelRq(_) => "C-CANCEL-RQ",
             Self::CEchoRq(_) => "C-ECHO-RQ",
             Self::CEchoRsp(_) => "C-ECHO-RSP",

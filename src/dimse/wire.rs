@@ -2,7 +2,7 @@
 #![deny(clippy::indexing_slicing, clippy::string_slice, clippy::cast_possible_truncation)]
 
 use dicom_dictionary_std::tags;
-use model::{Kind, SopClassUid, Tag, Uid, limits};
+use model::{AeTitle, Kind, SopClassUid, Tag, Uid, limits};
 
 use crate::{ErrorComment, Outcome, Status};
 
@@ -71,6 +71,17 @@ impl<'a> Elements<'a> {
         Uid::from_bytes(self.value(tag)?)
     }
 
+    /// An AE element, less padding; `None` when it is absent, empty or no AE title.
+    pub(crate) fn ae_title(self, tag: Tag) -> Option<AeTitle> {
+        let text = std::str::from_utf8(self.value(tag)?).ok()?;
+        AeTitle::parse(text.trim_end_matches('\0')).ok()
+    }
+
+    /// Whether the command says that a data set follows; it does not where it says nothing.
+    pub(crate) fn announces_data_set(self) -> bool {
+        self.integer(tags::COMMAND_DATA_SET_TYPE).is_some_and(|kind| kind != NO_DATA_SET)
+    }
+
     /// Message ID, which every request has.
     pub(crate) fn message_id(self) -> Result<u16, CommandError> {
         self.required(tags::MESSAGE_ID, "Message ID")
@@ -124,6 +135,12 @@ impl Writer {
 
     pub(crate) fn uid_text(&mut self, tag: Tag, uid: &str) {
         self.padded(tag, uid, 0);
+    }
+
+    pub(crate) fn ae_title(&mut self, tag: Tag, title: Option<&AeTitle>) {
+        if let Some(title) = title {
+            self.padded(tag, title.as_str(), b' ');
+        }
     }
 
     /// Status, Offending Element, Error Comment.

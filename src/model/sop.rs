@@ -13,6 +13,14 @@ pub const STUDY_ROOT_FIND: &str = "1.2.840.10008.5.1.4.1.2.2.1";
 pub const STORAGE_COMMITMENT_PUSH_MODEL: &str = "1.2.840.10008.1.20.1";
 /// The one, well-known instance of that class (PS3.4 §J.3.5).
 pub const STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE: &str = "1.2.840.10008.1.20.1.1";
+/// Patient Root Query/Retrieve Information Model - MOVE (PS3.4 §C.6.1).
+pub const PATIENT_ROOT_MOVE: &str = "1.2.840.10008.5.1.4.1.2.1.2";
+/// Study Root Query/Retrieve Information Model - MOVE (PS3.4 §C.6.2).
+pub const STUDY_ROOT_MOVE: &str = "1.2.840.10008.5.1.4.1.2.2.2";
+/// Patient Root Query/Retrieve Information Model - GET (PS3.4 §C.6.1).
+pub const PATIENT_ROOT_GET: &str = "1.2.840.10008.5.1.4.1.2.1.3";
+/// Study Root Query/Retrieve Information Model - GET (PS3.4 §C.6.2).
+pub const STUDY_ROOT_GET: &str = "1.2.840.10008.5.1.4.1.2.2.3";
 
 /// Whether instances of this class are taken by C-STORE: a storage class of the dictionary, any other UID below the storage root
 /// (classes newer than our dictionary), or a private one (PS3.4 §B.5).
@@ -50,6 +58,16 @@ mod tests {
     fn names_what_is_registered() {
         assert_eq!(name("1.2.840.10008.5.1.4.1.1.2"), Some("CT Image Storage"));
         assert_eq!(name("1.3.12.2.1107.5.9.1"), None);
+        for (uid, words) in [
+            (PATIENT_ROOT_FIND, "Patient Root Query/Retrieve Information Model - FIND"),
+            (STUDY_ROOT_FIND, "Study Root Query/Retrieve Information Model - FIND"),
+            (PATIENT_ROOT_MOVE, "Patient Root Query/Retrieve Information Model - MOVE"),
+            (STUDY_ROOT_MOVE, "Study Root Query/Retrieve Information Model - MOVE"),
+            (PATIENT_ROOT_GET, "Patient Root Query/Retrieve Information Model - GET"),
+            (STUDY_ROOT_GET, "Study Root Query/Retrieve Information Model - GET"),
+        ] {
+            assert_eq!(name(uid), Some(words));
+        }
     }
 
     #[test]
@@ -63,9 +81,15 @@ mod tests {
         ] {
             assert!(is_storage(uid), "{uid}");
         }
-        for uid in
-            [VERIFICATION, PATIENT_ROOT_FIND, "1.2.840.10008.1.20.1", "1.2.840.10008.1.3.10", "1.2.840.10008"]
-        {
+        for uid in [
+            VERIFICATION,
+            PATIENT_ROOT_FIND,
+            STUDY_ROOT_MOVE,
+            PATIENT_ROOT_GET,
+            "1.2.840.10008.1.20.1",
+            "1.2.840.10008.1.3.10",
+            "1.2.840.10008",
+        ] {
             assert!(!is_storage(uid), "{uid}");
         }
     }

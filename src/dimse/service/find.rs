@@ -1,4 +1,4 @@
-//! C-FIND (PS3.7 §9.1.2, §9.3.2) and C-CANCEL (PS3.7 §9.3.2.3): the query part of Query/Retrieve (PS3.4 §C.4.1).
+//! C-FIND (PS3.7 §9.1.2, §9.3.2), the query part of Query/Retrieve (PS3.4 §C.4.1), and C-CANCEL (PS3.7 §9.3.2.3).
 
 use dicom_dictionary_std::tags;
 use model::SopClassUid;

@@ -4,6 +4,9 @@ pub mod action;
 pub mod echo;
 pub mod event_report;
 pub mod find;
+pub mod get;
+pub mod move_;
+pub mod retrieve;
 pub mod store;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! C-STORE (PS3.7 §9.1.1, §9.3.1): the Storage service (PS3.4 Annex B).
 
 use dicom_dictionary_std::tags;
-use model::{SopClassUid, SopInstanceUid};
+use model::{AeTitle, SopClassUid, SopInstanceUid};
 
 use super::StatusRow;
 use crate::wire::{A_DATA_SET, CommandError, Elements, MEDIUM, NO_DATA_SET, Writer};
@@ -16,6 +16,17 @@ pub struct CStoreRq {
     pub affected_sop_class_uid: Option<SopClassUid>,
     /// Affected SOP Instance UID (0000,1000); `None` when the peer left it out or empty.
     pub affected_sop_instance_uid: Option<SopInstanceUid>,
+    /// The C-MOVE that this is a sub-operation of; `None` for any other C-STORE.
+    pub move_originator: Option<MoveOriginator>,
+}
+
+/// The C-MOVE that a C-STORE is a sub-operation of (PS3.7 §9.1.1.1.6, §9.1.1.1.7).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MoveOriginator {
+    /// Move Originator Application Entity Title (0000,1030): who asked for the C-MOVE.
+    pub ae_title: AeTitle,
+    /// Move Originator Message ID (0000,1031): the Message ID of its C-MOVE-RQ.
+    pub message_id: u16,
 }
 
 /// Answers a [`CStoreRq`].
@@ -42,6 +53,7 @@ impl CStoreRq {
             message_id: set.message_id()?,
             affected_sop_class_uid: set.sop_class(),
             affected_sop_instance_uid: set.uid(tags::AFFECTED_SOP_INSTANCE_UID),
+            move_originator: MoveOriginator::read(set),
         })
     }
 
@@ -52,6 +64,10 @@ impl CStoreRq {
         set.integer(tags::PRIORITY, MEDIUM);
         set.integer(tags::COMMAND_DATA_SET_TYPE, A_DATA_SET);
         set.uid(tags::AFFECTED_SOP_INSTANCE_UID, self.affected_sop_instance_uid.as_ref());
+        if let Some(MoveOriginator { ae_title, message_id }) = &self.move_originator {
+            set.ae_title(tags::MOVE_ORIGINATOR_APPLICATION_ENTITY_TITLE, Some(ae_title));
+            set.integer(tags::MOVE_ORIGINATOR_MESSAGE_ID, *message_id);
+        }
     }
 
     /// The answer that this operation ended so.
@@ -62,6 +78,16 @@ impl CStoreRq {
             affected_sop_instance_uid: self.affected_sop_instance_uid,
             outcome,
         }
+    }
+}
+
+impl MoveOriginator {
+    /// `None` unless both of its elements are there.
+    fn read(set: Elements<'_>) -> Option<Self> {
+        Some(Self {
+            ae_title: set.ae_title(tags::MOVE_ORIGINATOR_APPLICATION_ENTITY_TITLE)?,
+            message_id: set.integer(tags::MOVE_ORIGINATOR_MESSAGE_ID)?,
+        })
     }
 }
 

@@ -128,6 +128,8 @@ impl Scp<'_> {
                 | Command::CEchoRsp(_)
                 | Command::NEventReportRsp(_)
                 | Command::NActionRsp(_)
+                | Command::CGetRsp(_)
+                | Command::CMoveRsp(_)
                 | Command::OtherRsp(_),
             ) => Err(End::OutOfTurn("response")),
             (
@@ -137,6 +139,8 @@ impl Scp<'_> {
                 | Command::CFindRq(_)
                 | Command::NEventReportRq(_)
                 | Command::NActionRq(_)
+                | Command::CGetRq(_)
+                | Command::CMoveRq(_)
                 | Command::OtherRq(_)),
             ) => self.refuse(drive, context_id, command).await,
         }

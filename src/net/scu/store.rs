@@ -96,6 +96,7 @@ impl StoreScu {
             message_id: self.message_id,
             affected_sop_class_uid: Some(instance.sop_class.clone()),
             affected_sop_instance_uid: Some(instance.sop_instance.clone()),
+            move_originator: None,
         };
         self.drive.queue(context_id, &request.into(), None)?;
         let mut framer = Framer::new(context_id, self.drive.association().peer_max_pdu_bytes(), bytes);

@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 
 use dimse::OtherRq;
 use dimse::service::echo::CEchoRq;
+use dimse::service::move_::CMoveRq;
 use dimse::service::store::CStoreRsp;
 use dimse::{Command, Status};
 use model::{AeTitle, PeerName, sop};
@@ -154,9 +155,12 @@ async fn answers_what_a_context_has_no_service_for() {
     assert_eq!(peer.status().await, 0x0122);
     peer.send(3, CEchoRq { message_id: 1 }, None).await;
     assert_eq!(peer.status().await, 0x0122);
-    let unknown = OtherRq { command_field: 0x0021, message_id: 9, affected_sop_class_uid: None };
+    let unknown = OtherRq { command_field: 0x0140, message_id: 9, affected_sop_class_uid: None };
     peer.send(3, Command::OtherRq(unknown), None).await;
     assert_eq!(peer.status().await, 0x0211);
+    let retrieve = CMoveRq { message_id: 10, affected_sop_class_uid: None, destination: None };
+    peer.send(3, retrieve, Some(&data)).await;
+    assert_eq!(peer.status().await, 0x0122);
     let late = dimse::service::find::CCancelRq { message_id_being_responded_to: 3 };
     peer.send(1, late, None).await;
     peer.send(1, CEchoRq { message_id: 2 }, None).await;

@@ -167,6 +167,7 @@ pub(crate) fn store(class: &str, instance: &str) -> CStoreRq {
         message_id: 7,
         affected_sop_class_uid: SopClassUid::lenient(class),
         affected_sop_instance_uid: SopInstanceUid::lenient(instance),
+        move_originator: None,
     }
 }
 
