@@ -6,8 +6,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 
 use crate::pdu::{
-    Abort, AssociateAc, AssociateRj, AssociateRq, ContextOutcome, ContextResult, ProposedContext, RELEASE_RP,
-    RELEASE_RQ,
+    Abort, AssociateAc, AssociateRj, AssociateRq, ContextOutcome, ProposedContext, RELEASE_RP, RELEASE_RQ,
 };
 use crate::table::{self, Effect, Occurrence};
 use crate::{Error, State, Violation, pdata};
@@ -87,6 +86,10 @@ pub struct PresentationContext {
     pub abstract_syntax: String,
     /// Transfer syntax of its data sets.
     pub transfer_syntax: String,
+    /// The requestor of the association may be SCU: as by default, and else by role selection (PS3.7 §D.3.3.4).
+    pub requestor_is_scu: bool,
+    /// The requestor of the association may be SCP: by role selection only.
+    pub requestor_is_scp: bool,
 }
 
 impl Association {
@@ -145,7 +148,7 @@ impl Association {
         let pdu = ac.to_pdu()?;
         self.request(Occurrence::AssociateAccept, &pdu, Duration::ZERO)?;
         self.own_max_pdu_bytes = ac.max_pdu_bytes;
-        self.establish(&ac.contexts);
+        self.establish(ac);
         Ok(())
     }
 
@@ -296,9 +299,9 @@ impl Association {
     }
 
     /// Takes over the accepted contexts: of those that were proposed, each id once, with a transfer syntax that was offered.
-    fn establish(&mut self, results: &[ContextResult]) {
+    fn establish(&mut self, ac: &AssociateAc) {
         for proposed in std::mem::take(&mut self.proposed) {
-            let result = results.iter().find(|result| result.id == proposed.id);
+            let result = ac.contexts.iter().find(|result| result.id == proposed.id);
             let Some(ContextOutcome::Accepted { transfer_syntax }) = result.map(|result| &result.outcome)
             else {
                 continue;
@@ -308,10 +311,13 @@ impl Association {
                 && proposed.transfer_syntaxes.contains(transfer_syntax)
             {
                 self.accepted |= 1 << (proposed.id / 2);
+                let role = ac.roles.iter().find(|role| role.sop_class == proposed.abstract_syntax);
                 self.contexts.push(PresentationContext {
                     id: proposed.id,
                     abstract_syntax: proposed.abstract_syntax,
                     transfer_syntax: transfer_syntax.clone(),
+                    requestor_is_scu: role.is_none_or(|role| role.scu),
+                    requestor_is_scp: role.is_some_and(|role| role.scp),
                 });
             }
         }

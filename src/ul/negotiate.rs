@@ -10,9 +10,10 @@ use crate::pdu::{
 /// What a service does with data sets, and so which transfer syntaxes it takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
-    /// Keeps data sets as they come: any transfer syntax (storage).
+    /// Keeps data sets as they come: any transfer syntax (storage). What is kept can be given back, so that the requestor may be SCP
+    /// as well: it is sent what it retrieves by C-GET (PS3.4 §C.4.3).
     Keeps,
-    /// Reads data sets itself: Implicit, Explicit, Deflated and Big Endian only (Verification, FIND).
+    /// Reads data sets itself: Implicit, Explicit, Deflated and Big Endian only (Verification, FIND, MOVE, GET). The requestor is SCU.
     Reads,
     /// As [`Service::Reads`], and either end may be its SCP: who was asked reports later, over an association of its own if need be
     /// (Storage Commitment, PS3.4 §J.3.3).
@@ -23,8 +24,8 @@ impl Service {
     /// Whether the requestor of an association may be its SCP.
     fn lets_requestor_be_scp(self) -> bool {
         match self {
-            Self::Reports => true,
-            Self::Keeps | Self::Reads => false,
+            Self::Keeps | Self::Reports => true,
+            Self::Reads => false,
         }
     }
 }
@@ -75,8 +76,7 @@ pub fn acceptable(rq: &AssociateRq, admission: Admission) -> Result<(), Associat
 /// Answers each presentation context and role; `service` says what serves an abstract syntax, `None` for nothing.
 ///
 /// A context id that is even or was proposed before is not one: the even one is rejected, the repeated one left unanswered.
-/// We are SCP of everything: the SCU role is granted, the SCP role is not, and who would not be SCU is rejected. Of
-/// [`Service::Reports`] the SCP role is granted too, and who would be neither is rejected.
+/// Of the roles that are proposed those are granted that the service has: a context without any is rejected.
 ///
 /// PS3.8 §9.3.3.2; PS3.7 §D.3.3.4.
 pub fn negotiate(rq: &AssociateRq, service: impl Fn(&str) -> Option<Service>) -> Negotiated {
@@ -86,19 +86,24 @@ pub fn negotiate(rq: &AssociateRq, service: impl Fn(&str) -> Option<Service>) ->
         if contexts.iter().any(|answered| answered.id == context.id) {
             continue;
         }
-        let role = rq.roles.iter().find(|role| role.sop_class == context.abstract_syntax);
         let service = service(&context.abstract_syntax);
-        let outcome = answer(context, role, service);
+        let proposed = rq.roles.iter().find(|role| role.sop_class == context.abstract_syntax);
+        let role = proposed.map(|role| grant(role, service));
+        let outcome = answer(context, role.as_ref(), service);
         let is_accepted = matches!(outcome, ContextOutcome::Accepted { .. });
         contexts.push(ContextResult { id: context.id, outcome });
         if let Some(role) = role.filter(|_| is_accepted)
             && !roles.iter().any(|granted| granted.sop_class == role.sop_class)
         {
-            let scp = role.scp && service.is_some_and(Service::lets_requestor_be_scp);
-            roles.push(RoleSelection { scp, ..role.clone() });
+            roles.push(role);
         }
     }
     Negotiated { contexts, roles }
+}
+
+fn grant(proposed: &RoleSelection, service: Option<Service>) -> RoleSelection {
+    let scp = proposed.scp && service.is_some_and(Service::lets_requestor_be_scp);
+    RoleSelection { scp, ..proposed.clone() }
 }
 
 fn answer(
@@ -115,7 +120,7 @@ fn answer(
     let Some(transfer_syntax) = choose(service, &context.transfer_syntaxes) else {
         return ContextOutcome::TransferSyntaxesNotSupported;
     };
-    if role.is_some_and(|role| !(role.scu || role.scp && service.lets_requestor_be_scp())) {
+    if role.is_some_and(|role| !role.scu && !role.scp) {
         return ContextOutcome::UserRejection;
     }
     ContextOutcome::Accepted { transfer_syntax: transfer_syntax.to_owned() }

@@ -208,7 +208,7 @@ impl Association {
         }
         let ac = AssociateAc::from_body(body)?;
         self.peer_max_pdu_bytes = ac.max_pdu_bytes;
-        self.establish(&ac.contexts);
+        self.establish(&ac);
         Ok(Event::Associated(Box::new(ac)))
     }
 

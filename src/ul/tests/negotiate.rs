@@ -125,15 +125,15 @@ fn answers_128_contexts_of_all_transfer_syntaxes_within_the_limit() {
 }
 
 #[test]
-fn grants_the_scu_role_only() {
+fn grants_the_roles_that_the_service_has() {
     let role = |sop_class: &str, scu, scp| RoleSelection { sop_class: sop_class.to_owned(), scu, scp };
     for (proposed, granted, is_accepted) in [
         (vec![], vec![], true),
         (vec![role(CT, true, false)], vec![role(CT, true, false)], true),
-        (vec![role(CT, true, true)], vec![role(CT, true, false)], true),
-        (vec![role(CT, false, true)], vec![], false),
+        (vec![role(CT, true, true)], vec![role(CT, true, true)], true),
+        (vec![role(CT, false, true)], vec![role(CT, false, true)], true),
         (vec![role(CT, false, false)], vec![], false),
-        (vec![role(CT, true, true), role(CT, true, true)], vec![role(CT, true, false)], true),
+        (vec![role(CT, true, false), role(CT, true, true)], vec![role(CT, true, false)], true),
         (vec![role("1.2.3", true, true)], vec![], true),
     ] {
         let mut rq = request(0);
@@ -167,6 +167,25 @@ fn grants_either_role_where_who_was_asked_reports_later() {
         assert_eq!(answer.contexts[0].outcome, expected, "{proposed:?}");
     }
     assert_eq!(outcome(COMMITMENT, &[JPEG]), ContextOutcome::TransferSyntaxesNotSupported);
+}
+
+#[test]
+fn whoever_asks_is_not_asked() {
+    let role = |scu, scp| RoleSelection { sop_class: FIND.to_owned(), scu, scp };
+    for (proposed, granted) in [
+        (role(true, false), Some(role(true, false))),
+        (role(true, true), Some(role(true, false))),
+        (role(false, true), None),
+        (role(false, false), None),
+    ] {
+        let mut rq = request(0);
+        rq.contexts = ProposedContext::numbered([(FIND.to_owned(), vec![IMPLICIT.to_owned()])]).unwrap();
+        rq.roles = vec![proposed.clone()];
+        let answer = negotiate(&rq, services);
+        let expected = if granted.is_some() { accepted(IMPLICIT) } else { ContextOutcome::UserRejection };
+        assert_eq!(answer.contexts[0].outcome, expected, "{proposed:?}");
+        assert_eq!(answer.roles, Vec::from_iter(granted), "{proposed:?}");
+    }
 }
 
 #[test]

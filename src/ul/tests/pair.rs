@@ -1,7 +1,7 @@
 //! Whole associations, both ends ours.
 
 use bytes::Buf;
-use ul::pdu::{Abort, AbortReason, AssociateRj};
+use ul::pdu::{Abort, AbortReason, AssociateRj, RoleSelection};
 use ul::{Error, Event, State};
 
 use crate::support::{ARTIM, CT, EXPLICIT, Pair, answer, request, seconds};
@@ -25,6 +25,31 @@ fn establishes_with_the_contexts_both_ends_know() {
             assert_eq!((context.abstract_syntax.as_str(), context.transfer_syntax.as_str()), (CT, EXPLICIT));
             assert_eq!(end.association.contexts().len(), 2);
             assert_eq!(end.association.context(5), None);
+        }
+    }
+}
+
+#[test]
+fn both_ends_know_the_roles_of_each_context() {
+    for (proposed, expected) in [
+        (None, (true, false)),
+        (Some((true, false)), (true, false)),
+        (Some((true, true)), (true, true)),
+        (Some((false, true)), (false, true)),
+    ] {
+        let mut rq = request(16_384);
+        let role = |(scu, scp)| RoleSelection { sop_class: CT.to_owned(), scu, scp };
+        rq.roles = proposed.map(role).into_iter().collect();
+        let mut pair = Pair::new(rq.clone(), 4096);
+        pair.run();
+        pair.acceptor.association.accept(&answer(&rq, 0)).unwrap();
+        pair.run();
+        for end in [&pair.requestor, &pair.acceptor] {
+            let roles = |id| {
+                let context = end.association.context(id).unwrap();
+                (context.requestor_is_scu, context.requestor_is_scp)
+            };
+            assert_eq!((roles(1), roles(3)), ((true, false), expected), "{proposed:?}");
         }
     }
 }
