@@ -3,10 +3,12 @@
 mod check;
 mod echo;
 mod explain;
+mod find;
 mod format;
 mod peer;
 mod queue;
 mod reload;
+mod remote;
 mod resend;
 mod rules;
 mod send;
@@ -38,6 +40,7 @@ enum Command {
     Check(check::Arguments),
     Echo(echo::Arguments),
     Send(send::Arguments),
+    Find(find::Arguments),
     Queue(queue::Arguments),
     Resend(resend::Arguments),
     Explain(explain::Arguments),
@@ -63,6 +66,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Echo(arguments) => echo::run(&arguments),
         Command::Send(arguments) => send::run(&arguments),
+        Command::Find(arguments) => find::run(&arguments),
         Command::Queue(arguments) => queue::run(&arguments),
         Command::Resend(arguments) => resend::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

@@ -50,12 +50,14 @@ pub(super) fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     Ok(runtime.block_on(work))
 }
 
-fn target(given: &str) -> Result<Target, String> {
+/// Reads `AET@HOST:PORT`.
+pub(super) fn target(given: &str) -> Result<Target, String> {
     let (title, address) = given.rsplit_once('@').ok_or("an `@` parts AE title and address")?;
     Ok(Target::plain(ae_title(title)?, config::peer_address(address)?))
 }
 
-fn ae_title(given: &str) -> Result<AeTitle, String> {
+/// Reads an AE title.
+pub(super) fn ae_title(given: &str) -> Result<AeTitle, String> {
     AeTitle::parse(given).map_err(|refusal| refusal.to_string())
 }
 

@@ -68,6 +68,9 @@ pub const COMMITMENT_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Reports that are taken up at once, to be sent over associations of our own.
 pub const REPORTS_DUE: u32 = 1000;
 
+/// Matches that are still read after our C-CANCEL: a peer that goes on after so many is not listening, and is left.
+pub const MATCHES_AFTER_CANCEL: u32 = 10_000;
+
 /// A-ASSOCIATE PDUs larger than this abort the connection. Every connection may make us hold one. 128 contexts that each offer all 58
 /// registered transfer syntaxes, 26 bytes each, and a SOP class of 64 take 232,448 bytes; the rest is for roles and a user identity.
 pub const ASSOCIATE_PDU_BYTES: u32 = 256 << 10;

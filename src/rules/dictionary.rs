@@ -16,7 +16,7 @@ pub(crate) fn multiplicity(keyword: &str) -> Option<&'static str> {
 }
 
 /// The keyword that a mistyped one was probably meant to be.
-pub(crate) fn closest_keyword(given: &str) -> Option<&'static str> {
+pub fn closest_keyword(given: &str) -> Option<&'static str> {
     let known = || ATTRIBUTES.lines().map(|line| line.split_once('\t').map_or(line, |(keyword, _)| keyword));
     known().find(|keyword| keyword.eq_ignore_ascii_case(given)).or_else(|| closest(given, known()))
 }

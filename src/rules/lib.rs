@@ -34,6 +34,7 @@ mod value;
 
 pub use arrival::{Arrival, Via};
 pub use decide::{Decision, Send};
+pub use dictionary::closest_keyword;
 pub use explain::{Explained, Explanation, Verdict};
 pub use finding::Finding;
 pub use flaw::Severity;

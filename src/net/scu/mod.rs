@@ -1,10 +1,14 @@
-//! Operations at other application entities: C-ECHO and C-STORE as SCU.
+//! Operations at other application entities: C-ECHO, C-STORE and C-FIND as SCU.
 
 mod associate;
 mod association;
 mod echo;
 mod file;
+mod find;
+mod identifier;
+mod inquiry;
 mod lane;
+mod question;
 mod queue;
 mod reader;
 mod report;
@@ -20,11 +24,15 @@ pub use association::StoreAssociation;
 pub use dimse::{Class, ErrorComment, Outcome, Status};
 pub use echo::echo;
 pub use file::Whole;
+pub use find::{Found, find};
 pub use lane::send_all;
+pub use question::Question;
 pub use queue::Instance;
 pub(crate) use report::ReportAssociation;
 pub use store::MAX_KINDS;
 
+/// What a status means in a C-FIND response.
+pub use dimse::service::find::meaning as find_meaning;
 /// What a status means in a C-STORE response.
 pub use dimse::service::store::meaning as store_meaning;
 
