@@ -5,11 +5,13 @@ mod echo;
 mod explain;
 mod find;
 mod format;
+mod move_;
 mod peer;
 mod queue;
 mod reload;
 mod remote;
 mod resend;
+mod retrieve;
 mod rules;
 mod send;
 mod serve;
@@ -41,6 +43,7 @@ enum Command {
     Echo(echo::Arguments),
     Send(send::Arguments),
     Find(find::Arguments),
+    Move(move_::Arguments),
     Queue(queue::Arguments),
     Resend(resend::Arguments),
     Explain(explain::Arguments),
@@ -67,6 +70,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Echo(arguments) => echo::run(&arguments),
         Command::Send(arguments) => send::run(&arguments),
         Command::Find(arguments) => find::run(&arguments),
+        Command::Move(arguments) => move_::run(&arguments),
         Command::Queue(arguments) => queue::run(&arguments),
         Command::Resend(arguments) => resend::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

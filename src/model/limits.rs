@@ -71,6 +71,10 @@ pub const REPORTS_DUE: u32 = 1000;
 /// Matches that are still read after our C-CANCEL: a peer that goes on after so many is not listening, and is left.
 pub const MATCHES_AFTER_CANCEL: u32 = 10_000;
 
+/// How long a peer may keep silent while it carries out a C-MOVE or C-GET: it may send no Pending responses, and fetch what is asked
+/// for from afar.
+pub const RETRIEVE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+
 /// A-ASSOCIATE PDUs larger than this abort the connection. Every connection may make us hold one. 128 contexts that each offer all 58
 /// registered transfer syntaxes, 26 bytes each, and a SOP class of 64 take 232,448 bytes; the rest is for roles and a user identity.
 pub const ASSOCIATE_PDU_BYTES: u32 = 256 << 10;

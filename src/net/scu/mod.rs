@@ -1,4 +1,4 @@
-//! Operations at other application entities: C-ECHO, C-STORE and C-FIND as SCU.
+//! Operations at other application entities: C-ECHO, C-STORE, C-FIND and C-MOVE as SCU.
 
 mod associate;
 mod association;
@@ -12,6 +12,7 @@ mod question;
 mod queue;
 mod reader;
 mod report;
+mod retrieve;
 mod store;
 
 use std::time::Duration;
@@ -21,6 +22,7 @@ use model::AeTitle;
 use crate::{Config, Peer, tls};
 
 pub use association::StoreAssociation;
+pub use dimse::service::retrieve::SubOperations;
 pub use dimse::{Class, ErrorComment, Outcome, Status};
 pub use echo::echo;
 pub use file::Whole;
@@ -29,10 +31,13 @@ pub use lane::send_all;
 pub use question::Question;
 pub use queue::Instance;
 pub(crate) use report::ReportAssociation;
+pub use retrieve::{Retrieved, move_to};
 pub use store::MAX_KINDS;
 
 /// What a status means in a C-FIND response.
 pub use dimse::service::find::meaning as find_meaning;
+/// What a status means in a C-MOVE or C-GET response.
+pub use dimse::service::move_::meaning as retrieve_meaning;
 /// What a status means in a C-STORE response.
 pub use dimse::service::store::meaning as store_meaning;
 
