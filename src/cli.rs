@@ -5,6 +5,7 @@ mod echo;
 mod explain;
 mod find;
 mod format;
+mod get;
 mod move_;
 mod peer;
 mod queue;
@@ -44,6 +45,7 @@ enum Command {
     Send(send::Arguments),
     Find(find::Arguments),
     Move(move_::Arguments),
+    Get(get::Arguments),
     Queue(queue::Arguments),
     Resend(resend::Arguments),
     Explain(explain::Arguments),
@@ -71,6 +73,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Send(arguments) => send::run(&arguments),
         Command::Find(arguments) => find::run(&arguments),
         Command::Move(arguments) => move_::run(&arguments),
+        Command::Get(arguments) => get::run(&arguments),
         Command::Queue(arguments) => queue::run(&arguments),
         Command::Resend(arguments) => resend::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

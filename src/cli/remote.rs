@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 use model::AeTitle;
-use net::scu::{Settings, Target};
+use net::scu::{Settings, Target, Terms};
 
 use super::peer::{ae_title, target};
+use super::tls::Tls;
 use super::{ConfigFile, say_error};
 use crate::config::closest;
 
@@ -21,6 +22,8 @@ pub(super) struct Remote {
     /// Our AE title; without it that of the configuration
     #[arg(long, value_name = "AET", value_parser = ae_title)]
     calling: Option<AeTitle>,
+    #[command(flatten)]
+    tls: Tls,
 }
 
 /// The peer as the user wrote it.
@@ -42,6 +45,7 @@ impl Remote {
         let config = self.config.ask()?.net;
         let target = match &self.peer {
             Called::At(target) => target.clone(),
+            // What the configuration says of its TLS goes with it.
             Called::Named(name) => match named(name, &config) {
                 Ok(target) => target,
                 Err(reason) => {
@@ -49,6 +53,14 @@ impl Remote {
                     return Err(ExitCode::from(WRONG_ARGUMENTS));
                 }
             },
+        };
+        let target = match self.tls.client() {
+            Ok(Some(tls)) => Target { terms: Terms { tls: Some(tls) }, ..target },
+            Ok(None) => target,
+            Err(error) => {
+                say_error(&format!("gantry: {error:#}"));
+                return Err(ExitCode::FAILURE);
+            }
         };
         let calling = self.calling.clone().unwrap_or_else(|| config.ae_title.clone());
         Ok(Call { target, settings: Settings::new(&config, calling) })
@@ -62,7 +74,7 @@ fn called(given: &str) -> Result<Called, String> {
 fn named(name: &str, config: &net::Config) -> Result<Target, String> {
     let peer = config.peers.iter().find(|peer| peer.name.as_str() == name);
     if let Some(peer) = peer {
-        return Ok(Target { ae_title: peer.ae_title.clone(), address: peer.address.clone() });
+        return Ok(peer.target());
     }
     let names = || config.peers.iter().map(|peer| peer.name.as_str());
     Err(match closest(name, names()) {

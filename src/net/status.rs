@@ -5,6 +5,8 @@ use dimse::{Outcome, Status};
 use model::scan::ScanError;
 use pipeline::{Error, IngestError, Stored};
 
+use crate::scu::{Kept, NotKept};
+
 /// How a C-STORE ended.
 ///
 /// What failed on our side is "out of resources", which tells senders to try again. A duplicate is a success, and so is other content
@@ -43,6 +45,26 @@ pub(crate) fn unreadable(reason: ScanError) -> String {
         ScanError::Trailing(_) => "bytes that are no padding follow the last element".to_owned(),
         ScanError::Deflate => "the deflate stream is damaged or breaks off".to_owned(),
         ScanError::Inflated => "the deflate stream inflates to too many bytes".to_owned(),
+    }
+}
+
+/// How a C-STORE ended that is a sub-operation of our C-GET.
+///
+/// PS3.4 Table B.2-1.
+pub(crate) fn of_arrival(result: &Result<Kept, NotKept>) -> Outcome {
+    let reason = match result {
+        Ok(_) => return Status::SUCCESS.into(),
+        Err(reason) => reason,
+    };
+    match reason {
+        // Where our folder is, is none of the peer's business.
+        NotKept::Folder { .. } | NotKept::Taken(_) | NotKept::Interrupted => {
+            Outcome::because(store::OUT_OF_RESOURCES, "it cannot be written")
+        }
+        NotKept::NotOfItsContext => Outcome::because(Status::SOP_CLASS_NOT_SUPPORTED, reason.to_string()),
+        NotKept::Disagreement(_) => Outcome::because(store::DATA_SET_DOES_NOT_MATCH, reason.to_string()),
+        NotKept::Unreadable(why) => Outcome::because(store::CANNOT_UNDERSTAND, unreadable(*why)),
+        NotKept::Missing(_) => Outcome::because(store::CANNOT_UNDERSTAND, reason.to_string()),
     }
 }
 
@@ -148,6 +170,29 @@ mod tests {
     fn a_request_for_storage_commitment_that_failed_says_so() {
         assert_eq!(of_commitment(&Error::NoSpace).status, Status(0x0213));
         assert_eq!(of_commitment(&Error::Archive(archive::Error::Closed)).status, Status(0x0110));
+    }
+
+    #[test]
+    fn what_is_not_kept_has_its_status() {
+        let path = || std::path::PathBuf::from("/private/folder");
+        let full =
+            NotKept::Folder { doing: "write", path: path(), source: std::io::ErrorKind::StorageFull.into() };
+        for (reason, status, comment) in [
+            (full, 0xA700, "it cannot be written"),
+            (NotKept::Taken(path()), 0xA700, "it cannot be written"),
+            (NotKept::NotOfItsContext, 0x0122, "SOP class is not that of the presentation context"),
+            (
+                NotKept::Disagreement("SOP Class UID"),
+                0xA900,
+                "SOP Class UID of the command is not that of the data set",
+            ),
+            (NotKept::Unreadable(ScanError::Deflate), 0xC000, "the deflate stream is damaged or breaks off"),
+            (NotKept::Missing("Study Instance UID"), 0xC000, "Study Instance UID is missing"),
+        ] {
+            let outcome = of_arrival(&Err(reason));
+            let found = outcome.error_comment.as_ref().map(ErrorComment::as_str);
+            assert_eq!((outcome.status, found), (Status(status), Some(comment)));
+        }
     }
 
     #[test]

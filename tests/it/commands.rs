@@ -25,7 +25,7 @@ fn tells_its_version_and_its_commands() {
     assert_eq!(code(gantry().arg("--version")), (Some(0), version));
     let (exit, help) = code(gantry().arg("--help"));
     assert_eq!(exit, Some(0));
-    for command in ["serve", "check", "echo", "send"] {
+    for command in ["serve", "check", "echo", "send", "find", "move", "get"] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is not in\n{help}");
     }
 }

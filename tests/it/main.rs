@@ -15,6 +15,7 @@ mod durability;
 mod explain;
 mod harness;
 mod hostile;
+mod inquire;
 mod interop;
 mod kill;
 mod malformed;

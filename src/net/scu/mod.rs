@@ -1,10 +1,11 @@
-//! Operations at other application entities: C-ECHO, C-STORE, C-FIND and C-MOVE as SCU.
+//! Operations at other application entities: C-ECHO, C-STORE, C-FIND, C-MOVE and C-GET as SCU.
 
 mod associate;
 mod association;
 mod echo;
 mod file;
 mod find;
+mod get;
 mod identifier;
 mod inquiry;
 mod lane;
@@ -27,6 +28,7 @@ pub use dimse::{Class, ErrorComment, Outcome, Status};
 pub use echo::echo;
 pub use file::Whole;
 pub use find::{Found, find};
+pub use get::{Kept, NotKept, Step, get};
 pub use lane::send_all;
 pub use question::Question;
 pub use queue::Instance;

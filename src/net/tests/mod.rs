@@ -4,6 +4,7 @@ mod associate;
 mod association;
 mod commitment;
 mod find;
+mod inquire;
 mod peer;
 mod send;
 mod store;

@@ -1,0 +1,114 @@
+//! In which presentation contexts a peer may send instances.
+
+use model::syntax;
+
+use super::super::MAX_KINDS;
+
+/// Contexts for these SOP classes, of which as many as fit are served, beside one for C-GET itself.
+///
+/// A context has one transfer syntax once it is accepted, and not every peer can transcode. So each class gets several contexts, as far as
+/// they go round: one for what is not compressed, and one for each of the ways to compress, or for several of these together.
+pub(super) fn contexts(classes: &[String]) -> Vec<(String, Vec<String>)> {
+    let classes = classes.get(..STORAGE_CONTEXTS).unwrap_or(classes);
+    let each = STORAGE_CONTEXTS.checked_div(classes.len()).unwrap_or(0);
+    let groups = groups(each);
+    let of = |class: &String| groups.iter().map(|group| (class.clone(), group.clone())).collect::<Vec<_>>();
+    classes.iter().flat_map(of).collect()
+}
+
+/// All transfer syntaxes in at most so many groups, what is met most at the front of each.
+fn groups(most: usize) -> Vec<Vec<String>> {
+    let own = |syntaxes: &[&str]| syntaxes.iter().map(|uid| (*uid).to_owned()).collect::<Vec<_>>();
+    let compressed = most.saturating_sub(1).min(COMPRESSED.len());
+    if compressed == 0 {
+        return vec![[own(&NATIVE), own(&COMPRESSED)].concat()];
+    }
+    let group = |first| own(&COMPRESSED.iter().copied().skip(first).step_by(compressed).collect::<Vec<_>>());
+    std::iter::once(own(&NATIVE)).chain((0..compressed).map(group)).collect()
+}
+
+/// Contexts of an association but that for C-GET.
+const STORAGE_CONTEXTS: usize = MAX_KINDS - 1;
+
+const NATIVE: [&str; 4] = [
+    syntax::EXPLICIT_VR_LITTLE_ENDIAN,
+    syntax::IMPLICIT_VR_LITTLE_ENDIAN,
+    syntax::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    syntax::EXPLICIT_VR_BIG_ENDIAN,
+];
+
+/// What is met most comes first.
+const COMPRESSED: [&str; 32] = [
+    "1.2.840.10008.1.2.4.70",
+    "1.2.840.10008.1.2.4.90",
+    "1.2.840.10008.1.2.4.50",
+    "1.2.840.10008.1.2.5",
+    "1.2.840.10008.1.2.4.80",
+    "1.2.840.10008.1.2.4.91",
+    "1.2.840.10008.1.2.4.57",
+    "1.2.840.10008.1.2.4.51",
+    "1.2.840.10008.1.2.4.81",
+    "1.2.840.10008.1.2.4.102",
+    "1.2.840.10008.1.2.4.100",
+    "1.2.840.10008.1.2.4.103",
+    "1.2.840.10008.1.2.4.201",
+    "1.2.840.10008.1.2.4.202",
+    "1.2.840.10008.1.2.4.203",
+    "1.2.840.10008.1.2.4.110",
+    "1.2.840.10008.1.2.4.111",
+    "1.2.840.10008.1.2.4.112",
+    "1.2.840.10008.1.2.4.101",
+    "1.2.840.10008.1.2.4.104",
+    "1.2.840.10008.1.2.4.105",
+    "1.2.840.10008.1.2.4.106",
+    "1.2.840.10008.1.2.4.107",
+    "1.2.840.10008.1.2.4.108",
+    "1.2.840.10008.1.2.4.92",
+    "1.2.840.10008.1.2.4.93",
+    "1.2.840.10008.1.2.1.98",
+    "1.2.840.10008.1.2.8.1",
+    "1.2.840.10008.1.2.4.52",
+    "1.2.840.10008.1.2.4.53",
+    "1.2.840.10008.1.2.4.55",
+    "1.2.840.10008.1.2.4.58",
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn classes(count: usize) -> Vec<String> {
+        (0..count).map(|number| format!("1.2.{number}")).collect()
+    }
+
+    #[test]
+    fn every_class_is_offered_in_every_syntax_and_all_fit() {
+        for count in [0, 1, 2, 4, 42, 63, 64, 127, 200] {
+            let contexts = contexts(&classes(count));
+            assert!(contexts.len() <= 127, "{count}");
+            for class in classes(count.min(127)) {
+                let own = contexts.iter().filter(|(of, _)| *of == class);
+                let syntaxes: BTreeSet<_> = own.flat_map(|(_, syntaxes)| syntaxes).collect();
+                assert_eq!(syntaxes.len(), NATIVE.len() + COMPRESSED.len(), "{count}");
+            }
+        }
+    }
+
+    #[test]
+    fn few_classes_have_a_context_for_each_syntax() {
+        let contexts = contexts(&classes(3));
+        assert_eq!(contexts.len(), 3 * 33);
+        assert!(contexts.iter().all(|(_, syntaxes)| syntaxes.len() == 1 || syntaxes == &NATIVE));
+        let sixty = super::contexts(&classes(60));
+        assert_eq!((sixty.len(), &sixty[1].1[0]), (120, &COMPRESSED[0].to_owned()));
+    }
+
+    #[test]
+    fn all_syntaxes_are_registered() {
+        for uid in NATIVE.iter().chain(&COMPRESSED) {
+            assert!(syntax::name(uid).is_some(), "{uid}");
+        }
+    }
+}
