@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use model::query::Query;
+use model::query::{Query, Selection};
 use model::{DestinationName, RuleName, Scope};
 use rusqlite::Connection;
 use telemetry::Telemetry;
@@ -16,8 +16,8 @@ use crate::wakeups::Wakeups;
 use crate::writer::{Shared, Writer};
 use crate::{
     Committed, Cursor, DeadLetter, DestinationId, Error, LaneSummary, NewInstance, Overview, Page, Prepared,
-    Row, RuleId, RuleSetId, Spool, StoredInstance, Turn, Turned, commitment, enrol, find, lanes, overview,
-    recover, resume, retrieve, schema,
+    Row, RuleId, RuleSetId, Selected, Spool, StoredInstance, Turn, Turned, commitment, enrol, find, lanes,
+    overview, recover, resume, retrieve, schema, selected,
 };
 
 /// Where the archive keeps its data.
@@ -236,6 +236,35 @@ impl Archive {
         self.inner
             .readers
             .read(move |connection| retrieve::instances(connection, &files, &scope, after.as_ref()))
+            .await
+    }
+
+    /// What a selection takes in at present. Cancel safe.
+    ///
+    /// # Errors
+    /// [`Error::TooManySelected`], [`Error::Index`], [`Error::Damaged`], [`Error::Closed`].
+    ///
+    /// PS3.4 §C.4.2.2.1.
+    pub async fn select(&self, selection: &Selection) -> Result<Arc<Selected>, Error> {
+        let selection = selection.clone();
+        let select = move |connection: &Connection| selected::select(connection, &selection);
+        self.inner.readers.read(select).await.map(Arc::new)
+    }
+
+    /// The instances of a selection as they were when it was made, series by series in the order of arrival. Paged as
+    /// [`Archive::find`]. Cancel safe.
+    ///
+    /// # Errors
+    /// [`Error::Index`], [`Error::Damaged`], [`Error::Closed`].
+    pub async fn selected(
+        &self,
+        selected: &Arc<Selected>,
+        after: Option<Cursor>,
+    ) -> Result<Page<StoredInstance>, Error> {
+        let (selected, files) = (selected.clone(), self.inner.files.clone());
+        self.inner
+            .readers
+            .read(move |connection| selected::instances(connection, &files, &selected, after.as_ref()))
             .await
     }
 

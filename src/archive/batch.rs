@@ -314,6 +314,7 @@ impl Failed {
             | Error::UnknownUid
             | Error::UnknownDestination
             | Error::Damaged
+            | Error::TooManySelected
             | Error::Closed => return Self::All(error),
         };
         match code {

@@ -58,6 +58,9 @@ pub enum Error {
     /// No destination has ever had this name.
     #[error("the server has never had a destination of this name")]
     UnknownDestination,
+    /// More series, or named instances, than [`limits::SELECTED_KEYS`](model::limits::SELECTED_KEYS).
+    #[error("more than {} series or instances at once", model::limits::SELECTED_KEYS)]
+    TooManySelected,
     /// The archive has been closed, or its writer has ended.
     #[error("the archive is closed")]
     Closed,
@@ -78,7 +81,8 @@ impl Error {
             | Self::NoIndex
             | Self::OlderSchema { .. }
             | Self::UnknownUid
-            | Self::UnknownDestination => Fault::Policy,
+            | Self::UnknownDestination
+            | Self::TooManySelected => Fault::Policy,
         }
     }
 

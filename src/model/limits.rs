@@ -110,6 +110,9 @@ pub const HTTP_REQUESTS: usize = 480;
 /// Rows fetched from the index at a time, so that no read transaction outlives a page.
 pub const PAGE_ROWS: u32 = 256;
 
+/// Series that one C-MOVE or C-GET may take in, or instances that it may name: their keys are held until it ends, 8 bytes each.
+pub const SELECTED_KEYS: usize = 1 << 18;
+
 /// Readers of the index.
 pub const READERS: usize = 8;
 

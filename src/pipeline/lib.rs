@@ -28,7 +28,7 @@ use std::sync::Arc;
 pub use archive::{
     Acceptance, Archive, Asker, CommitmentId, CommitmentRecord, CommitmentState, Committed, ConflictSummary,
     Cursor, DeadLetter, Judgement, LaneSummary, Overview, OwedReport, Page, Parcel, Row, RowIds,
-    StoredInstance, StudySummary, Support,
+    Selected, StoredInstance, StudySummary, Support,
 };
 pub use error::{BodyError, Error, IngestError};
 pub use examine::{Examined, examine, examine_stored};

@@ -1,5 +1,8 @@
-use archive::{Cursor, Page, StoredInstance};
+use std::sync::Arc;
+
+use archive::{Cursor, Page, Selected, StoredInstance};
 use model::Scope;
+use model::query::Selection;
 
 use crate::{Error, Part, PartReader, Pipeline};
 
@@ -16,6 +19,26 @@ impl Pipeline {
         let is_first = after.is_none();
         let page = self.archive.instances(scope, after).await?;
         if is_first && page.rows.is_empty() { Err(Error::NotFound) } else { Ok(page) }
+    }
+
+    /// What a C-MOVE or C-GET takes in: instances that come later are not among them. Cancel safe.
+    ///
+    /// # Errors
+    /// [`Error::Archive`] when it takes in too much, or the index cannot be read.
+    pub async fn select(&self, selection: &Selection) -> Result<Arc<Selected>, Error> {
+        Ok(self.archive.select(selection).await?)
+    }
+
+    /// One page of what was selected, version 1 of each. No read transaction outlives the call. Cancel safe.
+    ///
+    /// # Errors
+    /// [`Error::Archive`] when the index cannot be read.
+    pub async fn selected(
+        &self,
+        selected: &Arc<Selected>,
+        after: Option<Cursor>,
+    ) -> Result<Page<StoredInstance>, Error> {
+        Ok(self.archive.selected(selected, after).await?)
     }
 
     /// One page of DICOM JSON objects (PS3.18 §F.2), one for each instance in a scope. Cancel safe.

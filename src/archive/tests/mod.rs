@@ -11,6 +11,7 @@ mod plans;
 mod recovery;
 mod repair;
 mod retrieve;
+mod selected;
 mod settle;
 mod trace;
 mod turns;

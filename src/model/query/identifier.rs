@@ -47,7 +47,7 @@ impl Query {
     }
 }
 
-fn level_of(identifier: &Header, root: Root) -> Option<QueryRetrieveLevel> {
+pub(super) fn level_of(identifier: &Header, root: Root) -> Option<QueryRetrieveLevel> {
     let level = QueryRetrieveLevel::from_keyword(&identifier.text(QUERY_RETRIEVE_LEVEL)?)?;
     match (root, level) {
         (Root::Study, QueryRetrieveLevel::Patient) => None,

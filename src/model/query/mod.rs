@@ -3,9 +3,11 @@
 mod identifier;
 mod matching;
 mod moment;
+mod selection;
 
 pub use identifier::Root;
 pub use moment::{date, datetime, time};
+pub use selection::{Selection, SelectionError};
 
 use std::collections::BTreeSet;
 use std::fmt;
