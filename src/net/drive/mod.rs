@@ -175,9 +175,13 @@ impl Drive {
             self.association.abort(abort, self.started.elapsed());
         }
         self.input = BytesMut::new();
+        let is_between_pdus = matches!(end, End::Released);
         let farewell = async {
             if self.flush().await.is_ok() && self.association.state() == State::Sta13 {
                 while self.read_ahead(FIRST_READ_BYTES).await.is_ok() {
+                    if is_between_pdus && self.is_aborted_too() {
+                        break;
+                    }
                     self.input.clear();
                 }
             }
@@ -191,6 +195,12 @@ impl Drive {
             () = farewell => {}
             () = give_up => {}
         }
+    }
+
+    /// Whether the peer has aborted after all, and waits for us to close (PS3.8 Table 9-10, Sta13).
+    fn is_aborted_too(&mut self) -> bool {
+        while self.association.receive(&mut self.input, self.started.elapsed()).is_some() {}
+        self.association.wants_close()
     }
 
     /// Whether nothing of a further message has come.

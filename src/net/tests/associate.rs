@@ -350,3 +350,18 @@ async fn connections_that_are_never_closed_make_way() {
     assert_eq!(living.status().await, 0);
     accepting.abort();
 }
+
+#[tokio::test]
+async fn a_peer_that_aborts_behind_its_release_is_not_kept_waiting() {
+    let server = Server::start().await;
+    let mut peer = Peer::associate(server.address, &[ECHO]).await;
+    let (release, abort) = ([5, 0, 0, 0, 0, 4, 0, 0, 0, 0], [7, 0, 0, 0, 0, 4, 0, 0, 0, 0]);
+    let started = Instant::now();
+    peer.write(&release).await;
+    let mut answer = [0; 10];
+    peer.stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer[0], 6);
+    peer.write(&abort).await;
+    assert_eq!(peer.stream.read(&mut answer).await.unwrap_or(0), 0);
+    assert!(started.elapsed() < config().artim_timeout / 2);
+}
