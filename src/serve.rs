@@ -29,7 +29,7 @@ const CLOSE: Duration = Duration::from_secs(2);
 /// # Errors
 /// The archive or an address is in use or cannot be opened, or a part of the server failed.
 pub(crate) fn run(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
-    open_files::raise_limit(config.net.max_associations);
+    open_files::raise_limit(config.net.max_associations, config.net.move_associations);
     let telemetry = Telemetry::new();
     let data_dir = config.archive.data_dir.display().to_string();
     let archive = Archive::open(config.archive.clone(), telemetry.clone())

@@ -1,6 +1,7 @@
 //! From checked values to the crates' own configurations: defaults that depend on other keys, and faults between keys.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
 
@@ -42,8 +43,10 @@ pub(super) fn config(
 fn net(document: &Document, folder: &Path, purpose: For, finder: &mut Finder<'_>) -> Option<net::Config> {
     let dimse = document.table(Section::Dimse);
     let tls = tls::server(document, folder, purpose, finder);
-    let peers: Vec<_> =
-        document.peers.iter().map(|named| peer(named, document, folder, purpose, finder)).collect();
+    let peers: Vec<_> = in_order(&document.peers)
+        .into_iter()
+        .map(|named| peer(named, document, folder, purpose, finder))
+        .collect();
     let listen: SocketAddr = dimse.get("listen")?;
     let tls_listen: Option<SocketAddr> = document.table(Section::DimseTls).get("listen")?;
     let given: net::Accept = dimse.get("accept")?;
@@ -68,6 +71,10 @@ fn net(document: &Document, folder: &Path, purpose: For, finder: &mut Finder<'_>
         message_timeout: dimse.get("message_timeout")?,
         connect_timeout: dimse.get("connect_timeout")?,
         report_retry: dimse.get("report_retry")?,
+        move_associations: usize::try_from(dimse.get::<u64>("move_associations")?)
+            .ok()
+            .and_then(NonZeroUsize::new)
+            .expect("the table's range fits"),
         peers: peers.into_iter().collect::<Option<_>>()?,
     })
 }

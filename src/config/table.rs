@@ -161,6 +161,14 @@ pub(super) const KEYS: &[Key] = &[
          from the request. Reports go over the association that they were asked on, or else to the [peer] of that AE title.",
     ),
     key(
+        Section::Dimse,
+        "move_associations",
+        Kind::Number { least: 1, most: 64 },
+        "2",
+        "Associations that one C-MOVE opens with its destination at once, at most (1 to 64). A destination that takes fewer gets as \
+         many as it takes.",
+    ),
+    key(
         Section::Web,
         "listen",
         Kind::Listen,
@@ -214,7 +222,8 @@ pub(super) const KEYS: &[Key] = &[
         kind: Kind::AeTitle,
         default: None,
         example: r#""PACS""#,
-        explanation: "The peer's AE title. Needed.",
+        explanation: "The peer's AE title. Needed. Several peers may have the same one: a caller is told from the others by its address, \
+                      and a C-MOVE to that title goes to the first of them in this file.",
     },
     Key {
         section: Section::Peer,

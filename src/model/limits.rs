@@ -113,6 +113,19 @@ pub const PAGE_ROWS: u32 = 256;
 /// Series that one C-MOVE or C-GET may take in, or instances that it may name: their keys are held until it ends, 8 bytes each.
 pub const SELECTED_KEYS: usize = 1 << 18;
 
+/// How long a C-MOVE or C-GET goes without telling how far it is; its first instance is told at once.
+pub const PENDING_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The UIDs of instances that could not be sent, as one value of the final response: more do not fit into Explicit VR (PS3.5 §7.1.2).
+/// Those behind are only counted.
+pub const FAILED_UIDS_BYTES: usize = 65_534;
+
+/// Files up to this size are read as a whole before a C-GET begins to send them, larger ones while they are sent.
+pub const CHECKED_AHEAD_BYTES: u64 = 64 << 20;
+
+/// Different reasons of failed sub-operations that one retrieve remembers, to log each once.
+pub const FAILURE_REASONS: usize = 16;
+
 /// Readers of the index.
 pub const READERS: usize = 8;
 

@@ -214,6 +214,7 @@ impl Acceptor {
             telemetry: &self.telemetry,
             ae_title: &self.config.ae_title,
             config: &self.config,
+            shutdown,
             caller,
             tally: Tally::default(),
             large: &self.large,

@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -35,7 +36,9 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// When a storage commitment report that could not be sent is tried again, and for how long.
     pub report_retry: pipeline::Retry,
-    /// The peers we know.
+    /// Associations with its destination that one C-MOVE may have open at once.
+    pub move_associations: NonZeroUsize,
+    /// The peers we know, in the order in which they are asked for: of those with one AE title the first is meant.
     pub peers: Vec<Peer>,
 }
 

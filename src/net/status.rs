@@ -1,6 +1,6 @@
 //! Errors of the pipeline to DIMSE statuses, for every service: nowhere else, and without a rest.
 
-use dimse::service::{find, store};
+use dimse::service::{find, retrieve, store};
 use dimse::{Outcome, Status};
 use model::scan::ScanError;
 use pipeline::{Error, IngestError, Stored};
@@ -31,6 +31,7 @@ pub(crate) fn of_ingest(result: &Result<Stored, IngestError>) -> Outcome {
         | Error::MissingUid(_)
         | Error::Body(_)
         | Error::NotFound
+        | Error::TooManySelected
         | Error::NotAvailable(_) => Outcome::because(store::CANNOT_UNDERSTAND, error.to_string()),
     }
 }
@@ -84,6 +85,7 @@ pub(crate) fn of_find(error: &Error) -> Outcome {
         | Error::OtherStudy
         | Error::Body(_)
         | Error::NotFound
+        | Error::TooManySelected
         | Error::NotAvailable(_) => Outcome::because(find::UNABLE_TO_PROCESS, error.to_string()),
     }
 }
@@ -104,7 +106,28 @@ pub(crate) fn of_commitment(error: &Error) -> Outcome {
         | Error::OtherStudy
         | Error::Body(_)
         | Error::NotFound
+        | Error::TooManySelected
         | Error::NotAvailable(_) => Outcome::because(Status::PROCESSING_FAILURE, error.to_string()),
+    }
+}
+
+/// How a C-MOVE or C-GET ended whose instances could not be told.
+///
+/// PS3.4 Tables C.4-2, C.4-3.
+pub(crate) fn of_selection(error: &Error) -> Outcome {
+    match error {
+        Error::NoSpace | Error::Busy | Error::TooManySelected | Error::Archive(_) | Error::File(_) => {
+            Outcome::because(retrieve::UNABLE_TO_CALCULATE, error.to_string())
+        }
+        Error::Part10(_)
+        | Error::NotPart10
+        | Error::Unreadable(_)
+        | Error::MissingUid(_)
+        | Error::Disagreement(_)
+        | Error::OtherStudy
+        | Error::Body(_)
+        | Error::NotFound
+        | Error::NotAvailable(_) => Outcome::because(retrieve::UNABLE_TO_PROCESS, error.to_string()),
     }
 }
 
@@ -199,5 +222,10 @@ mod tests {
     fn a_query_that_failed_says_so() {
         assert_eq!(of_find(&Error::NoSpace).status, Status(0xA700));
         assert_eq!(of_find(&Error::Archive(archive::Error::Closed)).status, Status(0xC000));
+        let failed = of_selection(&Error::Archive(archive::Error::Closed));
+        assert_eq!(failed, Outcome::because(Status(0xA701), "archive failed"));
+        let refused = of_selection(&archive::Error::TooManySelected.into());
+        assert_eq!(refused, Outcome::because(Status(0xA701), "more than 262144 series or instances at once"));
+        assert_eq!(of_selection(&Error::NotFound).status, Status(0xC000));
     }
 }

@@ -33,6 +33,9 @@ pub enum Error {
     /// The body ended early.
     #[error("transfer did not complete")]
     Body(#[source] BodyError),
+    /// A retrieve asks for more than can be kept count of.
+    #[error("more than {} series or instances at once", model::limits::SELECTED_KEYS)]
+    TooManySelected,
     /// Nothing in the archive has this name.
     #[error("not found")]
     NotFound,
@@ -83,6 +86,7 @@ impl Error {
             | Self::Disagreement(_)
             | Self::OtherStudy
             | Self::Body(_)
+            | Self::TooManySelected
             | Self::NotFound
             | Self::NotAvailable(_) => Fault::Peer,
             Self::File(_) => Fault::Local,
@@ -95,6 +99,7 @@ impl From<archive::Error> for Error {
     fn from(error: archive::Error) -> Self {
         match error {
             archive::Error::NoSpace => Self::NoSpace,
+            archive::Error::TooManySelected => Self::TooManySelected,
             other => Self::Archive(other),
         }
     }

@@ -119,6 +119,10 @@ fn error_label(error: &Error) -> &'static str {
         Error::NotPart10 | Error::Part10(_) | Error::Unreadable(_) | Error::MissingUid(_) => "unreadable",
         Error::Disagreement(_) | Error::OtherStudy => "mismatch",
         Error::Body(_) => "aborted",
-        Error::NotFound | Error::NotAvailable(_) | Error::File(_) | Error::Archive(_) => "error",
+        Error::NotFound
+        | Error::NotAvailable(_)
+        | Error::TooManySelected
+        | Error::File(_)
+        | Error::Archive(_) => "error",
     }
 }

@@ -27,8 +27,8 @@ use std::sync::Arc;
 
 pub use archive::{
     Acceptance, Archive, Asker, CommitmentId, CommitmentRecord, CommitmentState, Committed, ConflictSummary,
-    Cursor, DeadLetter, Judgement, LaneSummary, Overview, OwedReport, Page, Parcel, Row, RowIds,
-    Selected, StoredInstance, StudySummary, Support,
+    Cursor, DeadLetter, Judgement, LaneSummary, Overview, OwedReport, Page, Parcel, Row, RowIds, Selected,
+    StoredInstance, StudySummary, Support,
 };
 pub use error::{BodyError, Error, IngestError};
 pub use examine::{Examined, examine, examine_stored};

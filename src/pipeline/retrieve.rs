@@ -24,7 +24,7 @@ impl Pipeline {
     /// What a C-MOVE or C-GET takes in: instances that come later are not among them. Cancel safe.
     ///
     /// # Errors
-    /// [`Error::Archive`] when it takes in too much, or the index cannot be read.
+    /// [`Error::TooManySelected`]; [`Error::Archive`] when the index cannot be read.
     pub async fn select(&self, selection: &Selection) -> Result<Arc<Selected>, Error> {
         Ok(self.archive.select(selection).await?)
     }

@@ -3,6 +3,7 @@ use std::time::Duration;
 use model::{DestinationName, QueryRetrieveLevel};
 
 use crate::ReportEnd;
+use crate::Retrieved;
 
 /// The way something came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,6 +20,25 @@ impl Door {
         match self {
             Self::Dimse => "dimse",
             Self::Web => "web",
+        }
+    }
+}
+
+/// A service of DIMSE by which instances are retrieved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Retrieval {
+    /// C-GET: over the association that asks.
+    Get,
+    /// C-MOVE: to a third party.
+    Move,
+}
+
+impl Retrieval {
+    /// The metric label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Get => "c-get",
+            Self::Move => "c-move",
         }
     }
 }
@@ -105,6 +125,17 @@ pub enum Event {
         /// Rows sent.
         rows: u64,
         /// From the request to the last row.
+        elapsed: Duration,
+    },
+    /// A C-MOVE or C-GET came to its end, well or not.
+    Retrieve {
+        /// Which of them.
+        retrieval: Retrieval,
+        /// What it asked for.
+        level: QueryRetrieveLevel,
+        /// How its sub-operations went.
+        retrieved: Retrieved,
+        /// From the request to the end.
         elapsed: Duration,
     },
     /// An HTTP request was answered.

@@ -19,15 +19,17 @@ mod commitments;
 mod deliveries;
 mod event;
 mod metrics;
+mod retrieves;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use commitments::{ReportEnd, Reports};
 pub use deliveries::Queue;
-pub use event::{DeliveryEnd, Door, Event};
+pub use event::{DeliveryEnd, Door, Event, Retrieval};
 use metrics::Metrics;
 use model::DestinationName;
+pub use retrieves::Retrieved;
 
 /// The media type of [`Telemetry::render`]: OpenMetrics text, which Prometheus reads.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

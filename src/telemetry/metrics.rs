@@ -10,14 +10,15 @@ use prometheus_client::registry::{Metric, Registry};
 
 use crate::commitments::Commitments;
 use crate::deliveries::Deliveries;
+use crate::retrieves::Retrieves;
 use crate::{Door, Event};
 
 /// A label: name and value.
-type Label = (&'static str, &'static str);
+pub(crate) type Label = (&'static str, &'static str);
 /// The labels of an answered HTTP request.
 type RouteAndStatus = ([Label; 1], [(&'static str, u16); 1]);
 /// Histograms of durations by labels.
-type Seconds<const N: usize> = Family<[Label; N], Histogram, fn() -> Histogram>;
+pub(crate) type Seconds<const N: usize> = Family<[Label; N], Histogram, fn() -> Histogram>;
 
 /// Every metric, and the registry that renders them.
 pub(crate) struct Metrics {
@@ -42,6 +43,7 @@ pub(crate) struct Metrics {
     panics: Counter,
     pub(crate) deliveries: Deliveries,
     pub(crate) commitments: Commitments,
+    retrieves: Retrieves,
 }
 
 impl Metrics {
@@ -52,6 +54,7 @@ impl Metrics {
         made.register_archive();
         made.deliveries.register(&mut made.registry);
         made.commitments.register(&mut made.registry);
+        made.retrieves.register(&mut made.registry);
         made.start_at_zero();
         made
     }
@@ -80,6 +83,9 @@ impl Metrics {
                 let labels = query(door, level);
                 self.query_seconds.get_or_create(&labels).observe(elapsed.as_secs_f64());
                 self.query_rows.get_or_create(&labels).inc_by(rows);
+            }
+            Event::Retrieve { retrieval, level, retrieved, elapsed } => {
+                self.retrieves.record(retrieval, level, retrieved, elapsed);
             }
             Event::HttpRequest { route, status, elapsed, bytes } => {
                 let by_route = [("route", route)];
@@ -144,6 +150,7 @@ impl Metrics {
             panics: Counter::default(),
             deliveries: Deliveries::new(),
             commitments: Commitments::new(),
+            retrieves: Retrieves::new(),
         }
     }
 
@@ -222,13 +229,16 @@ fn by_door(door: Door) -> [Label; 1] {
 }
 
 fn query(door: Door, level: QueryRetrieveLevel) -> [Label; 2] {
-    let level = match level {
+    [("door", door.label()), ("level", level_label(level))]
+}
+
+pub(crate) fn level_label(level: QueryRetrieveLevel) -> &'static str {
+    match level {
         QueryRetrieveLevel::Patient => "patient",
         QueryRetrieveLevel::Study => "study",
         QueryRetrieveLevel::Series => "series",
         QueryRetrieveLevel::Image => "instance",
-    };
-    [("door", door.label()), ("level", level)]
+    }
 }
 
 fn role(requestor: bool) -> &'static str {
@@ -236,7 +246,7 @@ fn role(requestor: bool) -> &'static str {
 }
 
 /// Half a millisecond to half a minute.
-fn durations() -> Histogram {
+pub(crate) fn durations() -> Histogram {
     Histogram::new(exponential_buckets(0.0005, 2.0, 17))
 }
 
@@ -265,6 +275,7 @@ const HANDSHAKES: [&str; 14] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Retrieval, Retrieved};
 
     fn line(metrics: &Metrics, start: &str) -> Option<String> {
         metrics.render().lines().find(|line| line.starts_with(start)).map(str::to_owned)
@@ -292,6 +303,12 @@ mod tests {
             Event::AssociationRejected { reason: "calling_ae" },
             Event::TlsHandshake { outcome: "unknown_ca" },
             Event::Query { door: Door::Web, level, rows: 7, elapsed },
+            Event::Retrieve {
+                retrieval: Retrieval::Move,
+                level,
+                retrieved: Retrieved { completed: 5, warning: 1, failed: 2, remaining: 3, bytes: 50 },
+                elapsed,
+            },
             Event::HttpRequest { route: "/livez", status: 200, elapsed, bytes: 4 },
             Event::Conflict,
             Event::AttributeDisagreement,
@@ -314,6 +331,12 @@ mod tests {
             r#"gantry_tls_handshakes_total{outcome="unknown_ca"} 1"#,
             r#"gantry_query_seconds_count{door="web",level="instance"} 1"#,
             r#"gantry_query_rows_total{door="web",level="instance"} 7"#,
+            r#"gantry_retrieve_seconds_count{service="c-move",level="instance"} 1"#,
+            r#"gantry_retrieved_instances_total{service="c-move",outcome="completed"} 5"#,
+            r#"gantry_retrieved_instances_total{service="c-move",outcome="failed"} 2"#,
+            r#"gantry_retrieved_instances_total{service="c-move",outcome="remaining"} 3"#,
+            r#"gantry_retrieved_instances_total{service="c-get",outcome="warning"} 0"#,
+            r#"gantry_retrieved_bytes_total{service="c-move"} 50"#,
             r#"gantry_http_requests_total{route="/livez",status="200"} 1"#,
             r#"gantry_http_request_seconds_count{route="/livez"} 1"#,
             r#"gantry_http_response_bytes_total{route="/livez"} 4"#,

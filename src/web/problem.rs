@@ -72,6 +72,7 @@ impl From<Error> for Problem {
             | Error::OtherStudy => Self::new(StatusCode::CONFLICT, error.to_string()),
             Error::Body(BodyError::Ended) => Self::bad_request("the body ended early"),
             Error::Body(BodyError::Stalled) => Self::new(StatusCode::REQUEST_TIMEOUT, "the body stalled"),
+            Error::TooManySelected => Self::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
             // PS3.18 Table 10.4.3-1
             Error::NotFound => Self::not_found(),
             Error::NotAvailable(reason) => Self::not_acceptable(reason),
@@ -102,9 +103,12 @@ pub(crate) fn failure_reason(error: &Error) -> u16 {
         // Error: cannot understand.
         Error::Part10(_) | Error::NotPart10 | Error::Unreadable(_) | Error::MissingUid(_) => 0xC000,
         // Processing failure.
-        Error::Body(_) | Error::NotFound | Error::NotAvailable(_) | Error::File(_) | Error::Archive(_) => {
-            0x0110
-        }
+        Error::Body(_)
+        | Error::NotFound
+        | Error::NotAvailable(_)
+        | Error::TooManySelected
+        | Error::File(_)
+        | Error::Archive(_) => 0x0110,
     }
 }
 
@@ -162,6 +166,7 @@ mod tests {
             (Error::Body(BodyError::Stalled), 408, 0x0110),
             (Error::NotFound, 404, 0x0110),
             (Error::NotAvailable("no frames"), 406, 0x0110),
+            (Error::TooManySelected, 413, 0x0110),
             (Error::File(io::ErrorKind::NotFound.into()), 500, 0x0110),
             (Error::Archive(archive::Error::NoSpace), 503, 0xA700),
             (Error::Archive(archive::Error::Closed), 503, 0xA700),

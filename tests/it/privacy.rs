@@ -38,6 +38,7 @@ fn nothing_tells_who_the_patients_are() {
     break_off(&server);
     stow(&server, &mut told);
     find_by_name(&server, &mut told);
+    retrieve(&server, &mut told);
     search(&server, &mut told);
     for path in ["/metrics", "/", "/readyz"] {
         let answer = server.get(path);
@@ -224,6 +225,36 @@ fn find_by_name(server: &Server, told: &mut Told) {
     }
     let last = scu.find(1, STUDY_ROOT, &by("STUDY", "19410923-x")).unwrap().pop().unwrap();
     told.add_response("C-FIND by a date that is none", &last, last.status());
+}
+
+/// Refused C-MOVEs and C-GETs, and a C-GET of which nothing fits.
+fn retrieve(server: &Server, told: &mut Told) {
+    const MOVE: &str = "1.2.840.10008.5.1.4.1.2.1.2";
+    const GET: &str = "1.2.840.10008.5.1.4.1.2.1.3";
+    let mut scu = Scu::associate(server.dimse, &[(MOVE, &[EXPLICIT]), (GET, &[EXPLICIT])]).unwrap();
+    let by = |level: &str, patient_id: &str| {
+        [
+            element(0x0008, 0x0052, "CS", level),
+            element(0x0010, 0x0010, "PN", "Quixotical^Zebediah"),
+            element(0x0010, 0x0020, "LO", patient_id),
+        ]
+        .concat()
+    };
+    for (what, patient_id, level, status) in [
+        ("a C-GET of a patient", "ZQX-774411", "PATIENT", 0xA702),
+        ("a C-GET of several patients", "ZQX-774411\\ZQX-880022", "PATIENT", 0xA900),
+        ("a C-GET at no level", "ZQX-774411", "SALTIMBOCCA", 0xA900),
+        ("a C-GET of no study", "ZQX-774411", "STUDY", 0xA900),
+    ] {
+        let command = scu.command(0x0010, GET, &[(0x0700, &[0, 0])], true);
+        scu.send(3, true, &command).unwrap();
+        scu.send(3, false, &by(level, patient_id)).unwrap();
+        told.add_response(what, &scu.receive().unwrap(), status);
+    }
+    let command = scu.command(0x0021, MOVE, &[(0x0600, b"NOWHERE "), (0x0700, &[0, 0])], true);
+    scu.send(1, true, &command).unwrap();
+    scu.send(1, false, &by("PATIENT", "ZQX-774411")).unwrap();
+    told.add_response("a C-MOVE to nowhere", &scu.receive().unwrap(), 0xA801);
 }
 
 fn search(server: &Server, told: &mut Told) {

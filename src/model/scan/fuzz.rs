@@ -1,9 +1,11 @@
 use super::{ScanError, Scanner, scan};
 use crate::header::{Elements, Header, Value};
 use crate::limits;
+use crate::query::{Query, Root, Selection};
 use crate::syntax::{Encoding, Form};
 
-/// Scans anything: it must not panic, any chunking must give the same header, and the header must hold together.
+/// Scans anything: it must not panic, any chunking must give the same header, and the header must hold together. It is then read as
+/// the identifier of a C-FIND, C-MOVE or C-GET.
 ///
 /// The first byte chooses the form (0 implicit, 1 explicit, 2 big endian; 4 more: deflated), the second the size of the chunks; the
 /// rest is the data set.
@@ -26,6 +28,10 @@ pub fn fuzz_scan(data: &[u8]) {
     }
     if let Ok(header) = whole {
         check(&header);
+        for root in [Root::Patient, Root::Study] {
+            drop(Query::from_identifier(&header, root));
+            drop(Selection::from_identifier(&header, root));
+        }
     }
 }
 

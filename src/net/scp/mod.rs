@@ -1,9 +1,13 @@
 //! What we serve as SCP: one table, one file for each service.
 
 pub(crate) mod commitment;
+mod counts;
 mod echo;
 mod find;
+mod get;
+mod move_;
 mod owed;
+mod retrieve;
 mod store;
 
 use std::net::IpAddr;
@@ -15,6 +19,7 @@ pub(crate) use owed::Owed;
 use pipeline::Pipeline;
 use telemetry::Telemetry;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use ul::negotiate;
 
 use crate::config::Config;
@@ -31,6 +36,10 @@ pub(crate) enum Service {
     Storage,
     /// PS3.4 §C.4.1, with its information model.
     Find(Root),
+    /// PS3.4 §C.4.2, with its information model.
+    Move(Root),
+    /// PS3.4 §C.4.3, with its information model.
+    Get(Root),
     /// PS3.4 Annex J.
     Commitment,
 }
@@ -41,6 +50,10 @@ const SERVICES: &[Provided] = &[
     Provided { by: |uid| uid == sop::PATIENT_ROOT_FIND, service: Service::Find(Root::Patient) },
     Provided { by: |uid| uid == sop::STUDY_ROOT_FIND, service: Service::Find(Root::Study) },
     Provided { by: |uid| uid == sop::STORAGE_COMMITMENT_PUSH_MODEL, service: Service::Commitment },
+    Provided { by: |uid| uid == sop::PATIENT_ROOT_MOVE, service: Service::Move(Root::Patient) },
+    Provided { by: |uid| uid == sop::STUDY_ROOT_MOVE, service: Service::Move(Root::Study) },
+    Provided { by: |uid| uid == sop::PATIENT_ROOT_GET, service: Service::Get(Root::Patient) },
+    Provided { by: |uid| uid == sop::STUDY_ROOT_GET, service: Service::Get(Root::Study) },
     Provided { by: sop::is_storage, service: Service::Storage },
 ];
 
@@ -60,8 +73,8 @@ impl Service {
     pub(crate) fn negotiated_as(self) -> negotiate::Service {
         match self {
             Self::Storage => negotiate::Service::Keeps,
-            Self::Verification | Self::Find(_) => negotiate::Service::Reads,
             Self::Commitment => negotiate::Service::Reports,
+            Self::Verification | Self::Find(_) | Self::Move(_) | Self::Get(_) => negotiate::Service::Reads,
         }
     }
 }
@@ -72,6 +85,8 @@ pub(crate) struct Scp<'a> {
     pub(crate) telemetry: &'a Telemetry,
     pub(crate) ae_title: &'a AeTitle,
     pub(crate) config: &'a Config,
+    /// The process is stopping.
+    pub(crate) shutdown: &'a CancellationToken,
     pub(crate) caller: Caller,
     pub(crate) tally: Tally,
     /// Data sets of some size that all associations may have in memory at once.
@@ -119,6 +134,12 @@ impl Scp<'_> {
             (Some(Service::Commitment), Command::NEventReportRsp(response)) => {
                 self.report_answered(drive, response).await
             }
+            (Some(Service::Move(root)), Command::CMoveRq(request)) => {
+                self.move_(drive, &context, root, request).await
+            }
+            (Some(Service::Get(root)), Command::CGetRq(request)) => {
+                self.get(drive, &context, root, request).await
+            }
             // The operation it means is over; a C-CANCEL that is late is not answered (PS3.7 §9.3.2.3).
             (_, Command::CCancelRq(_)) => drive.drain().await.map(|_| ()),
             (
@@ -164,6 +185,17 @@ impl Scp<'_> {
 
     /// Counts a final response and writes it, with all that is queued, as one piece.
     async fn respond(&mut self, drive: &mut Drive, context_id: u8, response: &Command) -> Result<(), End> {
+        self.respond_with(drive, context_id, response, None).await
+    }
+
+    /// [`Scp::respond`] with a data set.
+    async fn respond_with(
+        &mut self,
+        drive: &mut Drive,
+        context_id: u8,
+        response: &Command,
+        data_set: Option<&[u8]>,
+    ) -> Result<(), End> {
         if let Some(outcome) = response.outcome() {
             self.tally.add(response.name(), outcome.status);
             tracing::debug!(
@@ -175,7 +207,7 @@ impl Scp<'_> {
                 "answering",
             );
         }
-        drive.queue(context_id, response, None)?;
+        drive.queue(context_id, response, data_set)?;
         drive.flush().await
     }
 }

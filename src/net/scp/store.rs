@@ -75,6 +75,10 @@ fn instance(
             "SOP class is not that of the presentation context",
         ));
     };
+    if !context.requestor_is_scu {
+        let reason = "by role selection the requestor is no SCU here";
+        return Err(Outcome::because(Status::SOP_CLASS_NOT_SUPPORTED, reason));
+    }
     let sop_instance = understood(request.affected_sop_instance_uid.clone())?;
     let Some(transfer_syntax) = TransferSyntaxUid::lenient(&context.transfer_syntax) else {
         return Err(Outcome::because(

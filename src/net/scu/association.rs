@@ -2,6 +2,7 @@ use std::io;
 use std::time::Duration;
 
 use dimse::Outcome;
+use dimse::service::store::MoveOriginator;
 use model::{SopClassUid, TransferSyntaxUid};
 use telemetry::{Event, Telemetry};
 use tokio::time::timeout;
@@ -44,6 +45,14 @@ impl StoreAssociation {
         let scu = StoreScu::associate(target, settings, kinds).await?;
         let (chunk, patience) = (Chunk::default(), settings.artim_timeout);
         Ok(Self { scu: Some(scu), chunk, patience, open: Open::new(telemetry) })
+    }
+
+    /// Says from now on, in each request, that instances are sent for this C-MOVE (PS3.7 §9.1.1.1.6).
+    pub(crate) fn on_behalf_of(mut self, originator: MoveOriginator) -> Self {
+        if let Some(scu) = &mut self.scu {
+            scu.set_originator(originator);
+        }
+        self
     }
 
     /// Whether the peer takes instances of this kind, or why not; `None` when it was not asked.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
+use pipeline::StoredInstance;
 use sha2::{Digest, Sha256};
 
 use super::queue::Instance;
@@ -16,6 +17,13 @@ pub struct Whole {
     pub sha256: [u8; 32],
 }
 
+impl Whole {
+    /// What the file of a stored instance must be.
+    pub(crate) fn of(stored: &StoredInstance) -> Self {
+        Self { file_bytes: stored.length, sha256: stored.sha256 }
+    }
+}
+
 /// A data set that is being read. Its calls block.
 pub(super) struct DataSet {
     file: File,
@@ -27,7 +35,7 @@ pub(super) struct DataSet {
 
 /// A buffer that is filled again and again.
 #[derive(Default)]
-pub(super) struct Chunk {
+pub(crate) struct Chunk {
     buffer: Vec<u8>,
     filled: usize,
 }
@@ -57,6 +65,11 @@ impl DataSet {
             return Err(changed(format!("it has {found} bytes instead of {}", whole.file_bytes)));
         }
         Ok(Self { hash: Some((Sha256::new(), whole.sha256)), ..opened })
+    }
+
+    /// Its hash is known to be right.
+    pub(super) fn unhashed(self) -> Self {
+        Self { hash: None, ..self }
     }
 
     /// What is still to be read, padding included.

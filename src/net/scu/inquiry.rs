@@ -33,7 +33,8 @@ impl Inquiry {
     ) -> Result<Self, Error> {
         let own = (sop_class.to_owned(), READABLE.map(str::to_owned).to_vec());
         let contexts = std::iter::once(own).chain(storage);
-        let Requested { drive, results, .. } = associate::associate_as(target, settings, contexts, roles).await?;
+        let Requested { drive, results, .. } =
+            associate::associate_as(target, settings, contexts, roles).await?;
         if let Some(context) = drive.association().context(CONTEXT) {
             let form = syntax::form(&context.transfer_syntax);
             let sop_class = SopClassUid::parse(sop_class).expect("the standard's UIDs are valid");

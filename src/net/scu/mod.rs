@@ -1,5 +1,6 @@
 //! Operations at other application entities: C-ECHO, C-STORE, C-FIND, C-MOVE and C-GET as SCU.
 
+mod ahead;
 mod associate;
 mod association;
 mod echo;
@@ -12,6 +13,7 @@ mod lane;
 mod question;
 mod queue;
 mod reader;
+mod relay;
 mod report;
 mod retrieve;
 mod store;
@@ -35,6 +37,11 @@ pub use queue::Instance;
 pub(crate) use report::ReportAssociation;
 pub use retrieve::{Retrieved, move_to};
 pub use store::MAX_KINDS;
+
+pub(crate) use ahead::Ahead;
+pub(crate) use file::Chunk;
+pub(crate) use relay::{Feed, Job, Relay, Report};
+pub(crate) use store::{Contexts, NotSent, put};
 
 /// What a status means in a C-FIND response.
 pub use dimse::service::find::meaning as find_meaning;

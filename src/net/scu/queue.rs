@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::{SopClassUid, SopInstanceUid, TransferSyntaxUid};
+use pipeline::StoredInstance;
 
 /// An instance in a file, to be sent as it is.
 #[derive(Debug, Clone)]
@@ -159,6 +160,18 @@ impl Drop for Claim {
     fn drop(&mut self) {
         if !self.is_settled {
             self.queue.put_back(self.index);
+        }
+    }
+}
+
+impl From<StoredInstance> for Instance {
+    fn from(stored: StoredInstance) -> Self {
+        Self {
+            path: stored.path,
+            data_offset: stored.data_offset,
+            sop_class: stored.ids.sop_class,
+            sop_instance: stored.ids.sop_instance,
+            transfer_syntax: stored.transfer_syntax,
         }
     }
 }

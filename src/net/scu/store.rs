@@ -3,9 +3,11 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use dimse::service::store::CStoreRq;
+use dimse::service::store::{CStoreRq, MoveOriginator};
 use dimse::{Command, Outcome};
 use futures_util::FutureExt;
+use model::{SopClassUid, TransferSyntaxUid, sop};
+use ul::PresentationContext;
 use ul::pdata::{self, Fragments};
 
 use super::associate::{self, Requested};
@@ -22,13 +24,15 @@ pub(super) struct StoreScu {
     contexts: Arc<Contexts>,
     settings: Settings,
     message_id: u16,
+    /// The C-MOVE that the instances are sent for.
+    originator: Option<MoveOriginator>,
 }
 
 /// The presentation context of each kind that was proposed, or why there is none.
-pub(super) struct Contexts(HashMap<Kind, Result<u8, &'static str>>);
+pub(crate) struct Contexts(HashMap<Kind, Result<u8, &'static str>>);
 
 /// Why an instance was not sent.
-pub(super) enum NotSent {
+pub(crate) enum NotSent {
     /// Its file failed in the middle; the association is lost with it.
     Torn(io::Error),
     /// The association is over.
@@ -36,7 +40,7 @@ pub(super) enum NotSent {
 }
 
 /// The rest of a data set that is being sent, in chunks.
-pub(super) trait Rest {
+pub(crate) trait Rest {
     /// The next chunk; there is one.
     async fn more(&mut self) -> io::Result<Chunk>;
 
@@ -72,7 +76,13 @@ impl StoreScu {
         });
         let others = others.into_iter().map(|kind| (kind, Err("a UID of it cannot be proposed")));
         let contexts = Contexts(answers.chain(others).collect());
-        Ok(Self { drive, contexts: Arc::new(contexts), settings: settings.clone(), message_id: 0 })
+        let (contexts, settings) = (Arc::new(contexts), settings.clone());
+        Ok(Self { drive, contexts, settings, message_id: 0, originator: None })
+    }
+
+    /// Says from now on that instances are sent for this C-MOVE.
+    pub(super) fn set_originator(&mut self, originator: MoveOriginator) {
+        self.originator = Some(originator);
     }
 
     /// What it sends.
@@ -86,7 +96,7 @@ impl StoreScu {
     pub(super) async fn send(
         &mut self,
         instance: &Instance,
-        mut data: Chunk,
+        data: Chunk,
         bytes: u64,
         rest: &mut impl Rest,
     ) -> Result<Outcome, NotSent> {
@@ -96,21 +106,10 @@ impl StoreScu {
             message_id: self.message_id,
             affected_sop_class_uid: Some(instance.sop_class.clone()),
             affected_sop_instance_uid: Some(instance.sop_instance.clone()),
-            move_originator: None,
+            move_originator: self.originator.clone(),
         };
-        self.drive.queue(context_id, &request.into(), None)?;
-        let mut framer = Framer::new(context_id, self.drive.association().peer_max_pdu_bytes(), bytes);
-        let mut sent = 0;
-        loop {
-            sent += data.bytes().len() as u64;
-            let command = self.drive.take_queued();
-            write(&mut self.drive, &command, &mut framer, data.bytes()).await?;
-            rest.give_back(data);
-            if sent >= bytes {
-                return self.answer().await;
-            }
-            data = rest.more().await.map_err(NotSent::Torn)?;
-        }
+        put(&mut self.drive, context_id, request, data, bytes, rest).await?;
+        self.answer().await
     }
 
     async fn answer(&mut self) -> Result<Outcome, NotSent> {
@@ -143,7 +142,55 @@ impl StoreScu {
     }
 }
 
+/// Writes a C-STORE request whose data set begins with `data` and goes on in `rest`, `bytes` in all, behind what is queued. The answer
+/// is for the caller to read. Not cancel safe.
+///
+/// PS3.7 §9.3.1.1.
+pub(crate) async fn put(
+    drive: &mut Drive,
+    context_id: u8,
+    request: CStoreRq,
+    mut data: Chunk,
+    bytes: u64,
+    rest: &mut impl Rest,
+) -> Result<(), NotSent> {
+    drive.queue(context_id, &request.into(), None)?;
+    let mut framer = Framer::new(context_id, drive.association().peer_max_pdu_bytes(), bytes);
+    let mut sent = 0;
+    loop {
+        sent += data.bytes().len() as u64;
+        let queued = drive.take_queued();
+        write(drive, &queued, &mut framer, data.bytes()).await?;
+        rest.give_back(data);
+        if sent >= bytes {
+            return Ok(());
+        }
+        data = rest.more().await.map_err(NotSent::Torn)?;
+    }
+}
+
 impl Contexts {
+    /// Those on which the requestor of an association wants to be sent instances: it is SCP there (PS3.7 §D.3.3.4).
+    pub(crate) fn of_requestor(contexts: &[PresentationContext]) -> Self {
+        let mut of_kind = HashMap::new();
+        for context in contexts {
+            let kind = SopClassUid::lenient(&context.abstract_syntax)
+                .zip(TransferSyntaxUid::lenient(&context.transfer_syntax));
+            if let Some(kind) = kind
+                && context.requestor_is_scp
+                && sop::is_storage(&context.abstract_syntax)
+            {
+                of_kind.entry(kind).or_insert(Ok(context.id));
+            }
+        }
+        Self(of_kind)
+    }
+
+    /// Whether there is no context at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether a context was proposed, or cannot be, for this kind.
     pub(super) fn knows(&self, kind: &Kind) -> bool {
         self.0.contains_key(kind)
@@ -154,11 +201,12 @@ impl Contexts {
         self.0.get(kind).map(|context| context.map(drop))
     }
 
-    /// The presentation context for an instance.
+    /// The presentation context for an instance, which goes out as it is stored. Every instance that is sent by C-STORE asks here, and
+    /// nothing else decides on its transfer syntax.
     ///
     /// # Errors
     /// [`Error::NotAccepted`] when the peer takes none of its kind.
-    pub(super) fn of(&self, instance: &Instance) -> Result<u8, Error> {
+    pub(crate) fn of(&self, instance: &Instance) -> Result<u8, Error> {
         let kind = instance.kind();
         self.0.get(&kind).copied().unwrap_or(Err("not proposed")).map_err(|reason| Error::NotAccepted {
             sop_class: kind.0.to_string(),

@@ -51,7 +51,7 @@ async fn negotiates_by_the_table_of_services() {
         (CT, &[IMPLICIT, EXPLICIT, JPEG]),
         (CT, &[JPEG, EXPLICIT]),
         (sop::STUDY_ROOT_FIND, &[JPEG]),
-        ("1.2.840.10008.5.1.4.1.2.2.2", &[IMPLICIT]),
+        ("1.2.840.10008.5.1.4.31", &[IMPLICIT]),
         ("1.3.12.2.1107.5.9.1", &[IMPLICIT]),
     ];
     let (_peer, event) = Peer::ask(server.address, request("PEER", "ANY", proposals)).await;

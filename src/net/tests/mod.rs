@@ -4,8 +4,11 @@ mod associate;
 mod association;
 mod commitment;
 mod find;
+mod get;
 mod inquire;
+mod move_;
 mod peer;
+mod retrieve;
 mod send;
 mod store;
 
@@ -44,6 +47,7 @@ pub(crate) fn config() -> Config {
             max: Duration::from_millis(50),
             give_up: Duration::from_secs(3600),
         },
+        move_associations: 2.try_into().unwrap(),
         peers: Vec::new(),
     }
 }
@@ -90,9 +94,14 @@ impl Drop for Server {
 
 /// An explicit little endian data set of a CT image; `number` is part of its UIDs and its patient's name.
 pub(crate) fn image(number: u32, pixel_bytes: usize) -> Vec<u8> {
+    image_in(Encoding::ExplicitLittle, number, pixel_bytes)
+}
+
+/// [`image`] in another encoding.
+pub(crate) fn image_in(encoding: Encoding, number: u32, pixel_bytes: usize) -> Vec<u8> {
     let mut out = Vec::new();
     let mut put = |group, element, vr, value: &str| {
-        put(&mut out, Encoding::ExplicitLittle, Tag(group, element), vr, value.as_bytes());
+        put(&mut out, encoding, Tag(group, element), vr, value.as_bytes());
     };
     put(0x0008, 0x0016, Vr::UI, CT);
     put(0x0008, 0x0018, Vr::UI, &instance_uid(number));
@@ -103,7 +112,7 @@ pub(crate) fn image(number: u32, pixel_bytes: usize) -> Vec<u8> {
     put(0x0020, 0x000D, Vr::UI, &format!("1.2.3.{number}"));
     put(0x0020, 0x000E, Vr::UI, &format!("1.2.3.{number}.1"));
     let pixels: Vec<u8> = (0..pixel_bytes).map(|at| (at % 251) as u8).collect();
-    model::element::put(&mut out, Encoding::ExplicitLittle, Tag(0x7FE0, 0x0010), Vr::OW, &pixels);
+    model::element::put(&mut out, encoding, Tag(0x7FE0, 0x0010), Vr::OW, &pixels);
     out
 }
 

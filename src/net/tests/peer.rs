@@ -8,7 +8,7 @@ use model::{AeTitle, SopClassUid, SopInstanceUid};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use ul::pdu::{AssociateAc, AssociateRq, Implementation, ProposedContext, Titles};
-use ul::{Association, Event};
+use ul::{Association, Event, Pdv};
 
 /// One end of an association that says exactly what the test wants; the protocol of whole messages it knows.
 pub(crate) struct Peer {
@@ -117,6 +117,25 @@ impl Peer {
         (command, data)
     }
 
+    /// [`Peer::message`]; `None` when the association ends instead. A release is answered.
+    pub(crate) async fn try_message(&mut self) -> Option<(Command, Vec<u8>)> {
+        let first = self.event().await;
+        match first {
+            Event::Data(pdv) => {
+                let command = self.rest_of(pdv).await;
+                let (command, has_data_set) = Command::decode(&command).unwrap();
+                let data = if has_data_set { self.fragments().await } else { Vec::new() };
+                Some((command, data))
+            }
+            Event::ReleaseRequested => {
+                self.association.release_response(self.started.elapsed()).unwrap();
+                self.flush().await;
+                None
+            }
+            _ => None,
+        }
+    }
+
     /// How the next message says that an operation ended.
     pub(crate) async fn outcome(&mut self) -> Outcome {
         let (command, _) = self.message().await;
@@ -136,10 +155,15 @@ impl Peer {
     }
 
     async fn fragments(&mut self) -> Vec<u8> {
+        let event = self.event().await;
+        let Event::Data(pdv) = event else { panic!("{event:?}") };
+        self.rest_of(pdv).await
+    }
+
+    /// The bytes of a command or data set whose first fragment is this.
+    async fn rest_of(&mut self, mut pdv: Pdv) -> Vec<u8> {
         let mut bytes = Vec::new();
         loop {
-            let event = self.event().await;
-            let Event::Data(pdv) = event else { panic!("{event:?}") };
             while self.input.len() < pdv.bytes as usize {
                 assert_ne!(self.read().await, 0);
             }
@@ -149,6 +173,9 @@ impl Peer {
                 self.context_id = pdv.context_id;
                 return bytes;
             }
+            let event = self.event().await;
+            let Event::Data(next) = event else { panic!("{event:?}") };
+            pdv = next;
         }
     }
 

@@ -82,7 +82,7 @@ async fn sends_files_and_reports_each() {
         file(folder.path(), 2, CT, EXPLICIT, &image(2, 1_000_000)),
         gone,
         file(folder.path(), 3, CT, EXPLICIT, b"no data set"),
-        file(folder.path(), 4, "1.2.840.10008.5.1.4.1.2.2.2", IMPLICIT, b""),
+        file(folder.path(), 4, "1.2.840.10008.5.1.4.31", IMPLICIT, b""),
         file(folder.path(), 5, CT, EXPLICIT, &image(5, 262_143)),
     ];
     let reports = send(&target(server.address), instances).await;

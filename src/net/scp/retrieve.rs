@@ -1,0 +1,283 @@
+//! What C-MOVE and C-GET have in common: the set of instances, and the responses.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use dimse::service::get::CGetRq;
+use dimse::service::move_::CMoveRq;
+use dimse::service::retrieve::{self, SubOperations};
+use dimse::{Command, Outcome, Status};
+use model::attributes::to_data_set;
+use model::charset::Charset;
+use model::query::{Root, Selection};
+use model::{PeerName, QueryRetrieveLevel, SopClassUid, limits, syntax};
+use pipeline::{Cursor, Pipeline, Selected, StoredInstance};
+use telemetry::{Event, Retrieval};
+use ul::PresentationContext;
+
+use super::Scp;
+use super::counts::{Counts, Ending};
+use super::find::{deflate, read_identifier, scan_identifier};
+use crate::drive::Drive;
+use crate::end::End;
+use crate::status;
+
+/// Either request.
+#[derive(Clone)]
+pub(super) enum Request {
+    Get(CGetRq),
+    Move(CMoveRq),
+}
+
+/// A C-MOVE or C-GET that is being carried out.
+pub(super) struct Retrieve {
+    context: PresentationContext,
+    pub(super) request: Request,
+    level: QueryRetrieveLevel,
+    selected: Arc<Selected>,
+    pub(super) counts: Counts,
+    /// Where a C-MOVE sends them.
+    destination: Option<PeerName>,
+    started: Instant,
+    /// When the last Pending response was made.
+    told: Option<Instant>,
+}
+
+/// The instances of a selection, page by page.
+pub(super) struct Pages {
+    pipeline: Pipeline,
+    selected: Arc<Selected>,
+    next: Next,
+}
+
+enum Next {
+    Page(Option<Cursor>),
+    Nothing,
+}
+
+/// Why a request is not carried out.
+pub(super) enum Unable {
+    /// It is answered so.
+    Refused(Outcome),
+    /// The association is over.
+    Over(End),
+}
+
+impl From<Outcome> for Unable {
+    fn from(outcome: Outcome) -> Self {
+        Self::Refused(outcome)
+    }
+}
+
+impl From<End> for Unable {
+    fn from(end: End) -> Self {
+        Self::Over(end)
+    }
+}
+
+impl Scp<'_> {
+    /// Reads the identifier.
+    ///
+    /// PS3.4 §C.4.2.1.4, §C.4.3.1.3.
+    pub(super) async fn selection(
+        &self,
+        drive: &mut Drive,
+        context: &PresentationContext,
+        root: Root,
+        request: &Request,
+    ) -> Result<Selection, Unable> {
+        let unable = |reason: String| Err(Outcome::because(retrieve::UNABLE_TO_PROCESS, reason).into());
+        let Some(bytes) = read_identifier(drive).await? else {
+            return unable("identifier is too large".to_owned());
+        };
+        let class = request.affected_sop_class_uid();
+        if class.is_none_or(|class| class.as_str() != context.abstract_syntax) {
+            let reason = "SOP class is not that of the presentation context";
+            return Err(Outcome::because(Status::SOP_CLASS_NOT_SUPPORTED, reason).into());
+        }
+        let identifier = match scan_identifier(syntax::form(&context.transfer_syntax), bytes).await {
+            Ok(identifier) => identifier,
+            Err(error) => return unable(status::unreadable(error)),
+        };
+        let selection = Selection::from_identifier(&identifier, root).map_err(|error| Outcome {
+            offending_elements: vec![error.offending_element()],
+            ..Outcome::because(retrieve::IDENTIFIER_DOES_NOT_MATCH, error.to_string())
+        })?;
+        Ok(selection)
+    }
+
+    /// Finds what a request takes in.
+    pub(super) async fn select(
+        &self,
+        drive: &mut Drive,
+        context: &PresentationContext,
+        request: &Request,
+        selection: Selection,
+    ) -> Result<Retrieve, Unable> {
+        let started = Instant::now();
+        let selected = tokio::select! {
+            selected = self.pipeline.select(&selection) => selected,
+            cancelled = drive.cancelled(request.message_id()) => {
+                cancelled?;
+                return Err(Outcome::from(Status::CANCEL).into());
+            }
+        };
+        let selected = selected.map_err(|error| {
+            tracing::error!(error = crate::chain(&error), "cannot tell what a retrieve takes in");
+            status::of_selection(&error)
+        })?;
+        Ok(Retrieve {
+            context: context.clone(),
+            request: request.clone(),
+            level: selection.level,
+            counts: Counts::new(selected.instances()),
+            selected,
+            destination: None,
+            started,
+            told: None,
+        })
+    }
+
+    /// Answers a request that is not carried out.
+    pub(super) async fn unable(
+        &mut self,
+        drive: &mut Drive,
+        context_id: u8,
+        request: &Request,
+        unable: Unable,
+    ) -> Result<(), End> {
+        match unable {
+            Unable::Refused(outcome) => {
+                let response = request.response(outcome, SubOperations::default(), false);
+                self.respond(drive, context_id, &response).await
+            }
+            Unable::Over(end) => Err(end),
+        }
+    }
+
+    /// Sums up a retrieve and writes the final response, where the association has not ended before it.
+    pub(super) async fn finish(
+        &mut self,
+        drive: &mut Drive,
+        retrieve: &mut Retrieve,
+        ending: Result<Ending, End>,
+    ) -> Result<(), End> {
+        if let Ok(ending @ (Ending::Done | Ending::Shutdown)) = ending {
+            let is_stopping = ending == Ending::Shutdown;
+            let reason = if is_stopping { "shutting down" } else { "not all instances could be read" };
+            retrieve.counts.give_up_rest(reason);
+        }
+        self.note(retrieve);
+        let ending = ending?;
+        let identifier = retrieve.identifier();
+        let (outcome, sub_operations) = (retrieve.counts.outcome(ending), retrieve.counts.last(ending));
+        let response = retrieve.request.response(outcome, sub_operations, identifier.is_some());
+        self.respond_with(drive, retrieve.context.id, &response, identifier.as_deref()).await
+    }
+
+    fn note(&self, retrieve: &Retrieve) {
+        let (level, elapsed, retrieved) =
+            (retrieve.level, retrieve.started.elapsed(), retrieve.counts.retrieved());
+        let retrieval = retrieve.request.retrieval();
+        self.telemetry.record(Event::Retrieve { retrieval, level, retrieved, elapsed });
+        tracing::info!(
+            service = retrieval.label(),
+            level = level.keyword(),
+            destination = retrieve.destination.as_ref().map(tracing::field::display),
+            completed = retrieved.completed,
+            warning = retrieved.warning,
+            failed = retrieved.failed,
+            remaining = retrieved.remaining,
+            bytes = retrieved.bytes,
+            seconds = elapsed.as_secs_f64(),
+            "retrieve over",
+        );
+    }
+}
+
+impl Retrieve {
+    /// Says where the instances go.
+    pub(super) fn to(mut self, destination: &PeerName) -> Self {
+        self.destination = Some(destination.clone());
+        self
+    }
+
+    /// Puts a Pending response into the output, unless there was one a moment ago. Whether it did.
+    pub(super) fn tell(&mut self, drive: &mut Drive) -> Result<bool, End> {
+        if self.told.is_some_and(|told| told.elapsed() < limits::PENDING_INTERVAL) {
+            return Ok(false);
+        }
+        self.told = Some(Instant::now());
+        let response = self.request.response(Status::PENDING.into(), self.counts.pending(), false);
+        drive.queue(self.context.id, &response, None)?;
+        Ok(true)
+    }
+
+    /// The instances, from the first one on.
+    pub(super) fn pages(&self, pipeline: &Pipeline) -> Pages {
+        let (pipeline, selected) = (pipeline.clone(), Arc::clone(&self.selected));
+        Pages { pipeline, selected, next: Next::Page(None) }
+    }
+
+    /// The data set of the final response, when it has one.
+    fn identifier(&self) -> Option<Vec<u8>> {
+        let form = syntax::form(&self.context.transfer_syntax);
+        let data_set = to_data_set(&self.counts.identifier()?, form.encoding, &Charset::default());
+        Some(if form.deflated { deflate(&data_set) } else { data_set })
+    }
+}
+
+impl Pages {
+    /// The next page; `None` when there are no more. Cancel safe.
+    pub(super) async fn next(&mut self) -> Option<Result<Vec<StoredInstance>, pipeline::Error>> {
+        let Next::Page(after) = &self.next else { return None };
+        match self.pipeline.selected(&self.selected, after.clone()).await {
+            Ok(page) => {
+                self.next = page.next.map_or(Next::Nothing, |next| Next::Page(Some(next)));
+                Some(Ok(page.rows))
+            }
+            Err(error) => {
+                self.next = Next::Nothing;
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+impl Request {
+    pub(super) fn message_id(&self) -> u16 {
+        match self {
+            Self::Get(request) => request.message_id,
+            Self::Move(request) => request.message_id,
+        }
+    }
+
+    fn affected_sop_class_uid(&self) -> Option<&SopClassUid> {
+        match self {
+            Self::Get(request) => request.affected_sop_class_uid.as_ref(),
+            Self::Move(request) => request.affected_sop_class_uid.as_ref(),
+        }
+    }
+
+    fn retrieval(&self) -> Retrieval {
+        match self {
+            Self::Get(_) => Retrieval::Get,
+            Self::Move(_) => Retrieval::Move,
+        }
+    }
+
+    fn response(&self, outcome: Outcome, sub_operations: SubOperations, has_identifier: bool) -> Command {
+        match self {
+            Self::Get(request) => {
+                let mut response = request.answer(outcome, sub_operations);
+                response.has_identifier = has_identifier;
+                response.into()
+            }
+            Self::Move(request) => {
+                let mut response = request.answer(outcome, sub_operations);
+                response.has_identifier = has_identifier;
+                response.into()
+            }
+        }
+    }
+}
