@@ -7,6 +7,7 @@
   statuses   status by SOP Instance UID
   tls        certificate, key and CA of its TLS (read at the start only), which demands a certificate of the caller
   comment    an Error Comment to go with a status
+  hang_after so many instances are answered, and those that follow never
 Each data set that it answered with success or a warning is kept as it came in a file 1, 2, …; `log` has a line of JSON for each event.
 """
 import json
@@ -15,6 +16,7 @@ import pathlib
 import ssl
 import sys
 import threading
+import time
 
 from pydicom.dataset import Dataset
 from pydicom.uid import AllTransferSyntaxes
@@ -24,6 +26,7 @@ from pynetdicom.sop_class import Verification
 port, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2])
 lock = threading.Lock()
 kept = 0
+answered = 0
 
 
 def script():
@@ -66,6 +69,16 @@ def stored(event):
     orders = script()
     uid = str(event.request.AffectedSOPInstanceUID)
     status = orders.get("statuses", {}).get(uid, orders.get("status", 0x0000))
+    hang_after = orders.get("hang_after")
+    if hang_after is not None:
+        global answered
+        with lock:
+            answered += 1
+            hangs = answered > hang_after
+        if hangs:
+            log(event="hang", uid=uid)
+            while event.assoc.is_established and event.assoc.dul.is_alive():
+                time.sleep(0.05)
     log(event="store", uid=uid, status=status, syntax=str(event.context.transfer_syntax))
     if status == "abort":
         event.assoc.abort()

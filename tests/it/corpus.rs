@@ -67,7 +67,7 @@ fn public_files_come_back(corpus: &Path) {
 }
 
 /// `gantry send` of these files: all are taken.
-fn send(server: &Server, paths: impl Iterator<Item = PathBuf>) {
+pub(crate) fn send(server: &Server, paths: impl Iterator<Item = PathBuf>) {
     let target = format!("GANTRY@{}", server.dimse);
     let (sent, printed) = run(gantry().arg("send").arg(target).args(paths));
     assert!(sent, "{printed}");
@@ -136,7 +136,7 @@ fn ours() -> (TempDir, Vec<(Row, Vec<u8>)>) {
 }
 
 /// Why a file cannot be held to the promise; `None` when it can.
-fn reason_against(row: &Row, file: &[u8]) -> Option<String> {
+pub(crate) fn reason_against(row: &Row, file: &[u8]) -> Option<String> {
     if [&row.study, &row.series, &row.sop_class, &row.sop_instance].iter().any(|uid| uid.is_empty()) {
         return Some("one of the four UIDs is missing".to_owned());
     }
@@ -161,7 +161,7 @@ fn distinct_contents(corpus: &Path, shared: &[&Row], taken: &BTreeMap<String, (&
         .count()
 }
 
-fn split(file: &[u8]) -> Option<(String, &[u8])> {
+pub(crate) fn split(file: &[u8]) -> Option<(String, &[u8])> {
     match part10::split(file, true) {
         Split::Part10(meta) => Some((meta.transfer_syntax.as_str().to_owned(), &file[meta.data_offset..])),
         Split::NeedMore | Split::Bare | Split::Unreadable(_) => None,
@@ -180,16 +180,16 @@ fn percent(text: &str) -> String {
         .collect()
 }
 
-struct Row {
-    path: String,
-    sop_class: String,
-    transfer_syntax: String,
+pub(crate) struct Row {
+    pub(crate) path: String,
+    pub(crate) sop_class: String,
+    pub(crate) transfer_syntax: String,
     study: String,
     series: String,
-    sop_instance: String,
+    pub(crate) sop_instance: String,
 }
 
-fn manifest(path: &Path) -> Vec<Row> {
+pub(crate) fn manifest(path: &Path) -> Vec<Row> {
     let text = fs::read_to_string(path).unwrap();
     let mut lines = text.lines();
     let names: Vec<_> = fields(lines.next().unwrap());
