@@ -35,7 +35,7 @@ pub(super) struct Arguments {
     root: Option<Model>,
     /// What must match: keyword or tag of an attribute, and its value with wildcards or a range (StudyDate=20260101-); without
     /// `=` it is only to be returned
-    #[arg(short, long = "key", value_name = "KEYWORD=VALUE", value_parser = columns::key)]
+    #[arg(short, long = "match", value_name = "KEYWORD=VALUE", value_parser = columns::key)]
     key: Vec<Key>,
     /// What is to be told of each match; without it what is usual at the level, and the keys
     #[arg(long = "return", value_name = "KEYWORD", num_args = 1.., value_delimiter = ',', value_parser = columns::column)]

@@ -23,11 +23,11 @@ pub(super) struct Tls {
     #[arg(long, value_name = "NAME", requires = "ca", value_parser = server_name)]
     server_name: Option<String>,
     /// File with our certificate, for a peer that asks for one, in PEM
-    #[arg(long, value_name = "FILE", requires = "tls", requires = "key")]
+    #[arg(long, value_name = "FILE", requires = "tls", requires = "private_key")]
     certificate: Option<PathBuf>,
     /// File with the private key of our certificate, in PEM
-    #[arg(long, value_name = "FILE", requires = "certificate")]
-    key: Option<PathBuf>,
+    #[arg(long = "key", value_name = "FILE", requires = "certificate")]
+    private_key: Option<PathBuf>,
 }
 
 impl Tls {
@@ -36,7 +36,7 @@ impl Tls {
         if !self.tls {
             return Ok(None);
         }
-        let own = match (&self.certificate, &self.key) {
+        let own = match (&self.certificate, &self.private_key) {
             (Some(certificate), Some(key)) => {
                 Some(KeyFiles { certificate: certificate.clone(), key: key.clone() })
             }

@@ -7,7 +7,8 @@ use super::super::MAX_KINDS;
 /// Contexts for these SOP classes, of which as many as fit are served, beside one for C-GET itself.
 ///
 /// A context has one transfer syntax once it is accepted, and not every peer can transcode. So each class gets several contexts, as far as
-/// they go round: one for what is not compressed, and one for each of the ways to compress, or for several of these together.
+/// they go round: one for each way to be native, since many peers choose the one without VRs where they are let, and one for each other
+/// transfer syntax, or for several of these together.
 pub(super) fn contexts(classes: &[String]) -> Vec<(String, Vec<String>)> {
     let classes = classes.get(..STORAGE_CONTEXTS).unwrap_or(classes);
     let each = STORAGE_CONTEXTS.checked_div(classes.len()).unwrap_or(0);
@@ -19,26 +20,23 @@ pub(super) fn contexts(classes: &[String]) -> Vec<(String, Vec<String>)> {
 /// All transfer syntaxes in at most so many groups, what is met most at the front of each.
 fn groups(most: usize) -> Vec<Vec<String>> {
     let own = |syntaxes: &[&str]| syntaxes.iter().map(|uid| (*uid).to_owned()).collect::<Vec<_>>();
-    let compressed = most.saturating_sub(1).min(COMPRESSED.len());
-    if compressed == 0 {
-        return vec![[own(&NATIVE), own(&COMPRESSED)].concat()];
-    }
-    let group = |first| own(&COMPRESSED.iter().copied().skip(first).step_by(compressed).collect::<Vec<_>>());
-    std::iter::once(own(&NATIVE)).chain((0..compressed).map(group)).collect()
+    let native: Vec<_> = match most {
+        0 | 1 => return vec![[own(&NATIVE), own(&OTHERS)].concat()],
+        2 => vec![own(&NATIVE)],
+        _ => NATIVE.iter().map(|syntax| own(&[syntax])).collect(),
+    };
+    let left = most.saturating_sub(native.len()).clamp(1, OTHERS.len());
+    let group = |first| own(&OTHERS.iter().copied().skip(first).step_by(left).collect::<Vec<_>>());
+    native.into_iter().chain((0..left).map(group)).collect()
 }
 
 /// Contexts of an association but that for C-GET.
 const STORAGE_CONTEXTS: usize = MAX_KINDS - 1;
 
-const NATIVE: [&str; 4] = [
-    syntax::EXPLICIT_VR_LITTLE_ENDIAN,
-    syntax::IMPLICIT_VR_LITTLE_ENDIAN,
-    syntax::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
-    syntax::EXPLICIT_VR_BIG_ENDIAN,
-];
+const NATIVE: [&str; 2] = [syntax::EXPLICIT_VR_LITTLE_ENDIAN, syntax::IMPLICIT_VR_LITTLE_ENDIAN];
 
 /// What is met most comes first.
-const COMPRESSED: [&str; 32] = [
+const OTHERS: [&str; 34] = [
     "1.2.840.10008.1.2.4.70",
     "1.2.840.10008.1.2.4.90",
     "1.2.840.10008.1.2.4.50",
@@ -51,6 +49,8 @@ const COMPRESSED: [&str; 32] = [
     "1.2.840.10008.1.2.4.102",
     "1.2.840.10008.1.2.4.100",
     "1.2.840.10008.1.2.4.103",
+    syntax::EXPLICIT_VR_BIG_ENDIAN,
+    syntax::DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     "1.2.840.10008.1.2.4.201",
     "1.2.840.10008.1.2.4.202",
     "1.2.840.10008.1.2.4.203",
@@ -91,7 +91,7 @@ mod tests {
             for class in classes(count.min(127)) {
                 let own = contexts.iter().filter(|(of, _)| *of == class);
                 let syntaxes: BTreeSet<_> = own.flat_map(|(_, syntaxes)| syntaxes).collect();
-                assert_eq!(syntaxes.len(), NATIVE.len() + COMPRESSED.len(), "{count}");
+                assert_eq!(syntaxes.len(), NATIVE.len() + OTHERS.len(), "{count}");
             }
         }
     }
@@ -99,15 +99,20 @@ mod tests {
     #[test]
     fn few_classes_have_a_context_for_each_syntax() {
         let contexts = contexts(&classes(3));
-        assert_eq!(contexts.len(), 3 * 33);
-        assert!(contexts.iter().all(|(_, syntaxes)| syntaxes.len() == 1 || syntaxes == &NATIVE));
+        assert_eq!(contexts.len(), 3 * 36);
+        assert!(contexts.iter().all(|(_, syntaxes)| syntaxes.len() == 1));
+        let thirty = super::contexts(&classes(30));
+        assert_eq!((thirty.len(), thirty[0].1.len(), thirty[2].1.len()), (120, 1, 17));
         let sixty = super::contexts(&classes(60));
-        assert_eq!((sixty.len(), &sixty[1].1[0]), (120, &COMPRESSED[0].to_owned()));
+        assert_eq!(
+            (sixty.len(), &sixty[0].1, &sixty[1].1),
+            (120, &NATIVE.map(str::to_owned).to_vec(), &OTHERS.map(str::to_owned).to_vec())
+        );
     }
 
     #[test]
     fn all_syntaxes_are_registered() {
-        for uid in NATIVE.iter().chain(&COMPRESSED) {
+        for uid in NATIVE.iter().chain(&OTHERS) {
             assert!(syntax::name(uid).is_some(), "{uid}");
         }
     }
