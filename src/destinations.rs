@@ -6,7 +6,7 @@ use anyhow::{Context, anyhow};
 use dest::{Dicom, Folder, S3, S3Config, Secret};
 use net::Peer;
 use net::scu::Settings;
-use pipeline::DestinationFacts;
+use pipeline::{DestinationFacts, Transcoder};
 use telemetry::Telemetry;
 
 use crate::config::{self, Config, Destination, Kind, SecretPlace};
@@ -17,10 +17,12 @@ use crate::config::{self, Config, Destination, Kind, SecretPlace};
 /// A secret is gone since the configuration was checked, or the system gives no TLS.
 pub(crate) fn open(
     config: &Config,
+    transcoder: &Transcoder,
     telemetry: &Telemetry,
 ) -> anyhow::Result<Vec<(Arc<dyn pipeline::Destination>, pipeline::Retry)>> {
     let open = |one: &Destination| {
-        let opened = open_one(one, config, telemetry).with_context(|| format!("[destination.{}]", one.name));
+        let opened = open_one(one, config, transcoder, telemetry)
+            .with_context(|| format!("[destination.{}]", one.name));
         Ok((opened?, one.retry.clone()))
     };
     config.destinations.iter().map(open).collect()
@@ -29,6 +31,7 @@ pub(crate) fn open(
 fn open_one(
     destination: &Destination,
     config: &Config,
+    transcoder: &Transcoder,
     telemetry: &Telemetry,
 ) -> anyhow::Result<Arc<dyn pipeline::Destination>> {
     let name = destination.name.clone();
@@ -36,7 +39,8 @@ fn open_one(
         Kind::Dicom { peer, associations } => {
             let peer = find(peer, config).ok_or_else(|| anyhow!("there is no [peer.{peer}]"))?;
             let settings = Settings::new(&config.net, config.net.ae_title.clone());
-            Arc::new(Dicom::new(name, peer.target(), settings, *associations, telemetry.clone()))
+            let transcoder = transcoder.clone();
+            Arc::new(Dicom::new(name, peer.target(), settings, *associations, transcoder, telemetry.clone()))
         }
         Kind::S3(bucket) => Arc::new(S3::new(name, s3(bucket)?)?),
         Kind::Folder { path, parallel } => Arc::new(Folder::new(name, path.clone(), *parallel)),

@@ -94,7 +94,7 @@ async fn serve(
 
 /// Makes the destinations and rules known, and a lane for each destination; it delivers once it runs.
 async fn lanes(config: &mut Config, pipeline: &Pipeline, telemetry: &Telemetry) -> anyhow::Result<Vec<Lane>> {
-    let opened = destinations::open(config, telemetry)?;
+    let opened = destinations::open(config, pipeline.transcoder(), telemetry)?;
     pipeline.set_destinations(destinations::facts(config)).await.context("destinations")?;
     if let Some(rules) = config.rules.take() {
         pipeline.route_by(rules).await.context("rules")?;

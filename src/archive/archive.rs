@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::query::{Query, Selection};
@@ -17,7 +17,7 @@ use crate::writer::{Shared, Writer};
 use crate::{
     Committed, Cursor, DeadLetter, DestinationId, Error, LaneSummary, NewInstance, Overview, Page, Prepared,
     Row, RuleId, RuleSetId, Selected, Spool, StoredInstance, Turn, Turned, commitment, enrol, find, lanes,
-    overview, recover, resume, retrieve, schema, selected,
+    overview, recover, resume, retrieve, schema, scratch, selected,
 };
 
 /// Where the archive keeps its data.
@@ -47,6 +47,7 @@ struct Inner {
     wakeups: Arc<Wakeups>,
     space: Arc<Gauge>,
     min_free_bytes: u64,
+    scratch: PathBuf,
     _lock: Lock,
 }
 
@@ -62,6 +63,7 @@ impl Archive {
         files::make_folders(&data_dir)?;
         let mut lock = Lock::take(&data_dir)?;
         let files = Arc::new(Files::open(&data_dir)?);
+        let scratch = scratch::prepare(&data_dir)?;
         let index = data_dir.join("index.sqlite");
         let connection = schema::open_writer(&index, files.is_empty())?;
         let starts = Starts::read(&connection, &mut lock)?;
@@ -87,6 +89,7 @@ impl Archive {
                 wakeups,
                 space: Arc::new(Gauge::new(&data_dir)),
                 min_free_bytes,
+                scratch,
                 _lock: lock,
             }),
         })
@@ -95,6 +98,11 @@ impl Archive {
     /// Whether there is room for another instance: at least `min_free_bytes` free, as of at most a tenth of a second ago.
     pub fn has_space(&self) -> bool {
         self.free_bytes().is_ok_and(|free| free >= self.inner.min_free_bytes)
+    }
+
+    /// A folder for files that are made from instances; empty at the start.
+    pub fn scratch_folder(&self) -> &Path {
+        &self.inner.scratch
     }
 
     /// Bytes free for us on the file system of the archive, as of at most a tenth of a second ago.

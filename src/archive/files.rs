@@ -341,7 +341,7 @@ pub(crate) fn make_folders(path: &Path) -> Result<(), Error> {
 }
 
 /// Makes a folder in an existing one, durably, also when an earlier process made it and died before it synced.
-fn make_folder(path: &Path) -> Result<(), Error> {
+pub(crate) fn make_folder(path: &Path) -> Result<(), Error> {
     match fs::create_dir(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             return Err(Error::io("make a folder")(error));

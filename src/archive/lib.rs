@@ -53,6 +53,7 @@ mod retrieve;
 mod rows;
 mod schema;
 mod scope;
+mod scratch;
 mod selected;
 mod space;
 mod store;

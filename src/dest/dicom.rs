@@ -1,5 +1,6 @@
 //! A DICOM peer as a destination.
 
+mod alternatives;
 mod census;
 mod pool;
 mod status;
@@ -9,26 +10,31 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use model::DestinationName;
+use model::{DestinationName, Fault};
 use net::scu::{Instance, Settings, Target, Whole};
 use net::{End, Error};
-use pipeline::{Courier, Destination, Outcome, Parcel, StoredInstance, Waiting};
+use pipeline::{
+    Courier, Destination, NotTranscoded, Outcome, Parcel, StoredInstance, Transcoded, Transcoder, Waiting,
+};
 use rustix::io::Errno;
 use telemetry::Telemetry;
 
-use pool::{Awake, Pool};
+use alternatives::{Kind, alternatives};
+use pool::{Awake, Held, Pool};
 
-/// Stores instances at a peer by C-STORE, their data sets as they are kept.
+/// Stores instances at a peer by C-STORE, their data sets as they are kept where the peer takes these.
 ///
 /// Its couriers share at most `associations` associations, which last from one instance to the next. Each is proposed for all kinds
 /// that wait, and made anew for a kind that came later. A peer that takes fewer associations gets as many as it takes. Where the
-/// peer does not take a kind, the instance is refused: nothing is transcoded.
+/// peer does not take a kind, the instance is sent in a transfer syntax that the peer takes and that it can be transcoded into
+/// (`alternatives.rs`); where there is none, it is refused.
 ///
 /// PS3.4 §B.2, PS3.7 §9.1.1.
 pub struct Dicom {
     name: DestinationName,
     associations: NonZeroUsize,
     pool: Arc<Pool>,
+    transcoder: Transcoder,
 }
 
 impl Dicom {
@@ -38,9 +44,10 @@ impl Dicom {
         target: Target,
         settings: Settings,
         associations: NonZeroUsize,
+        transcoder: Transcoder,
         telemetry: Telemetry,
     ) -> Self {
-        Self { name, associations, pool: Pool::new(target, settings, associations, telemetry) }
+        Self { name, associations, pool: Pool::new(target, settings, associations, telemetry), transcoder }
     }
 }
 
@@ -54,13 +61,18 @@ impl Destination for Dicom {
     }
 
     fn courier(&self) -> Box<dyn Courier> {
-        Box::new(StoreCourier { pool: Arc::clone(&self.pool), awake: None })
+        Box::new(StoreCourier {
+            pool: Arc::clone(&self.pool),
+            transcoder: self.transcoder.clone(),
+            awake: None,
+        })
     }
 }
 
 /// Sends over the associations of the pool.
 struct StoreCourier {
     pool: Arc<Pool>,
+    transcoder: Transcoder,
     /// While it may want an association.
     awake: Option<Awake>,
 }
@@ -80,53 +92,114 @@ impl StoreCourier {
     /// Sends an instance; once more where an association broke that was used before, which its peer may have closed meanwhile.
     async fn send(&mut self, instance: &StoredInstance, waiting: &dyn Waiting) -> Outcome {
         self.awake.get_or_insert_with(|| self.pool.wake());
-        match self.try_to_send(instance, waiting).await {
+        let mut copy = None;
+        match self.try_to_send(instance, waiting, &mut copy).await {
             Ok(outcome) => outcome,
             Err(NotSent { error, was_used: true }) if is_over_early(&error) => {
                 tracing::debug!(error = error.explain(), "trying again on another association");
                 self.pool.clear().await;
-                self.try_to_send(instance, waiting).await.unwrap_or_else(NotSent::into_outcome)
+                let sent = self.try_to_send(instance, waiting, &mut copy).await;
+                sent.unwrap_or_else(NotSent::into_outcome)
             }
             Err(not_sent) => not_sent.into_outcome(),
         }
     }
 
+    /// Sends an instance; a `copy` that was made for it is sent where the peer takes that.
     async fn try_to_send(
         &self,
         instance: &StoredInstance,
         waiting: &dyn Waiting,
+        copy: &mut Option<Transcoded>,
     ) -> Result<Outcome, NotSent> {
-        let sendable = Instance {
-            path: instance.path.clone(),
-            data_offset: instance.data_offset,
-            sop_class: instance.ids.sop_class.clone(),
-            sop_instance: instance.ids.sop_instance.clone(),
-            transfer_syntax: instance.transfer_syntax.clone(),
-        };
-        let kind = (sendable.sop_class.clone(), sendable.transfer_syntax.clone());
+        let kind = (instance.ids.sop_class.clone(), instance.transfer_syntax.clone());
         let mut held = match self.pool.association(&kind, waiting).await {
             Ok(held) => held,
             Err(reason) => return Ok(Outcome::Down { reason }),
         };
-        let whole = Whole { file_bytes: instance.length, sha256: instance.sha256 };
-        match held.association().send(&sendable, whole).await {
-            Ok(answer) => {
-                held.keep();
-                // It was checked on the way; a NUL that makes the data set's length even is not counted.
-                Ok(status::outcome(&answer, instance.sha256))
-            }
-            Err(error @ Error::NotAccepted { .. }) => {
-                held.keep();
-                Ok(Outcome::Refused { reason: error.explain() })
-            }
-            Err(Error::File(error)) => {
-                if held.association().is_open().await {
-                    held.keep();
+        let Some(alternative) = alternative(&mut held, &kind) else {
+            return send(held, instance).await;
+        };
+        if copy.as_ref().is_none_or(|copy| copy.instance.transfer_syntax != alternative) {
+            match self.transcoder.transcode(instance, &alternative).await {
+                Ok(made) => *copy = Some(made),
+                Err(reason) => {
+                    let refusal = send(held, instance).await?;
+                    return Ok(not_transcoded(refusal, reason));
                 }
-                Ok(unreadable(&instance.path.display().to_string(), &error))
             }
-            Err(error) => Err(NotSent { error, was_used: held.was_used() }),
         }
+        let Some(copy) = copy else { return send(held, instance).await };
+        let words = Transcoded::describe(&instance.transfer_syntax, &alternative);
+        tracing::debug!(instance = %instance.ids.sop_instance, words, "sending a copy");
+        Ok(with_words(send(held, &copy.instance).await?, &words))
+    }
+}
+
+/// The transfer syntax in which the peer takes an instance of a kind that it does not take as it is; `None` when it does, and when
+/// there is none.
+fn alternative(held: &mut Held<'_>, kind: &Kind) -> Option<model::TransferSyntaxUid> {
+    let association = held.association();
+    let is_taken = |kind: &Kind| association.serves(kind) == Some(Ok(()));
+    if is_taken(kind) {
+        return None;
+    }
+    alternatives(kind).find(is_taken).map(|(_, transfer_syntax)| transfer_syntax)
+}
+
+/// Sends what is in a file as it is there.
+async fn send(mut held: Held<'_>, instance: &StoredInstance) -> Result<Outcome, NotSent> {
+    let sendable = Instance {
+        path: instance.path.clone(),
+        data_offset: instance.data_offset,
+        sop_class: instance.ids.sop_class.clone(),
+        sop_instance: instance.ids.sop_instance.clone(),
+        transfer_syntax: instance.transfer_syntax.clone(),
+    };
+    match held.association().send(&sendable, Whole::of(instance)).await {
+        Ok(answer) => {
+            held.keep();
+            // It was checked on the way; a NUL that makes the data set's length even is not counted.
+            Ok(status::outcome(&answer, instance.sha256))
+        }
+        Err(error @ Error::NotAccepted { .. }) => {
+            held.keep();
+            Ok(Outcome::Refused { reason: error.explain() })
+        }
+        Err(Error::File(error)) => {
+            if held.association().is_open().await {
+                held.keep();
+            }
+            Ok(unreadable(&instance.path.display().to_string(), &error))
+        }
+        Err(error) => Err(NotSent { error, was_used: held.was_used() }),
+    }
+}
+
+/// How a delivery ends for which no copy could be made, where the instance as it is would be refused so.
+fn not_transcoded(refusal: Outcome, reason: NotTranscoded) -> Outcome {
+    match reason {
+        NotTranscoded::Cannot(reason) => with_words(refusal, &format!("not transcoded: {reason}")),
+        NotTranscoded::Failed(error) => match error.fault() {
+            Fault::Transient { .. } => {
+                Outcome::Retry { reason: format!("cannot transcode now: {error}"), after: None }
+            }
+            Fault::Local | Fault::Bug | Fault::Peer | Fault::Policy => {
+                Outcome::Poison { reason: format!("cannot transcode: {error}") }
+            }
+        },
+    }
+}
+
+/// With words behind those that there are.
+fn with_words(outcome: Outcome, words: &str) -> Outcome {
+    let join = |text: String| format!("{text}; {words}");
+    match outcome {
+        Outcome::Delivered { answer, sent } => Outcome::Delivered { answer: join(answer), sent },
+        Outcome::Refused { reason } => Outcome::Refused { reason: join(reason) },
+        Outcome::Retry { reason, after } => Outcome::Retry { reason: join(reason), after },
+        Outcome::Down { reason } => Outcome::Down { reason: join(reason) },
+        Outcome::Poison { reason } => Outcome::Poison { reason: join(reason) },
     }
 }
 

@@ -22,7 +22,11 @@ pub fn put(out: &mut Vec<u8>, encoding: Encoding, tag: Tag, vr: Vr, value: &[u8]
     }
 }
 
-fn put_header(out: &mut Vec<u8>, encoding: Encoding, tag: Tag, vr: Vr, length: u32) {
+/// Appends tag, VR and length of an element; returns the VR that it has now: UN where the value is too long for the 16-bit length of
+/// its own (PS3.5 §6.2.2).
+///
+/// PS3.5 §7.1.
+pub fn put_header(out: &mut Vec<u8>, encoding: Encoding, tag: Tag, vr: Vr, length: u32) -> Vr {
     let word = |number: u16| match encoding {
         Encoding::ExplicitBig => number.to_be_bytes(),
         Encoding::ImplicitLittle | Encoding::ExplicitLittle => number.to_le_bytes(),
@@ -34,16 +38,21 @@ fn put_header(out: &mut Vec<u8>, encoding: Encoding, tag: Tag, vr: Vr, length: u
     out.extend_from_slice(&word(tag.group()));
     out.extend_from_slice(&word(tag.element()));
     match (encoding, u16::try_from(length)) {
-        (Encoding::ImplicitLittle, _) => out.extend_from_slice(&long),
+        (Encoding::ImplicitLittle, _) => {
+            out.extend_from_slice(&long);
+            vr
+        }
         (_, Ok(short)) if !has_long_length(vr) => {
             out.extend_from_slice(&vr.to_bytes());
             out.extend_from_slice(&word(short));
+            vr
         }
         _ => {
             let vr = if has_long_length(vr) { vr } else { Vr::UN };
             out.extend_from_slice(&vr.to_bytes());
             out.extend_from_slice(&[0, 0]);
             out.extend_from_slice(&long);
+            vr
         }
     }
 }
@@ -59,7 +68,8 @@ pub(crate) fn has_long_length(vr: Vr) -> bool {
     }
 }
 
-fn padding(vr: Vr) -> u8 {
+/// The byte that makes a value of odd length even (PS3.5 §6.2).
+pub fn padding(vr: Vr) -> u8 {
     if crate::vr::is_text(vr) && vr != Vr::UI { b' ' } else { 0 }
 }
 

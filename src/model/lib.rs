@@ -2,7 +2,7 @@
 //!
 //! Pure: bytes in, values out. Nothing here opens a socket or a file or reads a clock, so nothing here
 //! fails for environmental reasons. Read [`Scanner`](scan::Scanner) and [`Header`](header::Header) first: they turn hostile data set bytes
-//! into bounded, typed values. Deliberately absent: decoding of pixels, and re-encoding of data sets, because
+//! into bounded, typed values. Deliberately absent: decoding of pixels, and re-encoding of data sets (see `pixels`), because
 //! received bytes are kept as received.
 
 mod ae;

@@ -141,6 +141,17 @@ pub const FILE_WRITERS: usize = 16;
 /// Fragments of one Pixel Data element that a retrieve will look at.
 pub const FRAGMENTS: usize = 1 << 20;
 
+/// Samples of the largest frame that is decoded: 8192 by 8192 pixels of one, or a mammogram several times over. Codecs take some 16
+/// bytes for each.
+pub const FRAME_SAMPLES: usize = 1 << 26;
+
+/// Objects that are transcoded at once: with more, receiving would wait for a processor, and each may take a few times
+/// [`FRAME_SAMPLES`] in memory.
+pub const TRANSCODED_AT_ONCE: usize = 2;
+
+/// Fragments that are looked at one by one for where frames begin, where no table says it: two reads each.
+pub const MARKED_FRAGMENTS: usize = 1 << 14;
+
 /// Frames of a deflated object that are sent at a time: each is a pass over the object.
 pub const DEFLATED_FRAMES: usize = 16;
 

@@ -7,7 +7,6 @@ mod budget;
 mod commitment;
 mod error;
 mod examine;
-mod fragments;
 mod header;
 mod ingest;
 mod intake;
@@ -22,6 +21,7 @@ mod route;
 mod slice;
 #[cfg(test)]
 mod tests;
+mod transcode;
 
 use std::sync::Arc;
 
@@ -40,6 +40,7 @@ pub use route::{DestinationFacts, RoutingError};
 pub use slice::PartReader;
 use telemetry::Telemetry;
 use tokio::runtime::{Handle, RuntimeFlavor};
+pub use transcode::{NotTranscoded, Transcoded, Transcoder, can_transcode, transcoding_targets};
 
 /// The operations on the archive, for all doors. Cheap to clone.
 #[derive(Clone)]
@@ -52,19 +53,23 @@ pub struct Pipeline {
     router: Arc<route::Router>,
     /// Rung when storage commitment reports may have become due.
     reports: Arc<tokio::sync::Notify>,
+    transcoder: Transcoder,
 }
 
 impl Pipeline {
     /// Builds the pipeline over an open archive.
     pub fn new(archive: Archive, telemetry: Telemetry) -> Self {
+        let headers = Arc::new(budget::Budget::new(model::limits::HEADERS_BYTES));
+        let transcoder = Transcoder::new(archive.clone(), headers.clone());
         Self {
             archive,
             telemetry,
             buffers: Arc::default(),
-            headers: Arc::new(budget::Budget::new(model::limits::HEADERS_BYTES)),
+            headers,
             writers: Arc::new(tokio::sync::Semaphore::new(model::limits::FILE_WRITERS)),
             router: Arc::default(),
             reports: Arc::default(),
+            transcoder,
         }
     }
 

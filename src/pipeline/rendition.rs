@@ -5,10 +5,11 @@ use std::ops::Range;
 use archive::StoredInstance;
 use model::header::{AttributePath, Element, Header, Value};
 use model::syntax::{self, Encoding};
-use model::{Tag, TransferSyntaxUid, Vr, limits, vr};
+use model::{Tag, TransferSyntaxUid, limits};
+use pixels::fragments::{self, Frames, Places};
+use pixels::pixel_word_bytes;
 
-use crate::fragments::{Frames, Places};
-use crate::{Error, Pipeline, blocking, fragments, header};
+use crate::{Error, Pipeline, blocking, header};
 
 /// One or more values of a stored object in the form in which they are sent (PS3.18 §8.7.3.3).
 #[derive(Debug, Clone)]
@@ -157,7 +158,7 @@ impl Pixels<'_> {
             read => Some(read.map_err(Error::File)?),
         };
         fragments
-            .and_then(|fragments| fragments.frames(number_of_frames))
+            .and_then(|fragments| fragments.frames(number_of_frames, self.file))
             .ok_or(Error::NotAvailable("the fragments of this object cannot be told apart by frame"))
     }
 
@@ -228,13 +229,8 @@ impl Pixels<'_> {
         if self.element.encoding() != Encoding::ExplicitBig {
             return 1;
         }
-        let word = vr::word_bytes(self.element.vr);
-        let is_pixels = PIXELS.contains(&self.element.tag) && self.element.vr == Vr::OW;
-        match self.positive(BITS_ALLOCATED) {
-            Some(32) if is_pixels => 4,
-            Some(64) if is_pixels => 8,
-            Some(_) | None => word,
-        }
+        let bits = self.beside(BITS_ALLOCATED).and_then(|element| element.integer());
+        pixel_word_bytes(self.element.tag, self.element.vr, bits)
     }
 
     fn is_deflated(&self) -> bool {

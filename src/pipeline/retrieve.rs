@@ -4,7 +4,7 @@ use archive::{Cursor, Page, Selected, StoredInstance};
 use model::Scope;
 use model::query::Selection;
 
-use crate::{Error, Part, PartReader, Pipeline};
+use crate::{Error, Part, PartReader, Pipeline, Transcoder};
 
 impl Pipeline {
     /// One page of the instances in a scope, version 1 of each. Cancel safe.
@@ -57,6 +57,11 @@ impl Pipeline {
     /// [`Error::File`] when the file cannot be opened.
     pub async fn open(&self, instance: &StoredInstance) -> Result<PartReader, Error> {
         PartReader::whole(instance).await
+    }
+
+    /// What makes copies in other transfer syntaxes.
+    pub fn transcoder(&self) -> &Transcoder {
+        &self.transcoder
     }
 
     /// Opens one part of a rendition of `instance`. Cancel safe.

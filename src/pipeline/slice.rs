@@ -2,11 +2,11 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 
 use archive::StoredInstance;
 use flate2::read::DeflateDecoder;
 use model::limits;
+use pixels::ReadAt;
 
 use crate::rendition::Bits;
 use crate::{Error, Part, blocking};
@@ -36,6 +36,8 @@ struct Shift {
 enum Source {
     /// The ranges are places in the file.
     Plain(File),
+    /// The ranges are places in these bytes.
+    Bytes(Vec<u8>),
     /// The ranges are places in the inflated data set, in ascending order.
     Deflated { stream: Box<DeflateDecoder<File>>, position: u64 },
 }
@@ -51,6 +53,13 @@ impl PartReader {
             word_bytes: 1,
             shift: None,
         })
+    }
+
+    /// Hands out bytes that are there.
+    pub fn of_bytes(bytes: Vec<u8>) -> Self {
+        let length = bytes.len() as u64;
+        let ranges = VecDeque::from([0..length]);
+        Self { source: Some(Source::Bytes(bytes)), ranges, length, word_bytes: 1, shift: None }
     }
 
     pub(crate) async fn of(instance: &StoredInstance, part: &Part) -> Result<Self, Error> {
@@ -125,6 +134,7 @@ impl Source {
             let (part, after) = rest.split_at_mut(length);
             match self {
                 Self::Plain(file) => file.read_exact_at(part, range.start)?,
+                Self::Bytes(bytes) => bytes.as_slice().read_exact_at(part, range.start)?,
                 Self::Deflated { stream, position } => {
                     let ahead = range.start.checked_sub(*position).ok_or(io::ErrorKind::InvalidInput)?;
                     io::copy(&mut stream.by_ref().take(ahead), &mut io::sink())?;

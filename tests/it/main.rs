@@ -44,5 +44,6 @@ mod tls_mistakes;
 mod tls_reload;
 mod torture;
 mod tour;
+mod transcoding;
 mod versions;
 mod web;

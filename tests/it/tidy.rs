@@ -9,12 +9,28 @@ use serde_json::Value;
 
 /// Which crates of the house each may import, in layers from the top; nothing else may be imported (ARCHITECTURE.md).
 const IMPORTS: &[(&str, &[&str])] = &[
-    ("gantry", &["archive", "dest", "dimse", "model", "net", "pipeline", "rules", "telemetry", "ul", "web"]),
+    (
+        "gantry",
+        &[
+            "archive",
+            "dest",
+            "dimse",
+            "model",
+            "net",
+            "pipeline",
+            "pixels",
+            "rules",
+            "telemetry",
+            "ul",
+            "web",
+        ],
+    ),
     ("dest", &["model", "net", "pipeline", "telemetry"]),
     ("net", &["dimse", "model", "pipeline", "telemetry", "ul"]),
     ("web", &["model", "pipeline", "telemetry"]),
-    ("pipeline", &["archive", "model", "rules", "telemetry"]),
+    ("pipeline", &["archive", "model", "pixels", "rules", "telemetry"]),
     ("archive", &["model", "telemetry"]),
+    ("pixels", &["model"]),
     ("dimse", &["model", "ul"]),
     ("ul", &["model"]),
     ("rules", &["model"]),

@@ -87,7 +87,7 @@ fn wado_returns_what_was_stored() {
     let single = server.get_as(path, "application/dicom");
     assert!(data_set_of(&single.body) == object.data_set());
     assert_eq!(server.get_as(path, &format!("application/dicom; transfer-syntax={EXPLICIT}")).status, 200);
-    assert_eq!(server.get_as(path, "application/dicom; transfer-syntax=1.2.840.10008.1.2.4.90").status, 406);
+    assert_eq!(server.get_as(path, "application/dicom; transfer-syntax=1.2.840.10008.1.2.4.91").status, 406);
     assert_eq!(server.get_as(path, "image/png").status, 406);
     assert_eq!(server.get("/dicom-web/studies/2.25.404").status, 404);
     assert_eq!(server.get("/dicom-web/studies/2.25.1/series/2.25.1.1/instances/2.25.2").status, 404);
@@ -133,7 +133,9 @@ fn frames_are_cut_out_by_number() {
     for bad in ["0", "x", "1,,2", ""] {
         assert!(matches!(server.get(&format!("{frames}/{bad}")).status, 400 | 404), "{bad}");
     }
-    assert_eq!(server.get_as(&format!("{frames}/1"), "multipart/related; type=\"image/jpeg\"").status, 406);
+    assert_eq!(server.get_as(&format!("{frames}/1"), "multipart/related; type=\"image/jxl\"").status, 406);
+    let jls = server.get_as(&format!("{frames}/1"), "image/jls");
+    assert_eq!(jls.header("content-type"), "image/jls; transfer-syntax=1.2.840.10008.1.2.4.80");
 }
 
 #[test]

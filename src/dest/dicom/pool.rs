@@ -5,7 +5,6 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use model::{SopClassUid, TransferSyntaxUid};
 use net::scu::{MAX_KINDS, Settings, StoreAssociation, Target};
 use net::{End, Error, Wait};
 use pipeline::Waiting;
@@ -13,10 +12,8 @@ use telemetry::Telemetry;
 use tokio::sync::{Mutex as Door, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep};
 
+use super::alternatives::{Kind, alternatives};
 use super::census::{Census, Counted};
-
-/// One SOP class in one transfer syntax.
-type Kind = (SopClassUid, TransferSyntaxUid);
 
 /// Associations with one peer: as many as there are places, which are fewer for a while when the peer takes no more.
 ///
@@ -256,13 +253,18 @@ impl State {
         (!self.idle.is_empty()).then(|| self.idle.remove(0))
     }
 
-    /// What a new association is proposed for: this kind, those that wait, and those that were sent before.
+    /// What a new association is proposed for: this kind, those that wait, and those that were sent before; and what these can be
+    /// transcoded into, that of this kind before all others.
     fn proposals(&mut self, kind: &Kind, waiting: &dyn Waiting) -> Vec<Kind> {
         let mut seen = HashSet::new();
         let known = std::mem::take(&mut self.known);
         let kinds = std::iter::once(kind.clone()).chain(waiting.kinds()).chain(known);
         self.known = kinds.filter(|kind| seen.insert(kind.clone())).take(MAX_KINDS).collect();
-        self.known.clone()
+        let (first, others) = self.known.split_first().unwrap_or((kind, &[]));
+        let own = std::iter::once(first.clone()).chain(alternatives(first));
+        let all = own.chain(others.iter().cloned()).chain(others.iter().flat_map(alternatives));
+        let mut seen = HashSet::new();
+        all.filter(|kind| seen.insert(kind.clone())).take(MAX_KINDS).collect()
     }
 
     /// Notes that the peer took no further association; for how long it is asked for none.
@@ -290,11 +292,15 @@ impl State {
 }
 
 impl Kept {
-    /// Whether it was proposed for this kind. What the peer did not take a while ago it is asked for again: it may have learned.
+    /// Whether it was proposed for this kind, and the peer takes that or what it can be transcoded into. What the peer did not take a
+    /// while ago it is asked for again: it may have learned.
     fn serves(&self, kind: &Kind) -> bool {
         match self.association.serves(kind) {
             Some(Ok(())) => true,
-            Some(Err(_)) => self.since.elapsed() < REFUSAL_KEPT,
+            Some(Err(_)) => {
+                let is_taken = |kind| self.association.serves(&kind) == Some(Ok(()));
+                alternatives(kind).any(is_taken) || self.since.elapsed() < REFUSAL_KEPT
+            }
             None => false,
         }
     }

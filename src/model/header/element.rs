@@ -55,6 +55,11 @@ impl<'a> Element<'a> {
         }
     }
 
+    /// Where the element begins in the inflated data set: its tag.
+    pub fn start(&self) -> u64 {
+        self.offset - u64::from(self.record.head_bytes)
+    }
+
     /// How the element and the words of its value are coded: as the data set, but Implicit VR Little Endian where it is UN or stands
     /// inside of UN (PS3.5 §6.2.2).
     pub fn encoding(&self) -> Encoding {

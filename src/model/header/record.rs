@@ -16,6 +16,8 @@ pub(crate) struct Record {
     pub(crate) vr: Vr,
     pub(crate) state: State,
     pub(crate) encoding: Encoding,
+    /// Bytes of tag, VR and length before `offset`.
+    pub(crate) head_bytes: u8,
 }
 
 /// What the header has of a record's value.

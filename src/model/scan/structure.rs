@@ -235,8 +235,18 @@ impl Walk {
     }
 
     fn record(&self, head: Head, vr: Vr, encoding: Encoding, state: State) -> Record {
-        let Head { tag, length, .. } = head;
-        Record { offset: self.position, extra: 0, tag, length, next: 0, vr, state, encoding }
+        let Head { tag, length, bytes, .. } = head;
+        Record {
+            offset: self.position,
+            extra: 0,
+            tag,
+            length,
+            next: 0,
+            vr,
+            state,
+            encoding,
+            head_bytes: bytes,
+        }
     }
 }
 

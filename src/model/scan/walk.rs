@@ -158,7 +158,7 @@ impl Walk {
         }
         self.head_length = 0;
         let [.., l0, l1, l2, l3] = self.head;
-        Ok(Some(Head { tag, vr: Some(vr), length: wire::long(encoding, [l0, l1, l2, l3]) }))
+        Ok(Some(Head { tag, vr: Some(vr), length: wire::long(encoding, [l0, l1, l2, l3]), bytes: 12 }))
     }
 
     /// Takes bytes until the begun head has `length`.

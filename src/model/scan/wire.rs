@@ -11,6 +11,8 @@ pub(super) struct Head {
     /// `None` where the data set does not state it: implicit VR, items, delimiters. UN where it is none that we know.
     pub(super) vr: Option<Vr>,
     pub(super) length: u32,
+    /// Its own bytes: 8 or 12.
+    pub(super) bytes: u8,
 }
 
 /// What the first eight bytes of an element are.
@@ -31,9 +33,9 @@ pub(super) fn begin(encoding: Encoding, has_vr: bool, bytes: [u8; 8]) -> Begun {
     let tag = Tag(word([g0, g1]), word([e0, e1]));
     let is_delimiter = matches!(tag, ITEM | ITEM_END | SEQUENCE_END);
     if !has_vr || is_delimiter || encoding == Encoding::ImplicitLittle {
-        return Begun::Whole(Head { tag, vr: None, length: long(encoding, [v0, v1, l0, l1]) });
+        return Begun::Whole(Head { tag, vr: None, length: long(encoding, [v0, v1, l0, l1]), bytes: 8 });
     }
-    let short = |vr| Begun::Whole(Head { tag, vr: Some(vr), length: u32::from(word([l0, l1])) });
+    let short = |vr| Begun::Whole(Head { tag, vr: Some(vr), length: u32::from(word([l0, l1])), bytes: 8 });
     match (vr_of([v0, v1]), [v0, v1]) {
         (Some(vr), _) if has_long_length(vr) => Begun::Long(tag, vr),
         (Some(vr), _) => short(vr),

@@ -19,7 +19,7 @@ pub struct Whole {
 
 impl Whole {
     /// What the file of a stored instance must be.
-    pub(crate) fn of(stored: &StoredInstance) -> Self {
+    pub fn of(stored: &StoredInstance) -> Self {
         Self { file_bytes: stored.length, sha256: stored.sha256 }
     }
 }

@@ -38,6 +38,14 @@ enum Terms {
     Usual,
     /// Only `*`.
     OnlyAny,
+    /// Only none.
+    OnlyNone,
+    /// Only its own.
+    Own,
+    /// Its own, and none.
+    OwnOrNone,
+    /// Its own, and `*`.
+    OwnOrAny,
     /// All of them.
     Every,
 }
@@ -57,6 +65,21 @@ impl<'a> Offer<'a> {
     /// Meets only requests that leave the transfer syntax to us by `transfer-syntax=*`.
     pub(super) fn only_for_any_syntax(self) -> Self {
         Self { terms: Terms::OnlyAny, ..self }
+    }
+
+    /// Meets only requests that say nothing of the transfer syntax.
+    pub(super) fn only_for_no_syntax(self) -> Self {
+        Self { terms: Terms::OnlyNone, ..self }
+    }
+
+    /// Meets only requests that name the transfer syntax, and those that say nothing of it when it is the `default`.
+    pub(super) fn when_named(self, default: bool) -> Self {
+        Self { terms: if default { Terms::OwnOrNone } else { Terms::Own }, ..self }
+    }
+
+    /// Meets requests that name the transfer syntax or leave it to us, but none that say nothing of it.
+    pub(super) fn when_named_or_any(self) -> Self {
+        Self { terms: Terms::OwnOrAny, ..self }
     }
 
     /// Meets requests whatever transfer syntax they name.
@@ -93,10 +116,14 @@ impl<'a> Offer<'a> {
     }
 
     fn meets_syntax(&self, asked: Option<&str>) -> bool {
+        let is_own = |asked: &str| self.transfer_syntax.is_some_and(|own| own.as_str() == asked);
         match (self.terms, asked) {
-            (Terms::Every, _) | (Terms::Usual | Terms::OnlyAny, Some("*")) | (Terms::Usual, None) => true,
-            (Terms::Usual, Some(asked)) => self.transfer_syntax.is_some_and(|own| own.as_str() == asked),
-            (Terms::OnlyAny, Some(_) | None) => false,
+            (Terms::Every, _) => true,
+            (Terms::Usual | Terms::OnlyNone | Terms::OwnOrNone, None) => true,
+            (Terms::OnlyAny | Terms::Own | Terms::OwnOrAny, None) => false,
+            (Terms::Usual | Terms::OnlyAny | Terms::OwnOrAny, Some("*")) => true,
+            (Terms::Usual | Terms::Own | Terms::OwnOrNone | Terms::OwnOrAny, Some(asked)) => is_own(asked),
+            (Terms::OnlyAny | Terms::OnlyNone, Some(_)) => false,
         }
     }
 }
@@ -111,6 +138,12 @@ struct Fit {
 }
 
 impl Accept {
+    /// The place of the most wanted of the offers, as [`Accept::choose`] has it.
+    pub(super) fn choose_place(&self, offers: &[Offer<'_>]) -> Option<usize> {
+        let chosen = self.choose(offers)?;
+        offers.iter().position(|offer| std::ptr::eq(offer, chosen))
+    }
+
     /// The most wanted of the offers, which stand in our order of preference; `None` when none is wanted.
     pub(super) fn choose<'o, 'a>(&self, offers: &'o [Offer<'a>]) -> Option<&'o Offer<'a>> {
         let mut best = None;

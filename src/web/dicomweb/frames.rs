@@ -6,8 +6,9 @@ use axum::response::Response;
 use axum::routing::get;
 
 use super::accept::Accept;
+use super::made_frames::respond;
 use super::paths;
-use super::rendition::{Kind, instance, respond};
+use super::rendition::instance;
 use super::target::Target;
 use crate::app::App;
 use crate::problem::Problem;
@@ -25,7 +26,7 @@ async fn frames(State(app): State<App>, target: Target, accept: Accept) -> Resul
         let url = app.urls().of(&instance.ids);
         numbers.iter().map(|number| format!("{url}/frames/{number}")).collect()
     };
-    respond(&app, Kind::Frames, instance, rendition, locations, &accept).await
+    respond(&app, instance, (rendition, numbers), locations, &accept).await
 }
 
 /// Reads a list of frame numbers, which count from 1.

@@ -3,6 +3,7 @@
 mod accept;
 mod bulkdata;
 mod frames;
+mod made_frames;
 mod metadata;
 mod multipart;
 mod paged;

@@ -38,12 +38,7 @@ pub(super) async fn respond(
     accept: &Accept,
 ) -> Result<Response, Problem> {
     let offers = offers(kind, &rendition);
-    let offer = accept.choose(&offers).ok_or_else(|| {
-        Problem::not_acceptable(format!(
-            "these values are sent as {} in transfer syntax {}",
-            rendition.media_type, rendition.transfer_syntax
-        ))
-    })?;
+    let offer = accept.choose(&offers).ok_or_else(|| refusal(&rendition))?;
     let is_multipart = offer.is_multipart();
     let media_type = rendition.media_type;
     let mut values = Values {
@@ -60,8 +55,15 @@ pub(super) async fn respond(
     Ok(multipart::single(part))
 }
 
-/// The ways to send a rendition, the best first.
-fn offers(kind: Kind, rendition: &Rendition) -> Vec<Offer<'_>> {
+pub(super) fn refusal(rendition: &Rendition) -> Problem {
+    Problem::not_acceptable(format!(
+        "these values are kept as {} in transfer syntax {}, and not sent as asked for",
+        rendition.media_type, rendition.transfer_syntax
+    ))
+}
+
+/// The ways to send a rendition as it is kept, the best first.
+pub(super) fn offers(kind: Kind, rendition: &Rendition) -> Vec<Offer<'_>> {
     let syntax = Some(&rendition.transfer_syntax);
     let mut offers = vec![Offer::multipart(rendition.media_type, syntax)];
     if rendition.parts.len() == 1 {
@@ -77,8 +79,8 @@ fn offers(kind: Kind, rendition: &Rendition) -> Vec<Offer<'_>> {
             // deviation: PS3.18 Table 8.7.3-5: application/octet-stream with transfer-syntax=* takes compressed frames too, since OHIF
             // and Cornerstone ask so for frames as they are stored.
             Kind::Frames => as_stored.only_for_any_syntax(),
-            // deviation: PS3.18 Table 8.7.3-5: application/octet-stream takes compressed values too, under their own media type,
-            // because objects are not transcoded yet and every BulkDataURI has to lead somewhere.
+            // deviation: PS3.18 Table 8.7.3-5: application/octet-stream takes compressed values too, under their own media type:
+            // bulk data is sent as it is kept, and every BulkDataURI has to lead somewhere.
             Kind::BulkData => as_stored.for_every_syntax(),
         });
     }

@@ -29,7 +29,10 @@ async fn server() -> Server {
 async fn one_object_comes_back_as_it_was_stored() {
     let server = server().await;
     for object in [native(), big(), jpeg()] {
-        for accept in ["", "*/*", "application/dicom", "application/dicom; transfer-syntax=*"] {
+        // One that is no JPEG stream comes as it is to those who say nothing of the transfer syntax.
+        let open = ["", "*/*", "application/dicom"];
+        let accepts = if object.url() == big().url() { &[][..] } else { &open };
+        for accept in accepts.iter().chain(&["application/dicom; transfer-syntax=*"]) {
             let answer = server.get_as(&object.url(), accept).await;
             assert_eq!(answer.status, 200, "{accept}");
             assert!(answer.header("content-type").starts_with("application/dicom; transfer-syntax="));
@@ -44,7 +47,72 @@ async fn one_object_comes_back_as_it_was_stored() {
 }
 
 #[tokio::test]
-async fn a_named_transfer_syntax_is_the_stored_one_or_refused() {
+async fn the_default_is_explicit_little_endian() {
+    let server = server().await;
+    let big_url = big().url();
+    for accept in ["", "*/*", "application/dicom", "application/dicom; transfer-syntax=1.2.840.10008.1.2.1"] {
+        let answer = server.get_as(&big_url, accept).await;
+        assert_eq!(answer.status, 200, "{accept}");
+        assert_eq!(
+            answer.header("content-type"),
+            "application/dicom; transfer-syntax=1.2.840.10008.1.2.1",
+            "{accept}"
+        );
+        let pixels = (0..12u16).flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+        assert!(answer.body.ends_with(&pixels) && answer.body.len() > 300, "{accept}");
+        let tag = answer.header("etag").to_owned();
+        assert!(tag.starts_with("W/"), "{tag}");
+        let headers = [("if-none-match", tag.as_str()), ("accept", "application/dicom")];
+        assert_eq!(server.request(Method::GET, &big_url, &headers, Vec::new()).await.status, 304);
+    }
+    assert_eq!(server.get_as(&big_url, "application/dicom; transfer-syntax=*").await.body, big().file());
+}
+
+#[tokio::test]
+async fn named_transfer_syntaxes_are_made() {
+    let server = server().await;
+    let frame = |first: u16| (first..first + 6).flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+    for (media_type, syntax) in [
+        ("image/jls", "1.2.840.10008.1.2.4.80"),
+        ("image/jp2", "1.2.840.10008.1.2.4.90"),
+        ("image/dicom-rle", "1.2.840.10008.1.2.5"),
+    ] {
+        for object in [native(), big()] {
+            let dicom = format!("application/dicom; transfer-syntax={syntax}");
+            let answer = server.get_as(&object.url(), &dicom).await;
+            assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, dicom.as_str()));
+            // What is made is taken, and given back as it was.
+            let study = answer.body;
+            let other = Server::new();
+            other.store(&[study]).await;
+            let back = other.get_as(&format!("{}/frames/1,2", object.url()), OCTETS).await.parts();
+            let frames: Vec<_> = back.into_iter().map(|(_, bytes)| bytes).collect();
+            assert_eq!(frames, [frame(0), frame(6)], "{syntax}");
+            for accept in [
+                format!("multipart/related; type=\"{media_type}\""),
+                format!("multipart/related; type=\"{media_type}\"; transfer-syntax={syntax}"),
+            ] {
+                let parts = server.get_as(&format!("{}/frames/2,1", object.url()), &accept).await.parts();
+                assert_eq!(parts.len(), 2, "{accept}");
+                assert_eq!(parts[0].0, format!("{media_type}; transfer-syntax={syntax}"));
+            }
+            let single = server.get_as(&format!("{}/frames/2", object.url()), media_type).await;
+            assert_eq!(single.header("content-type"), format!("{media_type}; transfer-syntax={syntax}"));
+        }
+    }
+    let lossy = format!("{}/frames/1", native().url());
+    assert_eq!(server.get_as(&lossy, "image/jpeg; transfer-syntax=1.2.840.10008.1.2.4.50").await.status, 406);
+    assert_eq!(
+        server
+            .get_as(&jpeg().url(), "application/dicom; transfer-syntax=1.2.840.10008.1.2.4.90")
+            .await
+            .status,
+        406
+    );
+}
+
+#[tokio::test]
+async fn a_named_transfer_syntax_is_the_stored_one_or_made_or_refused() {
     let server = server().await;
     let named = |uid: &str| format!("multipart/related; type=\"application/dicom\"; transfer-syntax={uid}");
     let jpeg_named = named(JPEG_BASELINE);
@@ -53,9 +121,14 @@ async fn a_named_transfer_syntax_is_the_stored_one_or_refused() {
     assert_eq!(server.get_as("/dicom-web/studies/2.2", &jpeg_named).await.status, 200);
     let little = named(syntax::EXPLICIT_VR_LITTLE_ENDIAN);
     assert_eq!(server.get_as("/dicom-web/studies/2.1/series/2.1.1", &little).await.status, 200);
-    let refused = server.get_as("/dicom-web/studies/2.1", &little).await;
+    assert_eq!(server.get_as("/dicom-web/studies/2.1", &little).await.parts().len(), 2);
+    let refused = server.get_as("/dicom-web/studies/2.1", &jpeg_named).await;
     assert_eq!(refused.status, 406);
     assert_eq!(refused.json()["status"], 406);
+    // It says what it is, and is no JPEG stream.
+    let undecodable =
+        server.get_as(&jpeg().url(), "application/dicom; transfer-syntax=1.2.840.10008.1.2.1").await;
+    assert_eq!(undecodable.status, 406);
     let both = format!("{little}, {}", named(syntax::EXPLICIT_VR_BIG_ENDIAN));
     assert_eq!(server.get_as("/dicom-web/studies/2.1", &both).await.parts().len(), 2);
     assert_eq!(server.get_as("/dicom-web/studies/2.1", "application/dicom+xml").await.status, 406);
@@ -74,6 +147,13 @@ async fn studies_and_series_come_as_parts() {
             assert!(
                 answer.header("content-type").starts_with("multipart/related; type=\"application/dicom\"")
             );
+            if accept != ANY && path.starts_with("/dicom-web/studies/2.1") {
+                let little = "application/dicom; transfer-syntax=1.2.840.10008.1.2.1";
+                let parts = answer.parts();
+                assert_eq!(parts.len(), objects.len());
+                assert!(parts.iter().all(|(content_type, _)| content_type == little), "{path}");
+                continue;
+            }
             let files: Vec<_> = answer.parts().into_iter().map(|(_, bytes)| bytes).collect();
             assert_eq!(files, objects.iter().map(Object::file).collect::<Vec<_>>(), "{path}");
         }
@@ -151,7 +231,7 @@ async fn native_frames_are_little_endian() {
 }
 
 #[tokio::test]
-async fn encapsulated_frames_are_sent_as_stored() {
+async fn frames_that_cannot_be_decoded_are_sent_as_stored() {
     let server = server().await;
     let url = format!("{}/frames/2", jpeg().url());
     for accept in

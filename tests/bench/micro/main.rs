@@ -3,6 +3,7 @@
 mod json;
 mod multipart;
 mod pdu;
+mod pixels;
 mod routing;
 mod scanner;
 #[path = "../synthetic.rs"]
@@ -18,6 +19,7 @@ fn main() {
     json::bench(&mut criterion);
     pdu::bench(&mut criterion);
     multipart::bench(&mut criterion);
+    pixels::bench(&mut criterion);
     routing::bench(&mut criterion);
     text::bench(&mut criterion);
     criterion.final_summary();

@@ -1,0 +1,247 @@
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use archive::{Archive, StoredInstance};
+use model::header::Header;
+use model::{TransferSyntaxUid, limits, part10, syntax};
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+
+use crate::budget::Budget;
+use crate::{Error, header};
+
+/// Whether objects of one transfer syntax can be transcoded into another.
+pub use pixels::can as can_transcode;
+
+/// The transfer syntaxes into which objects of another can be transcoded.
+pub fn transcoding_targets(from: &TransferSyntaxUid) -> Vec<TransferSyntaxUid> {
+    let others = pixels::abilities().iter().map(|ability| ability.uid).filter(|uid| *uid != from.as_str());
+    let possible = others.filter(|uid| can_transcode(from.as_str(), uid).is_ok());
+    possible.filter_map(TransferSyntaxUid::lenient).collect()
+}
+
+/// Makes copies of instances in other transfer syntaxes, at most [`limits::TRANSCODED_AT_ONCE`] at a time. Cheap to clone.
+#[derive(Clone)]
+pub struct Transcoder {
+    archive: Archive,
+    headers: Arc<Budget>,
+    turns: Arc<Semaphore>,
+    latest: Arc<AtomicU64>,
+}
+
+/// A copy of an instance in another transfer syntax: a file of PS3.10, removed when this is dropped.
+#[derive(Debug)]
+pub struct Transcoded {
+    /// What the copy is.
+    pub instance: StoredInstance,
+    _file: Scratch,
+}
+
+/// Why there is no copy.
+#[derive(Debug)]
+pub enum NotTranscoded {
+    /// This object cannot be transcoded so, for this reason: words without patient data.
+    Cannot(String),
+    /// It failed now.
+    Failed(Error),
+}
+
+/// A file of its own, as long as this lives.
+#[derive(Debug)]
+struct Scratch(PathBuf);
+
+impl Transcoder {
+    pub(crate) fn new(archive: Archive, headers: Arc<Budget>) -> Self {
+        let turns = Arc::new(Semaphore::new(limits::TRANSCODED_AT_ONCE));
+        Self { archive, headers, turns, latest: Arc::default() }
+    }
+
+    /// Makes a copy of `instance` in the transfer syntax `to`, with the same SOP Instance UID.
+    ///
+    /// Waits for its turn. Cancel safe: dropped, the work ends with the frame that it is at.
+    ///
+    /// # Errors
+    /// [`NotTranscoded`].
+    pub async fn transcode(
+        &self,
+        instance: &StoredInstance,
+        to: &TransferSyntaxUid,
+    ) -> Result<Transcoded, NotTranscoded> {
+        can_transcode(instance.transfer_syntax.as_str(), to.as_str())
+            .map_err(|reason| NotTranscoded::Cannot(reason.to_owned()))?;
+        let (to, instance) = (to.clone(), instance.clone());
+        self.in_turn(move |work, goes_on| work.make(&instance, &to, goes_on)).await
+    }
+
+    /// Makes one frame of `instance`, counted from 0, as the transfer syntax `to` has it: native and little endian, or encoded.
+    ///
+    /// Waits for its turn. Cancel safe.
+    ///
+    /// # Errors
+    /// [`NotTranscoded`].
+    pub async fn frame(
+        &self,
+        instance: &StoredInstance,
+        index: u64,
+        to: &TransferSyntaxUid,
+    ) -> Result<Vec<u8>, NotTranscoded> {
+        let (to, instance) = (to.clone(), instance.clone());
+        let made = self.in_turn(move |work, _| {
+            let stored = File::open(&instance.path).map_err(Error::File)?;
+            let header = header::read(&instance, &stored, &mut work.headers.claim())?;
+            Ok(pixels::FrameReader::open(&object(&instance, &stored, &header))?.frame(index, to.as_str())?)
+        });
+        made.await
+    }
+
+    /// Does work on a thread for it once it is its turn; it is told when nobody waits for it any more.
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self, &dyn Fn() -> bool) -> Result<T, NotTranscoded> + Send + 'static,
+    ) -> Result<T, NotTranscoded> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await.expect("the semaphore is never closed");
+        let transcoder = self.clone();
+        let is_wanted = Wanted(Arc::new(AtomicBool::new(true)));
+        let goes_on = Arc::clone(&is_wanted.0);
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work(&transcoder, &|| goes_on.load(Ordering::Relaxed));
+            drop(turn);
+            done
+        });
+        match done.await {
+            Ok(done) => done,
+            Err(failed) => match failed.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // Cancelled: the runtime is being torn down, and this task with it.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+
+    /// Writes the copy. Blocking.
+    fn make(
+        &self,
+        instance: &StoredInstance,
+        to: &TransferSyntaxUid,
+        goes_on: &dyn Fn() -> bool,
+    ) -> Result<Transcoded, NotTranscoded> {
+        if !self.archive.has_space() {
+            return Err(Error::NoSpace.into());
+        }
+        let mut stored = File::open(&instance.path).map_err(Error::File)?;
+        // A copy has a hash of its own, by which nobody could tell that the stored file has changed since it was received.
+        if measure(&mut stored, instance.data_offset).map_err(Error::File)?
+            != (instance.length, instance.sha256)
+        {
+            let changed = "it has changed on disk since it was received";
+            return Err(Error::File(io::Error::new(io::ErrorKind::InvalidData, changed)).into());
+        }
+        let mut claim = self.headers.claim();
+        let header = header::read(instance, &stored, &mut claim)?;
+        let number = self.latest.fetch_add(1, Ordering::Relaxed);
+        let scratch = Scratch(self.archive.scratch_folder().join(number.to_string()));
+        let mut file =
+            File::options().read(true).write(true).create_new(true).open(&scratch.0).map_err(cannot_write)?;
+        let meta = part10::write((&instance.ids.sop_class, &instance.ids.sop_instance), to, None);
+        let data_offset = meta.len() as u64;
+        file.write_all(&meta).map_err(cannot_write)?;
+        let mut writer = BufWriter::with_capacity(limits::SPOOL_CHUNK_BYTES, &mut file);
+        pixels::transcode(&object(instance, &stored, &header), to, &mut writer, goes_on)?;
+        writer.flush().map_err(cannot_write)?;
+        drop(writer);
+        let (length, sha256) = measure(&mut file, data_offset).map_err(cannot_write)?;
+        let copy = StoredInstance {
+            transfer_syntax: to.clone(),
+            path: scratch.0.clone(),
+            data_offset,
+            length,
+            sha256,
+            ..instance.clone()
+        };
+        Ok(Transcoded { instance: copy, _file: scratch })
+    }
+}
+
+fn object<'a>(instance: &'a StoredInstance, stored: &'a File, header: &'a Header) -> pixels::Object<'a> {
+    pixels::Object {
+        bytes: stored,
+        data_offset: instance.data_offset,
+        length: instance.length,
+        transfer_syntax: instance.transfer_syntax.as_str(),
+        header,
+    }
+}
+
+impl Transcoded {
+    /// From what and to what, in words.
+    pub fn describe(from: &TransferSyntaxUid, to: &TransferSyntaxUid) -> String {
+        let name = |uid: &TransferSyntaxUid| syntax::name(uid.as_str()).unwrap_or("?").to_owned();
+        format!("transcoded from {} to {}", name(from), name(to))
+    }
+}
+
+impl From<Error> for NotTranscoded {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<pixels::Error> for NotTranscoded {
+    fn from(error: pixels::Error) -> Self {
+        match error {
+            pixels::Error::Read(error) => Self::Failed(Error::File(error)),
+            pixels::Error::Write(error) => cannot_write(error),
+            pixels::Error::Unsupported(_)
+            | pixels::Error::Damaged(_)
+            | pixels::Error::TooLarge(_)
+            | pixels::Error::Codec { .. }
+            | pixels::Error::Stopped => Self::Cannot(error.to_string()),
+        }
+    }
+}
+
+/// Tells the work when nobody waits for it any more.
+struct Wanted(Arc<AtomicBool>);
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.0)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "a transcoded copy could not be removed; the next start does it");
+        }
+    }
+}
+
+fn cannot_write(error: io::Error) -> NotTranscoded {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => NotTranscoded::Failed(Error::NoSpace),
+        _ => NotTranscoded::Failed(Error::File(error)),
+    }
+}
+
+/// Bytes of the file, and the hash of its data set.
+/// The length of a file, and the SHA-256 of what it holds from `data_offset` on.
+fn measure(file: &mut File, data_offset: u64) -> io::Result<(u64, [u8; 32])> {
+    file.seek(SeekFrom::Start(data_offset))?;
+    let mut hash = Sha256::new();
+    let mut chunk = vec![0; limits::SPOOL_CHUNK_BYTES];
+    let mut length = data_offset;
+    loop {
+        let read = file.read(&mut chunk)?;
+        if read == 0 {
+            return Ok((length, hash.finalize().into()));
+        }
+        hash.update(chunk.get(..read).unwrap_or_default());
+        length += read as u64;
+    }
+}

@@ -1,0 +1,255 @@
+//! Objects in other transfer syntaxes: decoded and encoded by us, compared by pydicom with pylibjpeg and CharLS, and by DCMTK.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use model::part10::{self, Split};
+use model::scan::scan;
+use model::syntax::{EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, form};
+use model::{SopClassUid, SopInstanceUid, TransferSyntaxUid};
+use pixels::{Object, abilities, transcode};
+use tempfile::TempDir;
+
+use crate::harness::{Server, corpus, files_below, python, say};
+use crate::routed::{State, dicom, everything_to};
+use crate::sinks::{StoreScp, script};
+use crate::synthetic::data_set_of;
+
+/// What becomes of each public file that is not in Explicit VR Little Endian, when it is made so.
+const VERDICTS: &str = "testdata/transcoding.tsv";
+/// Larger objects are left out where each is encoded several times.
+const ENCODED_BYTES: u64 = 300 << 10;
+
+/// A copy of a file in another transfer syntax, or why there is none.
+fn copy(file: &[u8], to: &str, path: &Path) -> Result<(), String> {
+    let Split::Part10(meta) = part10::split(file, true) else { return Err("no DICOM file".to_owned()) };
+    let from = meta.transfer_syntax.as_str();
+    let header = scan(form(from), &file[meta.data_offset..]).map_err(|error| error.to_string())?;
+    let data_offset = meta.data_offset as u64;
+    let object = Object {
+        bytes: &file,
+        data_offset,
+        length: file.len() as u64,
+        transfer_syntax: from,
+        header: &header,
+    };
+    let to = TransferSyntaxUid::lenient(to).unwrap();
+    let class = meta.sop_class.unwrap_or(SopClassUid::lenient("1.2.840.10008.5.1.4.1.1.7").unwrap());
+    let instance = meta.sop_instance.unwrap_or(SopInstanceUid::lenient("2.25.1").unwrap());
+    let mut out = BufWriter::new(fs::File::create(path).unwrap());
+    out.write_all(&part10::write((&class, &instance), &to, None)).unwrap();
+    transcode(&object, &to, &mut out, &|| true).map_err(|error| error.to_string())?;
+    assert!(out.seek(SeekFrom::End(0)).unwrap().is_multiple_of(2));
+    Ok(())
+}
+
+/// What independent decoders say of originals and copies.
+fn compare(pairs: &[(PathBuf, PathBuf)]) -> BTreeMap<String, String> {
+    let mut compared = python();
+    compared.arg(script("pixels.py")).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let folder = TempDir::new().unwrap();
+    let list = folder.path().join("pairs");
+    let lines = pairs.iter().map(|(original, copy)| format!("{}\t{}\n", original.display(), copy.display()));
+    fs::write(&list, lines.collect::<String>()).unwrap();
+    let output = compared.stdin(fs::File::open(&list).unwrap()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let verdicts = text.lines().filter_map(|line| line.split_once('\t'));
+    verdicts.map(|(path, verdict)| (path.to_owned(), verdict.to_owned())).collect()
+}
+
+#[test]
+fn every_public_file_decodes_as_elsewhere_or_says_why_not() {
+    let Some(corpus) = corpus() else { return };
+    let root = corpus.join("files");
+    let folder = TempDir::new().unwrap();
+    let (mut verdicts, mut pairs) = (BTreeMap::new(), Vec::new());
+    for (number, path) in files_below(&root).into_iter().enumerate() {
+        let file = fs::read(&path).unwrap();
+        let name = path.strip_prefix(&root).unwrap().display().to_string();
+        let copied = folder.path().join(number.to_string());
+        match part10::split(&file, true) {
+            Split::Part10(meta) if meta.transfer_syntax.as_str() != EXPLICIT_VR_LITTLE_ENDIAN => {}
+            _ => continue,
+        }
+        match copy(&file, EXPLICIT_VR_LITTLE_ENDIAN, &copied) {
+            Ok(()) => pairs.push((path, copied)),
+            Err(reason) => {
+                verdicts.insert(name, format!("refused: {reason}"));
+            }
+        }
+    }
+    for (path, verdict) in compare(&pairs) {
+        verdicts.insert(Path::new(&path).strip_prefix(&root).unwrap().display().to_string(), verdict);
+    }
+    let found: String = verdicts.iter().map(|(name, verdict)| format!("{name}\t{verdict}\n")).collect();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join(VERDICTS);
+    if std::env::var_os("GANTRY_UPDATE_GOLDEN").is_some() {
+        fs::write(&golden, &found).unwrap();
+    }
+    let expected = fs::read_to_string(&golden).unwrap_or_default();
+    let changed: Vec<&str> =
+        found.lines().filter(|line| !expected.lines().any(|known| known == *line)).collect();
+    assert!(changed.is_empty(), "{VERDICTS} says otherwise:\n{}", changed.join("\n"));
+    assert_eq!(found.lines().count(), expected.lines().count(), "{VERDICTS} names a file that is gone");
+    let equal = found.lines().filter(|line| line.contains("\tequal")).count();
+    let close = found.lines().filter(|line| line.contains("\twithin")).count();
+    let refused = found.lines().filter(|line| line.contains("\trefused")).count();
+    say(&format!("transcoding: {equal} files decode as elsewhere, {close} nearly, {refused} are refused"));
+}
+
+#[test]
+fn what_is_encoded_decodes_elsewhere_to_the_same_pixels() {
+    let Some(corpus) = corpus() else { return };
+    let targets = abilities().iter().filter(|ability| ability.encoder.is_some());
+    let targets: Vec<_> = targets.map(|ability| ability.uid).filter(|uid| is_read_elsewhere(uid)).collect();
+    let folder = TempDir::new().unwrap();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut pairs = Vec::new();
+    for (number, path) in files_below(&corpus.join("files")).into_iter().enumerate() {
+        let file = fs::read(&path).unwrap();
+        if file.len() as u64 > ENCODED_BYTES {
+            continue;
+        }
+        let native = folder.path().join(format!("{number}-native"));
+        if copy(&file, EXPLICIT_VR_LITTLE_ENDIAN, &native).is_err() {
+            continue;
+        }
+        let native_file = fs::read(&native).unwrap();
+        for (target, to) in targets.iter().enumerate() {
+            let copied = folder.path().join(format!("{number}-{target}"));
+            if copy(&native_file, to, &copied).is_ok() {
+                *counts.entry(to).or_default() += 1;
+                let back = folder.path().join(format!("{number}-{target}-back"));
+                copy(&fs::read(&copied).unwrap(), EXPLICIT_VR_LITTLE_ENDIAN, &back).unwrap();
+                pairs.push((native.clone(), back, copied));
+            }
+        }
+    }
+    for uid in &targets {
+        assert!(counts.get(uid).is_some_and(|count| *count > 50), "{uid}: {counts:?}");
+    }
+    let ours: Vec<_> = pairs.iter().map(|(native, back, _)| (back.clone(), native.clone())).collect();
+    let theirs: Vec<_> = pairs.iter().map(|(native, _, copied)| (copied.clone(), native.clone())).collect();
+    for (path, verdict) in compare(&ours).into_iter().chain(compare(&theirs)) {
+        let is_fine = verdict.starts_with("equal") || verdict == "not decoded";
+        assert!(is_fine, "{path}: {verdict}");
+    }
+    say(&format!("transcoding: encoded, decoded here and elsewhere: {counts:?}"));
+}
+
+/// Whether pydicom reads it.
+fn is_read_elsewhere(uid: &str) -> bool {
+    !matches!(uid, "1.2.840.10008.1.2.1.98" | "1.2.840.10008.1.2.8.1" | EXPLICIT_VR_LITTLE_ENDIAN)
+}
+
+#[test]
+fn a_peer_gets_what_it_can_read() {
+    let Some(corpus) = corpus() else { return };
+    let files = [
+        "pydicom__pydicom/MR_small_jp2klossless.dcm",
+        "pydicom__pydicom/SC_rgb_rle_2frame.dcm",
+        "pydicom__pydicom/MR_small_jpeg_ls_lossless.dcm",
+        "pydicom__pydicom/image_dfl.dcm",
+        "pydicom__pydicom/MR_small_implicit.dcm",
+        "pydicom__pylibjpeg-data/JPEGBaseline_1s_1f_u_08_08.dcm",
+    ];
+    let paths: Vec<PathBuf> = files.iter().map(|file| corpus.join("files").join(file)).collect();
+    // +xi takes Implicit VR Little Endian only, +xe Explicit VR Little Endian and that.
+    for (option, expected) in [("+xi", IMPLICIT_VR_LITTLE_ENDIAN), ("+xe", EXPLICIT_VR_LITTLE_ENDIAN)] {
+        let scp = StoreScp::with(&[option]);
+        let server = Server::routed(&everything_to(&["pacs"]), &dicom("pacs", "STORESCP", scp.address));
+        let bodies: Vec<Vec<u8>> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
+        let bodies: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
+        server.stow("/dicom-web/studies", &bodies);
+        server.wait_until_delivered("pacs", files.len());
+        let got = scp.files();
+        assert_eq!(got.len(), files.len());
+        let by_instance: BTreeMap<String, PathBuf> =
+            got.iter().map(|path| (instance(path).1, path.clone())).collect();
+        let mut pairs = Vec::new();
+        for path in &paths {
+            let (stored, uid) = instance(path);
+            let received = &by_instance[&uid];
+            let is_as_stored = instance(received).0 == stored;
+            assert!(is_as_stored || instance(received).0 == expected, "{}", path.display());
+            let delivery = server.ledger().into_iter().find(|row| row.instance == uid).unwrap();
+            assert_eq!(delivery.status.contains("transcoded from"), !is_as_stored, "{}", delivery.status);
+            assert_eq!(delivery.state, State::Delivered);
+            let file = fs::read(received).unwrap();
+            assert_eq!(delivery.sent, hash(data_set_of(&file)), "the hash is that of what was sent");
+            pairs.push((path.clone(), received.clone()));
+        }
+        for (path, verdict) in compare(&pairs) {
+            assert!(verdict.starts_with("equal") || verdict.starts_with("within 1 "), "{path}: {verdict}");
+        }
+        assert!(files_below(&server.data_dir().join("transcoded")).is_empty(), "copies are removed");
+    }
+}
+
+#[test]
+fn what_cannot_be_decoded_is_refused_with_both_reasons() {
+    let Some(corpus) = corpus() else { return };
+    let scp = StoreScp::with(&["+xi"]);
+    let server = Server::routed(&everything_to(&["pacs"]), &dicom("pacs", "STORESCP", scp.address));
+    let file = fs::read(corpus.join("files/fo-dicom__fo-dicom/multiframe.dcm")).unwrap();
+    server.stow("/dicom-web/studies", &[&file]);
+    server.wait_for("pacs", State::Dead, 1);
+    let reason = server.reason("pacs");
+    assert!(reason.contains("the peer takes no") && reason.contains("not transcoded: "), "{reason}");
+    assert!(reason.contains("another size than the object says"), "{reason}");
+}
+
+/// Transfer syntax and SOP Instance UID of a file.
+fn instance(path: &Path) -> (String, String) {
+    let Split::Part10(meta) = part10::split(&fs::read(path).unwrap(), true) else { panic!("{path:?}") };
+    let file = fs::read(path).unwrap();
+    let header = scan(form(meta.transfer_syntax.as_str()), &file[meta.data_offset..]).unwrap();
+    let uid: SopInstanceUid = header.uid(model::Tag(0x0008, 0x0018)).unwrap();
+    (meta.transfer_syntax.to_string(), uid.to_string())
+}
+
+fn hash(bytes: &[u8]) -> Vec<u8> {
+    use sha2::Digest;
+    sha2::Sha256::digest(bytes).to_vec()
+}
+
+/// The fuzz entry points over public files, each mutated a few times, for a bounded time.
+#[test]
+fn mutated_public_files_do_no_harm() {
+    let Some(corpus) = corpus() else { return };
+    let started = std::time::Instant::now();
+    let mut random = 7_u32;
+    let mut next = |below: usize| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (random >> 8) as usize % below.max(1)
+    };
+    let files = files_below(&corpus.join("files"));
+    let mut objects = Vec::new();
+    for path in files {
+        let file = fs::read(&path).unwrap();
+        let Split::Part10(meta) = part10::split(&file, true) else { continue };
+        let place = abilities().iter().position(|ability| ability.uid == meta.transfer_syntax.as_str());
+        if let Some(place) = place.filter(|_| file.len() < 200 << 10) {
+            objects.push((place as u8, file[meta.data_offset..].to_vec()));
+        }
+    }
+    assert!(objects.len() > 100);
+    let mut rounds = 0;
+    while started.elapsed().as_secs() < FUZZED_SECONDS {
+        let (from, data_set) = &objects[next(objects.len())];
+        let mut data = [&[*from, next(abilities().len()) as u8], data_set.as_slice()].concat();
+        for _ in 0..next(6) {
+            let at = 2 + next(data.len() - 2);
+            data[at] = next(256) as u8;
+        }
+        pixels::fuzz_transcode(&data);
+        rounds += 1;
+    }
+    say(&format!("transcoding: {rounds} mutated public files did no harm"));
+}
+
+const FUZZED_SECONDS: u64 = 20;
