@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsRawFd;
 
-use jpeg2k::{DecodeParameters, Image as Jp2Image};
 use openjp2::{
-    Codec, OPJ_CLRSPC_UNSPECIFIED, OPJ_CODEC_J2K, Stream, opj_cparameters, opj_image, opj_image_comptparm,
+    Codec, OPJ_CLRSPC_UNSPECIFIED, OPJ_CODEC_J2K, Stream, opj_cparameters, opj_dparameters, opj_image,
+    opj_image_comptparm,
 };
 use openjph_core::codestream::Codestream;
 use openjph_core::error::OjphError;
@@ -72,9 +72,8 @@ fn encode_classic(planes: &[Vec<i32>], precision: u32, image: &Image) -> io::Res
         numresolution: levels(image) as i32 + 1, // at most 6
         ..opj_cparameters::default()
     };
-    // The encoder writes to files of a name only; this one is in memory and nobody else's.
-    let mut file = File::from(memfd_create("frame", MemfdFlags::CLOEXEC)?);
-    let mut stream = Stream::new_file(format!("/proc/self/fd/{}", file.as_raw_fd()), STREAM_BYTES, false)?;
+    let (mut file, path) = memory_file()?;
+    let mut stream = Stream::new_file(path, STREAM_BYTES, false)?;
     let Some(mut codec) = Codec::new_encoder(OPJ_CODEC_J2K) else { return Ok(None) };
     let is_done = codec.setup_encoder(&mut parameters, &mut picture) == 1
         && codec.start_compress(&mut picture, &mut stream) == 1
@@ -142,18 +141,40 @@ fn component_planes(frame: &[u8], precision: u32, image: &Image) -> Vec<Vec<i32>
 
 /// The samples of each component.
 fn planes(codestream: &[u8], image: &Image) -> Result<Vec<Vec<i32>>, Error> {
-    let decoded = Jp2Image::from_bytes_with(codestream, DecodeParameters::new().strict(true))
-        .map_err(|error| Error::codec("JPEG 2000", error))?;
+    let failed = || Error::codec("JPEG 2000", "the codestream cannot be decoded");
+    let picture = decode_picture(codestream).map_err(Error::Write)?.ok_or_else(failed)?;
     let pixels = image.rows * image.columns;
-    let planes = decoded.components().iter().map(|component| {
-        let size = (component.width() as usize, component.height() as usize);
-        let data = if size == (image.columns, image.rows) { component.data() } else { &[] };
-        (data.len() == pixels).then(|| data.to_vec())
+    let planes = picture.comps().unwrap_or_default().iter().map(|component| {
+        let size = (component.w as usize, component.h as usize);
+        let data =
+            component.data().filter(|data| size == (image.columns, image.rows) && data.len() == pixels);
+        data.map(<[i32]>::to_vec)
     });
     let planes: Option<Vec<Vec<i32>>> = planes.collect();
     planes
         .filter(|planes| planes.len() == image.samples)
         .ok_or(Error::Damaged("the JPEG 2000 codestream has another size than the object says"))
+}
+
+/// `None` when the decoder does not take it; a codestream that is cut is none that it takes.
+fn decode_picture(codestream: &[u8]) -> io::Result<Option<Box<opj_image>>> {
+    let (mut file, path) = memory_file()?;
+    file.write_all(codestream)?;
+    let mut stream = Stream::new_file(path, STREAM_BYTES, true)?;
+    let Some(mut codec) = Codec::new_decoder(OPJ_CODEC_J2K) else { return Ok(None) };
+    let is_ready =
+        codec.setup_decoder(&mut opj_dparameters::default()) == 1 && codec.decoder_set_strict_mode(1) == 1;
+    let Some(mut picture) = codec.read_header(&mut stream).filter(|_| is_ready) else { return Ok(None) };
+    let is_done =
+        codec.set_decode_area(&mut picture, 0, 0, 0, 0) == 1 && codec.decode(&mut stream, &mut picture) == 1;
+    Ok(is_done.then_some(picture))
+}
+
+/// A file in memory that nobody else has, with a name by which it can be opened: the library reads and writes only such.
+fn memory_file() -> io::Result<(File, String)> {
+    let file = File::from(memfd_create("frame", MemfdFlags::CLOEXEC)?);
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok((file, path))
 }
 
 fn interleaved(planes: &[Vec<i32>], image: &Image) -> impl Iterator<Item = i32> {
