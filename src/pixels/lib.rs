@@ -33,7 +33,7 @@ mod tests;
 mod transcode;
 mod words;
 
-pub use ability::{Ability, abilities, can, is_lossy};
+pub use ability::{Ability, abilities, can};
 pub use error::Error;
 pub use frames::FrameReader;
 pub use fuzz::{fuzz_codec, fuzz_transcode};

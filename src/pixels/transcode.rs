@@ -6,7 +6,7 @@ use model::header::Header;
 use model::syntax::{self, Encoding};
 use model::{TransferSyntaxUid, Vr};
 
-use crate::ability::{Form, ability};
+use crate::ability::{Form, ability, loses_always};
 use crate::attributes::Edits;
 use crate::codec::{self, Codec};
 use crate::data_set::{Rewriter, has_nested_fragments};
@@ -15,7 +15,7 @@ use crate::image::{self, Image};
 use crate::output::Output;
 use crate::source::{Source, Stored};
 use crate::words::{is_big, is_pixels, pixel_word_bytes, swap};
-use crate::{Error, FrameReader, ReadAt, can, is_lossy};
+use crate::{Error, FrameReader, ReadAt, can};
 
 /// A stored object.
 #[derive(Clone, Copy)]
@@ -102,8 +102,25 @@ impl<'a> Work<'a> {
     fn plan(object: &Object<'a>, to: &str) -> Result<Self, Error> {
         let header = object.header;
         let form = |uid| ability(uid).map(|ability| ability.form);
-        let codec = match (form(object.transfer_syntax), form(to)) {
-            (Some(Form::Native), Some(Form::Native)) => return Ok(Self::Values),
+        let (from, target) = (form(object.transfer_syntax), form(to));
+        let is_new = object.transfer_syntax != to;
+        if is_new && is_big(syntax::form(to).encoding) && header.integer(image::BITS_ALLOCATED) == Some(1) {
+            // Readers are not of one mind whether the words that hold them are swapped.
+            return Err(Error::Unsupported("single bits are not made big endian"));
+        }
+        if !is_new || (from, target) == (Some(Form::Native), Some(Form::Native)) {
+            return Ok(Self::Values);
+        }
+        let may_hide_frames = from != Some(Form::Native) && header.omitted() > 0;
+        if may_hide_frames {
+            return Err(Error::Unsupported(
+                "some of its elements nest too deep, are too many or cannot be read",
+            ));
+        }
+        if has_nested_fragments(header) {
+            return Err(Error::Unsupported("compressed pixel data inside a sequence"));
+        }
+        let codec = match (from, target) {
             (_, Some(Form::Encapsulated(codec))) => Some(codec),
             // No pixels, or floating point ones, in a transfer syntax for compressed pixels.
             _ if header.element(image::PIXEL_DATA).is_none() => return Ok(Self::Values),
@@ -111,9 +128,6 @@ impl<'a> Work<'a> {
         };
         if header.elements().filter(|element| is_pixels(element.tag)).count() > 1 {
             return Err(Error::Damaged("the object has more than one element of pixel data"));
-        }
-        if has_nested_fragments(header) {
-            return Err(Error::Unsupported("compressed pixel data inside a sequence"));
         }
         let mut frames = FrameReader::open(object)?;
         let first = frames.decoded(0)?;
@@ -130,7 +144,7 @@ impl<'a> Work<'a> {
             Some(codec) => codec::encoded_photometric(codec, &work.image),
             None => Cow::Borrowed(work.image.photometric.as_str()),
         };
-        let was_lossy = is_lossy(object.transfer_syntax);
+        let was_lossy = loses_always(object.transfer_syntax);
         Edits::of_frames(object.header, work.frames.image(), encoding, &photometric, was_lossy)
     }
 }

@@ -53,14 +53,10 @@ pub(super) fn encode(frame: &[u8], image: &Image) -> Result<Vec<u8>, Error> {
     };
     let (width, height) = (size(image.columns)?, size(image.rows)?);
     let precision = samples::precision(frame, image).max(2);
-    let (input, space) = match image.samples {
-        1 => (InputColor::Luma, ColorSpace::Luma),
-        _ => (InputColor::Rgb, ColorSpace::Rgb),
-    };
     let options = EncodeOptions {
         process: EncodeProcess::Lossless { predictor: 1, point_transform: 0 },
         precision: precision as u8, // at most 16
-        jpeg_color_space: Some(space),
+        jpeg_color_space: Some(ColorSpace::Luma),
         subsampling: Subsampling::S444,
         write_jfif: MarkerPolicy::Never,
         write_adobe: MarkerPolicy::Never,
@@ -68,10 +64,11 @@ pub(super) fn encode(frame: &[u8], image: &Image) -> Result<Vec<u8>, Error> {
     };
     let patterns = samples::patterns(frame, precision, image);
     if precision > 8 {
-        return encode_u16_to_vec_with_options(&patterns, width, height, input, &options).map_err(failed);
+        return encode_u16_to_vec_with_options(&patterns, width, height, InputColor::Luma, &options)
+            .map_err(failed);
     }
     let narrow: Vec<u8> = patterns.iter().map(|value| value.to_le_bytes()[0]).collect();
-    encode_to_vec_with_options(&narrow, width, height, input, &options).map_err(failed)
+    encode_to_vec_with_options(&narrow, width, height, InputColor::Luma, &options).map_err(failed)
 }
 
 /// The stream, with the selection of coefficients that its only process allows where its scan header has another: some write 0 there.

@@ -110,6 +110,10 @@ pub(crate) fn can_encode(codec: Codec, image: &Image) -> Result<(), Error> {
     if !is_one_or_three && !matches!(codec, Codec::Uncompressed | Codec::Deflated | Codec::Rle) {
         return Err(Error::Unsupported("only 1 or 3 samples per pixel are compressed so"));
     }
+    if codec == Codec::JpegLossless && image.samples == 3 {
+        // Decoders are not of one mind whether such a stream has colours to be transformed.
+        return Err(Error::Unsupported("colours are not compressed so"));
+    }
     if codec == Codec::Jpeg2000 && image.samples == 3 && image.photometric != "RGB" {
         return Err(Error::Unsupported("of colours, only RGB is compressed so"));
     }
