@@ -10,7 +10,7 @@ use crate::proxy::{Mode, Proxy};
 use crate::routed::{State, dicom, everything_to, folder};
 use crate::scu::{Scu, associate_rq};
 use crate::sinks::{Scripted, StoreScp};
-use crate::synthetic::{CT, EXPLICIT, IMPLICIT, Object, implicit};
+use crate::synthetic::{CT, IMPLICIT, Object, implicit};
 
 #[test]
 fn each_status_of_a_peer_has_its_class() {

@@ -17,6 +17,10 @@ use crate::http::Http;
 use crate::process::Process;
 use crate::seaweed;
 
+/// The destination that is a bucket.
+pub(crate) const BUCKET: &str = "bucket";
+/// Uploads at once to it.
+pub(crate) const PARALLEL: usize = 16;
 /// Names of temporary folders begin with it; the process id and a dash follow.
 const FOLDER_PREFIX: &str = "gantry-bench-";
 /// Longest wait for a server to answer.
@@ -63,11 +67,6 @@ struct Onward {
     /// What it is told to: to the bucket of a SeaweedFS, as [`BUCKET`]. Gantry only.
     bucket: Option<SocketAddr>,
 }
-
-/// The destination that is a bucket.
-pub(crate) const BUCKET: &str = "bucket";
-/// Uploads at once to it.
-pub(crate) const PARALLEL: usize = 16;
 
 impl Place {
     /// A new folder, in memory removed when dropped, on disk by [`Place::clear_disk`].

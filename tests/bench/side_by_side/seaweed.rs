@@ -15,6 +15,28 @@ use tempfile::TempDir;
 use crate::peers::{Place, free_ports};
 use crate::process::Process;
 
+/// The bucket that is there from the start.
+pub(crate) const BUCKET: &str = "imaging";
+/// The access key and the secret of its user, as Gantry's configuration looks for them.
+pub(crate) const KEYS: [(&str, &str); 2] =
+    [("AWS_ACCESS_KEY_ID", "gantry"), ("AWS_SECRET_ACCESS_KEY", "not-much-of-a-secret")];
+
+/// Longest wait for it to answer.
+const START_PATIENCE: Duration = Duration::from_secs(60);
+
+const PORTS: usize = 8;
+/// What it names the sockets of its ports after, and the options that choose those.
+const ROLES: [(&str, &str); PORTS] = [
+    ("master-grpc", "master.port.grpc"),
+    ("volume-grpc", "volume.port.grpc"),
+    ("filer-grpc", "filer.port.grpc"),
+    ("s3-grpc", "s3.port.grpc"),
+    ("master", "master.port"),
+    ("volume", "volume.port"),
+    ("filer", "filer.port"),
+    ("s3", "s3.port"),
+];
+
 /// A running SeaweedFS.
 pub(crate) struct SeaweedFs {
     /// Where it speaks S3.
@@ -64,6 +86,12 @@ impl Drop for SeaweedFs {
     }
 }
 
+/// The line by which the program names its version.
+pub(crate) fn version() -> Result<String> {
+    let output = Command::new(program()).arg("version").output().context("ask for the version")?;
+    Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or("unknown").to_owned())
+}
+
 fn program() -> PathBuf {
     let peers = env::var_os("GANTRY_PEERS").map(PathBuf::from);
     let peers = peers.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".peers"));
@@ -91,25 +119,3 @@ fn command(program: &Path, folder: &Path, ports: [SocketAddr; PORTS]) -> Result<
     command.args(["-s3.iam=false", "-s3.autoCreateBucket=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]);
     Ok(command)
 }
-
-/// The bucket that is there from the start.
-pub(crate) const BUCKET: &str = "imaging";
-/// The access key and the secret of its user, as Gantry's configuration looks for them.
-pub(crate) const KEYS: [(&str, &str); 2] =
-    [("AWS_ACCESS_KEY_ID", "gantry"), ("AWS_SECRET_ACCESS_KEY", "not-much-of-a-secret")];
-
-/// Longest wait for it to answer.
-const START_PATIENCE: Duration = Duration::from_secs(60);
-
-const PORTS: usize = 8;
-/// What it names the sockets of its ports after, and the options that choose those.
-const ROLES: [(&str, &str); PORTS] = [
-    ("master-grpc", "master.port.grpc"),
-    ("volume-grpc", "volume.port.grpc"),
-    ("filer-grpc", "filer.port.grpc"),
-    ("s3-grpc", "s3.port.grpc"),
-    ("master", "master.port"),
-    ("volume", "volume.port"),
-    ("filer", "filer.port"),
-    ("s3", "s3.port"),
-];

@@ -99,6 +99,15 @@ fn multiply(folder: &Path, count: u64) -> Result<()> {
     Ok(())
 }
 
+/// Start-up time, and memory once everybody who looks at the queue unasked has done so.
+fn memory_after_a_look(server: &Server) -> Result<Figures> {
+    for path in ["/", "/metrics"] {
+        server.web()?.get(path, "*/*")?;
+    }
+    thread::sleep(Duration::from_secs(2));
+    start_figures(server)
+}
+
 /// Takes so many turns on both indexes by turns, so that a machine that changes its pace does so for both.
 fn take_turns(section: &mut Section, turns: u64, many: &Path, few: &Path) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -169,13 +178,4 @@ impl Lane {
             ..Figures::default()
         })
     }
-}
-
-/// Start-up time, and memory once everybody who looks at the queue unasked has done so.
-fn memory_after_a_look(server: &Server) -> Result<Figures> {
-    for path in ["/", "/metrics"] {
-        server.web()?.get(path, "*/*")?;
-    }
-    thread::sleep(Duration::from_secs(2));
-    start_figures(server)
 }
