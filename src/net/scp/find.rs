@@ -187,7 +187,7 @@ impl Scp<'_> {
 }
 
 /// Reads the data set of the message; `None` when it is too large, and then it is dropped.
-pub(super) async fn read_identifier(drive: &mut Drive) -> Result<Option<Vec<u8>>, End> {
+async fn read_identifier(drive: &mut Drive) -> Result<Option<Vec<u8>>, End> {
     let mut bytes = Vec::with_capacity(4 << 10);
     while !drive.read_data(&mut bytes).await? {
         if bytes.len() > limits::IDENTIFIER_BYTES {
@@ -200,7 +200,7 @@ pub(super) async fn read_identifier(drive: &mut Drive) -> Result<Option<Vec<u8>>
 }
 
 /// A large or deflated identifier may keep a thread busy for longer than others should wait for it.
-pub(super) async fn scan_identifier(form: Form, bytes: Vec<u8>) -> Result<Header, scan::ScanError> {
+async fn scan_identifier(form: Form, bytes: Vec<u8>) -> Result<Header, scan::ScanError> {
     if !form.deflated && bytes.len() <= SMALL_IDENTIFIER_BYTES {
         return scan::scan(form, &bytes);
     }
@@ -223,7 +223,7 @@ async fn finished<T>(task: JoinHandle<T>) -> T {
 const MOST_BYTES: u64 = limits::IDENTIFIER_BYTES as u64; // lossless
 
 /// A raw deflate stream, padded to even length (PS3.5 §A.5).
-pub(super) fn deflate(data_set: &[u8]) -> Vec<u8> {
+fn deflate(data_set: &[u8]) -> Vec<u8> {
     let mut encoder = DeflateEncoder::new(Vec::with_capacity(data_set.len()), Compression::fast());
     encoder.write_all(data_set).expect("writing to memory does not fail");
     let mut bytes = encoder.finish().expect("writing to memory does not fail");

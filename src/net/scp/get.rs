@@ -38,7 +38,9 @@ struct Answered {
 
 impl Scp<'_> {
     /// Answers C-GET: sends the instances by C-STORE on the same association, one after the other, on the contexts where the requestor is
-    /// SCP. An instance that none of them fits, or that cannot be read, is a failed sub-operation.
+    /// SCP. An instance that none of them fits, or that cannot be read, is a failed sub-operation. Only one that turns out to have changed
+    /// on disk while it is sent, which those above [`limits::CHECKED_AHEAD_BYTES`](model::limits::CHECKED_AHEAD_BYTES) may, ends the
+    /// association.
     ///
     /// C-CANCEL is looked for after each sub-operation. Memory: four chunks of 256 KiB and a page of instances.
     ///
@@ -71,7 +73,7 @@ impl Scp<'_> {
         self.select(drive, context, request, selection).await
     }
 
-    async fn send(&self, drive: &mut Drive, retrieve: &mut Retrieve) -> Result<Ending, End> {
+    async fn send(&mut self, drive: &mut Drive, retrieve: &mut Retrieve) -> Result<Ending, End> {
         let mut source = Source {
             contexts: Contexts::of_requestor(drive.association().contexts()),
             pages: retrieve.pages(self.pipeline),
@@ -115,7 +117,12 @@ impl Scp<'_> {
     }
 
     /// Waits for the answer to a sub-operation, and looks whether the retrieve has been cancelled by then.
-    async fn answered(&self, drive: &mut Drive, message_id: u16, retrieve_id: u16) -> Result<Answered, End> {
+    async fn answered(
+        &mut self,
+        drive: &mut Drive,
+        message_id: u16,
+        retrieve_id: u16,
+    ) -> Result<Answered, End> {
         let mut is_cancelled = false;
         loop {
             let message = drive.next_message(self.config.message_timeout).await?;
@@ -129,6 +136,8 @@ impl Scp<'_> {
                 Command::CCancelRq(cancel) if !message.has_data_set => {
                     is_cancelled |= cancel.message_id_being_responded_to == retrieve_id;
                 }
+                // To a report that went out before the C-GET came.
+                Command::NEventReportRsp(response) => self.report_answered(drive, response).await?,
                 other => return Err(End::OutOfTurn(other.name())),
             }
         }

@@ -17,7 +17,7 @@ use ul::PresentationContext;
 
 use super::Scp;
 use super::counts::{Counts, Ending};
-use super::find::{deflate, read_identifier, scan_identifier};
+use crate::data_set::{self, Unread};
 use crate::drive::Drive;
 use crate::end::End;
 use crate::status;
@@ -86,19 +86,26 @@ impl Scp<'_> {
         root: Root,
         request: &Request,
     ) -> Result<Selection, Unable> {
-        let unable = |reason: String| Err(Outcome::because(retrieve::UNABLE_TO_PROCESS, reason).into());
-        let Some(bytes) = read_identifier(drive).await? else {
-            return unable("identifier is too large".to_owned());
+        let whole = match data_set::read(drive, limits::IDENTIFIER_BYTES, self.large).await? {
+            Ok(whole) => whole,
+            Err(Unread::TooLarge) => {
+                let reason = "identifier is too large";
+                return Err(Outcome::because(retrieve::UNABLE_TO_PROCESS, reason).into());
+            }
+            Err(Unread::Busy) => {
+                let reason = "too many large identifiers at once";
+                return Err(Outcome::because(retrieve::UNABLE_TO_CALCULATE, reason).into());
+            }
         };
         let class = request.affected_sop_class_uid();
         if class.is_none_or(|class| class.as_str() != context.abstract_syntax) {
             let reason = "SOP class is not that of the presentation context";
             return Err(Outcome::because(Status::SOP_CLASS_NOT_SUPPORTED, reason).into());
         }
-        let identifier = match scan_identifier(syntax::form(&context.transfer_syntax), bytes).await {
-            Ok(identifier) => identifier,
-            Err(error) => return unable(status::unreadable(error)),
-        };
+        let form = syntax::form(&context.transfer_syntax);
+        let scanned = data_set::scan(form, whole.bytes, limits::IDENTIFIER_BYTES).await;
+        let identifier = scanned
+            .map_err(|error| Outcome::because(retrieve::UNABLE_TO_PROCESS, status::unreadable(error)))?;
         let selection = Selection::from_identifier(&identifier, root).map_err(|error| Outcome {
             offending_elements: vec![error.offending_element()],
             ..Outcome::because(retrieve::IDENTIFIER_DOES_NOT_MATCH, error.to_string())
@@ -223,7 +230,7 @@ impl Retrieve {
     fn identifier(&self) -> Option<Vec<u8>> {
         let form = syntax::form(&self.context.transfer_syntax);
         let data_set = to_data_set(&self.counts.identifier()?, form.encoding, &Charset::default());
-        Some(if form.deflated { deflate(&data_set) } else { data_set })
+        Some(data_set::in_form(form, data_set))
     }
 }
 

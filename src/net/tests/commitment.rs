@@ -16,9 +16,9 @@ use super::peer::{EXPLICIT, IMPLICIT, Peer, store};
 use super::{CT, MR, Server, config, image, instance_uid};
 use crate::{Accept, Config};
 
-const COMMITMENT: &str = sop::STORAGE_COMMITMENT_PUSH_MODEL;
+pub(super) const COMMITMENT: &str = sop::STORAGE_COMMITMENT_PUSH_MODEL;
 
-fn action() -> NActionRq {
+pub(super) fn action() -> NActionRq {
     NActionRq {
         message_id: 3,
         requested_sop_class_uid: SopClassUid::lenient(COMMITMENT),
@@ -27,7 +27,7 @@ fn action() -> NActionRq {
     }
 }
 
-fn request(transaction: &str, references: &[(&str, u32)]) -> Request {
+pub(super) fn request(transaction: &str, references: &[(&str, u32)]) -> Request {
     let reference = |(class, number): &(&str, u32)| Reference {
         sop_class: SopClassUid::lenient(class).unwrap(),
         sop_instance: SopInstanceUid::lenient(&instance_uid(*number)).unwrap(),

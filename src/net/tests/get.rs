@@ -4,9 +4,11 @@ use dimse::service::find::CCancelRq;
 use dimse::service::store::CStoreRq;
 use dimse::{Command, Status};
 use model::sop;
+use model::syntax::Encoding;
 use ul::Event;
 use ul::pdu::{Abort, RoleSelection};
 
+use super::commitment::{COMMITMENT, action, request as commitment_of};
 use super::peer::{EXPLICIT, IMPLICIT, Peer, Proposal, request, store};
 use super::retrieve::{Told, fill, final_told, get_rq, is_implicit, kept, of_images, told};
 use super::{CT, MR, Server, image, instance_uid};
@@ -223,7 +225,7 @@ async fn an_answer_that_is_none_ends_the_association() {
 
 #[tokio::test]
 async fn takes_page_after_page() {
-    const COUNT: u32 = 600;
+    const COUNT: u32 = 300;
     let server = Server::start().await;
     fill(&server, COUNT, 10).await;
     let mut peer = associate(&server, &[(CT, &[EXPLICIT]), (CT, &[IMPLICIT])], false, true).await;
@@ -232,7 +234,7 @@ async fn takes_page_after_page() {
     let mut numbers: Vec<u32> = taken.iter().map(|(number, _)| *number).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=COUNT).collect::<Vec<_>>());
-    assert_eq!(*responses.last().unwrap(), final_told(0x0000, [600, 0, 0], &[]));
+    assert_eq!(*responses.last().unwrap(), final_told(0x0000, [300, 0, 0], &[]));
     peer.release().await;
 }
 
@@ -248,4 +250,25 @@ async fn a_server_that_stops_says_so() {
     peer.answer(request.answer(Status::SUCCESS.into())).await;
     let (responses, _) = take(&mut peer, |_| 0).await;
     assert_eq!(*responses.last().unwrap(), final_told(0xB000, [1, 1, 0], &[]));
+}
+
+#[tokio::test]
+async fn the_answer_to_a_report_may_come_in_the_middle() {
+    let server = Server::start().await;
+    fill(&server, 2, 10).await;
+    let mut peer = associate(&server, &[(CT, &[EXPLICIT]), (COMMITMENT, &[EXPLICIT])], true, true).await;
+    let asked = commitment_of("2.25.1", &[(CT, 1)]).to_data_set(Encoding::ExplicitLittle);
+    peer.send(5, action(), Some(&asked)).await;
+    assert_eq!(peer.status().await, 0);
+    let (command, _) = peer.message().await;
+    let Command::NEventReportRq(report) = command else { panic!("{command:?}") };
+    peer.send(1, get_rq(GET), Some(&of_images(1..=2))).await;
+    let (command, _) = peer.message().await;
+    let Command::CStoreRq(request) = command else { panic!("{command:?}") };
+    peer.send(5, report.answer(Status::SUCCESS.into()), None).await;
+    peer.send(3, request.answer(Status::SUCCESS.into()), None).await;
+    let (responses, _) = take(&mut peer, |_| 0).await;
+    assert_eq!(*responses.last().unwrap(), final_told(0x0000, [2, 0, 0], &[]));
+    peer.release().await;
+    assert!(server.counts(r#"gantry_commitment_reports_total{outcome="delivered"} 1"#));
 }
