@@ -21,7 +21,7 @@ use std::path::Path;
 
 use rules::{RuleSet, TestReport};
 
-pub(crate) use destination::{Destination, Kind, S3};
+pub(crate) use destination::{Destination, Kind, S3, Verify};
 use fault::Finder;
 pub(crate) use fault::{Faults, Remark};
 use rule_files::Loaded;

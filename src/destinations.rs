@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use dest::{Dicom, Folder, S3, S3Config, Secret};
+use dest::{Dicom, Folder, S3, S3Config, Secret, Verifier};
+use model::DestinationName;
 use net::Peer;
-use net::scu::Settings;
-use pipeline::{DestinationFacts, Transcoder};
+use net::scu::{Settings, Target};
+use pipeline::{CommitmentTerms, DestinationFacts, Pipeline, Transcoder};
 use telemetry::Telemetry;
 
-use crate::config::{self, Config, Destination, Kind, SecretPlace};
+use crate::config::{self, Config, Destination, Kind, SecretPlace, Verify};
 
 /// Everything that delivers, each with its schedule of attempts.
 ///
@@ -36,15 +37,42 @@ fn open_one(
 ) -> anyhow::Result<Arc<dyn pipeline::Destination>> {
     let name = destination.name.clone();
     Ok(match &destination.kind {
-        Kind::Dicom { peer, associations } => {
+        Kind::Dicom { peer, associations, verify, .. } => {
             let peer = find(peer, config).ok_or_else(|| anyhow!("there is no [peer.{peer}]"))?;
-            let settings = Settings::new(&config.net, config.net.ae_title.clone());
+            let (target, settings) = call(peer, config);
             let transcoder = transcoder.clone();
-            Arc::new(Dicom::new(name, peer.target(), settings, *associations, transcoder, telemetry.clone()))
+            let dicom = Dicom::new(name, target, settings, *associations, transcoder, telemetry.clone());
+            match verify {
+                Verify::Status => Arc::new(dicom),
+                Verify::Commitment => Arc::new(dicom.verified()),
+            }
         }
         Kind::S3(bucket) => Arc::new(S3::new(name, s3(bucket)?)?),
         Kind::Folder { path, parallel } => Arc::new(Folder::new(name, path.clone(), *parallel)),
     })
+}
+
+/// Those that ask destinations whether they keep what they took, once the pipeline knows the destinations.
+pub(crate) fn verifiers(
+    config: &Config,
+    pipeline: &Pipeline,
+    telemetry: &Telemetry,
+) -> Vec<(DestinationName, Verifier)> {
+    let verifier = |one: &Destination| {
+        let Kind::Dicom { peer, .. } = &one.kind else { return None };
+        let verification = pipeline.verification(&one.name)?;
+        let peer = find(peer, config)?;
+        let (target, settings) = call(peer, config);
+        let (pipeline, telemetry) = (pipeline.clone(), telemetry.clone());
+        let verifier = Verifier::new(target, peer.name.clone(), settings, pipeline, telemetry, verification);
+        Some((one.name.clone(), verifier))
+    };
+    config.destinations.iter().filter_map(verifier).collect()
+}
+
+/// How a peer is called.
+fn call(peer: &Peer, config: &Config) -> (Target, Settings) {
+    (peer.target(), Settings::new(&config.net, config.net.ae_title.clone()))
 }
 
 fn s3(bucket: &config::S3) -> anyhow::Result<S3Config> {
@@ -75,6 +103,12 @@ pub(crate) fn facts(config: &Config) -> Vec<DestinationFacts> {
                 find(peer, config).map(|peer| (peer.name.clone(), peer.ae_title.clone()))
             }
             Kind::S3(_) | Kind::Folder { .. } => None,
+        },
+        commitment: match &one.kind {
+            Kind::Dicom { verify: Verify::Commitment, commitment_timeout, .. } => {
+                Some(CommitmentTerms { retry: one.retry.clone(), patience: *commitment_timeout })
+            }
+            Kind::Dicom { verify: Verify::Status, .. } | Kind::S3(_) | Kind::Folder { .. } => None,
         },
     };
     config.destinations.iter().map(facts).collect()

@@ -56,6 +56,7 @@ async fn serve(
     let pipeline = Pipeline::new(archive.clone(), telemetry.clone());
     let lanes = lanes(&mut config, &pipeline, &telemetry).await?;
     let doors = Doors::open(&config, &pipeline, &telemetry).await?;
+    let verifiers = destinations::verifiers(&config, &pipeline, &telemetry);
     log_start(&config, &doors, &pipeline);
     let shutdown = CancellationToken::new();
     let tracker = TaskTracker::new();
@@ -64,6 +65,10 @@ async fn serve(
     tracker.spawn(control.instrument(info_span!("control")));
     for lane in lanes {
         tracker.spawn(lane.run(shutdown.clone(), tracker.clone()));
+    }
+    for (name, verifier) in verifiers {
+        let verifying = verifier.run(shutdown.clone());
+        tracker.spawn(verifying.instrument(info_span!("verifier", destination = %name)));
     }
     let readiness = doors.readiness.clone();
     let outcome = {

@@ -17,7 +17,7 @@ use crate::writer::{Shared, Writer};
 use crate::{
     Committed, Cursor, DeadLetter, DestinationId, Error, LaneSummary, NewInstance, Overview, Page, Prepared,
     Row, RuleId, RuleSetId, Selected, Spool, StoredInstance, Turn, Turned, commitment, enrol, find, lanes,
-    overview, recover, resume, retrieve, schema, scratch, selected,
+    overview, recover, resume, retrieve, schema, scratch, selected, verification,
 };
 
 /// Where the archive keeps its data.
@@ -70,6 +70,7 @@ impl Archive {
         recover::recover(&connection, &files, starts.of_folder <= starts.of_index)?;
         resume::resume(&connection)?;
         commitment::resume(&connection)?;
+        verification::resume(&connection)?;
         // Not before: a start that fails or dies must leave an older copy recognisable as one, to be looked at again.
         starts.count(&connection, &mut lock)?;
         let dictionaries = Arc::new(Dictionaries::new());

@@ -14,7 +14,7 @@ pub(crate) struct Counters {
     studies: HashMap<i64, OfStudy>,
     series: HashMap<i64, i64>,
     /// Deliveries of destinations, by the code of their state.
-    deliveries: HashMap<i64, [i64; 6]>,
+    deliveries: HashMap<i64, [i64; 7]>,
     totals: Totals,
 }
 
@@ -154,13 +154,14 @@ impl Counters {
 
     fn write_deliveries(&mut self, connection: &Connection) -> Result<(), Error> {
         for (pk, states) in self.deliveries.drain().filter(|(_, states)| states.iter().any(|add| *add != 0)) {
-            let [ready, retrying, leased, dead, delivered, withheld] = states;
+            let [ready, retrying, leased, dead, delivered, withheld, verifying] = states;
             connection
                 .prepare_cached(
                     "UPDATE destination SET ready = ready + ?2, retrying = retrying + ?3, leased = leased + ?4,
-                     dead = dead + ?5, delivered = delivered + ?6, withheld = withheld + ?7 WHERE destination_pk = ?1",
+                     dead = dead + ?5, delivered = delivered + ?6, withheld = withheld + ?7, verifying = verifying + ?8
+                     WHERE destination_pk = ?1",
                 )?
-                .execute([pk, ready, retrying, leased, dead, delivered, withheld])?;
+                .execute([pk, ready, retrying, leased, dead, delivered, withheld, verifying])?;
         }
         Ok(())
     }

@@ -59,6 +59,15 @@ pub enum Settlement {
         /// SHA-256 of the bytes that were sent.
         sent: [u8; 32],
     },
+    /// The destination took it, and is to be asked whether it keeps it.
+    Stored {
+        /// Its answer in words.
+        answer: String,
+        /// SHA-256 of the bytes that were sent.
+        sent: [u8; 32],
+        /// When it is asked, from now.
+        ask_after: std::time::Duration,
+    },
     /// To be tried again after this time.
     Retry {
         /// From now.
@@ -90,6 +99,8 @@ pub enum DeliveryState {
     Delivered,
     /// It is never sent: it came from where it would go.
     Withheld,
+    /// The destination took it, and has yet to commit to its storage.
+    Verifying,
 }
 
 impl DeliveryState {
@@ -102,6 +113,7 @@ impl DeliveryState {
             Self::Dead => "dead",
             Self::Delivered => "delivered",
             Self::Withheld => "withheld",
+            Self::Verifying => "verifying",
         }
     }
 
@@ -114,6 +126,7 @@ impl DeliveryState {
             Self::Dead => 3,
             Self::Delivered => 4,
             Self::Withheld => 5,
+            Self::Verifying => 6,
         }
     }
 }
@@ -133,6 +146,7 @@ impl FromSql for DeliveryState {
             3 => Ok(Self::Dead),
             4 => Ok(Self::Delivered),
             5 => Ok(Self::Withheld),
+            6 => Ok(Self::Verifying),
             unknown => Err(FromSqlError::OutOfRange(unknown)),
         }
     }

@@ -31,7 +31,7 @@ pub struct Retry {
     pub destination: Option<DestinationName>,
     /// Those that were given up: as if they were queued now.
     pub dead: bool,
-    /// Those that wait to be tried again: now.
+    /// Those that wait to be tried again, and those that wait for storage commitment, which is asked for again: now.
     pub waiting: bool,
 }
 
@@ -105,6 +105,7 @@ impl Desk {
             }
             if which.waiting {
                 changed += in_batches(&writer, HASTEN, destination, begin, |_, _| ())?;
+                changed += in_batches(&writer, ASK_NOW, destination, begin, |_, _| ())?;
             }
             writer.execute(ASK, [destination.0])?;
         }
@@ -231,6 +232,11 @@ pub(crate) const REVIVE: &str =
     "UPDATE delivery SET state = 0, attempts = 0, queued = ?2, due = ?2, status = '' WHERE delivery_pk IN (
         SELECT delivery_pk FROM delivery INDEXED BY delivery_open
         WHERE destination_pk = ?1 AND state = 3 AND state < 4 AND due <= ?2 ORDER BY due, delivery_pk LIMIT ?3)";
+
+/// What waits for storage commitment is asked about.
+pub(crate) const ASK_NOW: &str = "UPDATE delivery SET due = ?2 WHERE delivery_pk IN (
+        SELECT delivery_pk FROM delivery INDEXED BY delivery_verifying
+        WHERE destination_pk = ?1 AND state = 6 AND due > ?2 ORDER BY due, delivery_pk LIMIT ?3)";
 
 pub(crate) const STATE: &str = "SELECT state FROM delivery INDEXED BY delivery_by_version
     WHERE instance_pk = ?1 AND version = 1 AND destination_pk = ?2";

@@ -26,6 +26,8 @@ pub struct LaneSummary {
     pub delivered: u64,
     /// Never to be sent: they came from where they would go.
     pub withheld: u64,
+    /// Taken by the destination, which has yet to commit to their storage.
+    pub verifying: u64,
     /// When the oldest was queued that is neither delivered nor given up.
     pub oldest: Option<OffsetDateTime>,
     /// The latest failure in words, and when it was.
@@ -59,10 +61,12 @@ pub(crate) fn summaries(connection: &Connection) -> Result<Vec<LaneSummary>, Err
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let count = |at: usize| -> Result<u64, Error> { Ok(unsigned(row.get(at)?)) };
-        let oldest: Option<i64> = connection
-            .prepare_cached(OLDEST)?
-            .query_row([row.get::<_, i64>(0)?], |row| row.get(0))
-            .optional()?;
+        let mut oldest: Option<i64> = None;
+        for sql in [OLDEST, OLDEST_VERIFYING] {
+            let mut statement = connection.prepare_cached(sql)?;
+            let found = statement.query_row([row.get::<_, i64>(0)?], |row| row.get(0)).optional()?;
+            oldest = [oldest, found].into_iter().flatten().min();
+        }
         let last_error = moment_or_none(row.get(11)?);
         found.push(LaneSummary {
             destination: DestinationName::new(&row.get::<_, String>(1)?),
@@ -72,6 +76,7 @@ pub(crate) fn summaries(connection: &Connection) -> Result<Vec<LaneSummary>, Err
             dead: count(5)?,
             delivered: count(6)?,
             withheld: count(7)?,
+            verifying: count(12)?,
             oldest: oldest.map(moment),
             last_error: last_error.map(|when| Ok::<_, Error>((row.get(10)?, when))).transpose()?,
             circuit_open: if row.get(8)? { Some(moment(row.get(9)?)) } else { None },
@@ -118,12 +123,15 @@ pub(crate) fn dead_letters(
 }
 
 const SUMMARIES: &str = "SELECT destination_pk, name, ready, retrying, leased, dead, delivered, withheld,
-        circuit, probe_at, last_error, last_error_at
+        circuit, probe_at, last_error, last_error_at, verifying
     FROM destination ORDER BY name";
 
 /// The indexes of open deliveries are chosen only where a condition repeats theirs.
 pub(crate) const OLDEST: &str = "SELECT queued FROM delivery INDEXED BY delivery_age
     WHERE destination_pk = ?1 AND state < 3 ORDER BY queued LIMIT 1";
+
+pub(crate) const OLDEST_VERIFYING: &str = "SELECT queued FROM delivery INDEXED BY delivery_verifying_age
+    WHERE destination_pk = ?1 AND state = 6 ORDER BY queued LIMIT 1";
 
 pub(crate) const DEAD: &str =
     "SELECT instance_pk, version, attempts, status, due FROM delivery INDEXED BY delivery_open

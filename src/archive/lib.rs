@@ -62,6 +62,7 @@ mod stored;
 mod tests;
 mod trace;
 mod turn;
+mod verification;
 mod wakeups;
 mod writer;
 
@@ -84,3 +85,4 @@ pub use page::{Cursor, Page, Row, RowIds};
 pub use selected::Selected;
 pub use trace::{DeliveryRecord, LoadedRules, Trace, Traced};
 pub use turn::{Circuit, Turn, Turned};
+pub use verification::{Decide, NotCommitted, Swept, Told};

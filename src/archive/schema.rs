@@ -100,6 +100,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/003_probes.sql"),
     include_str!("schema/004_routing.sql"),
     include_str!("schema/006_commitment.sql"),
+    include_str!("schema/007_verification.sql"),
 ];
 
 /// A commit returns when the write-ahead log is synced. The log is moved into the database after 16 MiB, or when

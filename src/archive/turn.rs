@@ -114,6 +114,9 @@ impl Lane<'_> {
         for (delivery, settlement) in settled {
             match settlement {
                 Settlement::Delivered { answer, sent } => self.delivered(*delivery, answer, sent)?,
+                Settlement::Stored { answer, sent, ask_after } => {
+                    self.stored(*delivery, answer, sent, after(self.now, *ask_after))?;
+                }
                 Settlement::Retry { after: wait, reason } => {
                     self.failed(*delivery, DeliveryState::Retrying, after(self.now, *wait), reason)?;
                     error = Some(reason);
@@ -145,6 +148,20 @@ impl Lane<'_> {
             sent
         ])?;
         self.counters.moved(self.destination, Some(former), DeliveryState::Delivered);
+        Ok(())
+    }
+
+    /// As [`Lane::delivered`], and the destination is asked at this time whether it keeps it.
+    fn stored(&mut self, delivery: DeliveryId, answer: &str, sent: &[u8; 32], ask: i64) -> Result<(), Error> {
+        let mut statement = self.connection.prepare_cached(STATE)?;
+        let former: Option<DeliveryState> =
+            statement.query_row([delivery.0, self.destination], |row| row.get(0)).optional()?;
+        let is_new =
+            |former: &DeliveryState| !matches!(former, DeliveryState::Delivered | DeliveryState::Verifying);
+        let Some(former) = former.filter(is_new) else { return Ok(()) };
+        let values = params![delivery.0, self.now, words(answer), sent, ask];
+        self.connection.prepare_cached(STORED)?.execute(values)?;
+        self.counters.moved(self.destination, Some(former), DeliveryState::Verifying);
         Ok(())
     }
 
@@ -269,6 +286,10 @@ const DELIVERED: &str =
     "UPDATE delivery SET state = 4, attempts = attempts + 1, done = ?2, status = ?3, sent = ?4
     WHERE delivery_pk = ?1";
 
+const STORED: &str =
+    "UPDATE delivery SET state = 6, attempts = attempts + 1, done = ?2, status = ?3, sent = ?4, due = ?5
+    WHERE delivery_pk = ?1";
+
 const FAILED: &str =
     "UPDATE delivery SET state = ?3, attempts = attempts + 1, due = ?4, done = ?5, status = ?6
     WHERE delivery_pk = ?1 AND destination_pk = ?2 AND state = 2";
@@ -297,9 +318,9 @@ const IS_ASKED: &str = "SELECT 1 FROM destination WHERE destination_pk = ?1 AND 
 /// The next turn of the lane finds it, see [`Turned::is_asked`].
 pub(crate) const ASK: &str = "UPDATE destination SET probe_at = 0 WHERE destination_pk = ?1 AND circuit = 1";
 
-const LAST_ERROR: &str = "SELECT last_error FROM destination WHERE destination_pk = ?1";
+pub(crate) const LAST_ERROR: &str = "SELECT last_error FROM destination WHERE destination_pk = ?1";
 
-const SET_LAST_ERROR: &str =
+pub(crate) const SET_LAST_ERROR: &str =
     "UPDATE destination SET last_error = ?2, last_error_at = ?3 WHERE destination_pk = ?1";
 
 pub(crate) const FIRST_DUE: &str = "SELECT due FROM delivery INDEXED BY delivery_open

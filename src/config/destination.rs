@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use model::{DestinationName, PeerName};
 
@@ -25,11 +26,20 @@ pub(crate) struct Destination {
 #[derive(Debug, Clone)]
 pub(crate) enum Kind {
     /// C-STORE to a configured peer.
-    Dicom { peer: PeerName, associations: NonZeroUsize },
+    Dicom { peer: PeerName, associations: NonZeroUsize, verify: Verify, commitment_timeout: Duration },
     /// Objects in a bucket.
     S3(S3),
     /// Files in a folder.
     Folder { path: PathBuf, parallel: NonZeroUsize },
+}
+
+/// When an instance counts as delivered to a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verify {
+    /// When C-STORE was answered with success.
+    Status,
+    /// When the peer has committed to its storage.
+    Commitment,
 }
 
 /// A bucket of an S3 service.
@@ -83,8 +93,12 @@ fn dicom(named: &Named, peers: &[Named], finder: &mut Finder<'_>) -> Option<Kind
         finder.add(&place(named, "peer"), format!("there is no [peer.{peer}]"), help);
         return None;
     }
-    let associations = number(named, "associations")?;
-    Some(Kind::Dicom { peer: PeerName::new(&peer), associations })
+    Some(Kind::Dicom {
+        peer: PeerName::new(&peer),
+        associations: number(named, "associations")?,
+        verify: named.values.get("verify")?,
+        commitment_timeout: named.values.get("commitment_timeout")?,
+    })
 }
 
 fn s3(named: &Named, folder: &Path, purpose: For, finder: &mut Finder<'_>) -> Option<Kind> {

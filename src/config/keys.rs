@@ -87,6 +87,8 @@ pub(super) enum Kind {
     Peer,
     /// The inline table of [`Section::Retry`].
     Retry,
+    /// How deliveries are verified.
+    Verify,
     /// The URL of an S3 service, or nothing.
     Endpoint,
     Bucket,
@@ -179,6 +181,7 @@ impl Kind {
             Self::Destination => "a kind of destination in quotes",
             Self::Peer => "the name of a [peer] in quotes",
             Self::Retry => "a table in braces",
+            Self::Verify => "\"status\" or \"commitment\"",
             Self::Bucket => "the name of a bucket in quotes",
             Self::Prefix => "a text in quotes",
             Self::Region => "the name of a region in quotes",

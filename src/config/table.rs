@@ -328,6 +328,22 @@ pub(super) const KEYS: &[Key] = &[
         "Associations open with it at once, at most (1 to 64).",
     ),
     key(
+        Section::Dicom,
+        "verify",
+        Kind::Verify,
+        r#""status""#,
+        "When an instance counts as delivered. status: when the peer has answered its C-STORE with success. commitment: when it has \
+         also committed to its storage, for which it is asked (Storage Commitment Push Model); its report may come over an \
+         association that it opens with us, for which it must be let in. What it does not commit to is sent again or given up.",
+    ),
+    key(
+        Section::Dicom,
+        "commitment_timeout",
+        up_to(31 * DAY),
+        r#""1h""#,
+        "With verify = \"commitment\": how long its report is waited for before it is asked again (10 ms to 744 h).",
+    ),
+    key(
         Section::S3,
         "endpoint",
         Kind::Endpoint,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use model::AeTitle;
 
+use super::destination::Verify;
 use super::keys::Section;
 use super::value::Refusal;
 
@@ -62,6 +63,18 @@ pub(super) fn client_auth(given: &str) -> Result<net::tls::ClientAuth, Refusal> 
             let meant = closest(other, ["required", "optional", "none"]);
             let help = meant.map(|word| format!("did you mean \"{word}\"?"));
             Err(Refusal::new(format!("is \"required\", \"optional\" or \"none\", not {other:?}"), help))
+        }
+    }
+}
+
+pub(super) fn verify(given: &str) -> Result<Verify, Refusal> {
+    match given {
+        "status" => Ok(Verify::Status),
+        "commitment" => Ok(Verify::Commitment),
+        other => {
+            let help =
+                closest(other, ["status", "commitment"]).map(|word| format!("did you mean \"{word}\"?"));
+            Err(Refusal::new(format!("is \"status\" or \"commitment\", not {other:?}"), help))
         }
     }
 }

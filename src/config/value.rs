@@ -8,6 +8,7 @@ use model::AeTitle;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
+use super::destination::Verify;
 use super::fault::Finder;
 use super::keys::{Key, Kind, Section};
 use super::secret::SecretPlace;
@@ -37,6 +38,7 @@ pub(super) enum Value {
     Destination(Section),
     Text(String),
     Retry(pipeline::Retry),
+    Verify(Verify),
     Endpoint(Option<String>),
     Secret(Option<SecretPlace>),
     Patterns(Vec<String>),
@@ -108,6 +110,7 @@ pub(super) fn read(key: &Key, given: &Spanned<DeValue<'_>>, finder: &mut Finder<
         (Kind::Url, DeValue::String(given)) => text::url(given).map(Value::Url),
         (Kind::Address, DeValue::String(given)) => text::address(given).map(Value::Text),
         (Kind::Destination, DeValue::String(given)) => text::destination_kind(given).map(Value::Destination),
+        (Kind::Verify, DeValue::String(given)) => text::verify(given).map(Value::Verify),
         (Kind::Peer, DeValue::String(given)) => Ok(Value::Text(given.to_string())),
         (Kind::Endpoint, DeValue::String(given)) => object_store::endpoint(given).map(Value::Endpoint),
         (Kind::Bucket, DeValue::String(given)) => object_store::bucket(given).map(Value::Text),
@@ -265,6 +268,7 @@ of! {
     Destination Section,
     Text String,
     Retry pipeline::Retry,
+    Verify Verify,
     Endpoint Option<String>,
     Secret Option<SecretPlace>,
     Patterns Vec<String>,

@@ -4,6 +4,7 @@ mod alternatives;
 mod census;
 mod pool;
 mod status;
+mod verifier;
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -21,6 +22,7 @@ use telemetry::Telemetry;
 
 use alternatives::{Kind, alternatives};
 use pool::{Awake, Held, Pool};
+pub use verifier::Verifier;
 
 /// Stores instances at a peer by C-STORE, their data sets as they are kept where the peer takes these.
 ///
@@ -35,6 +37,8 @@ pub struct Dicom {
     associations: NonZeroUsize,
     pool: Arc<Pool>,
     transcoder: Transcoder,
+    /// Whether the peer is to be asked to commit to what it took.
+    is_verified: bool,
 }
 
 impl Dicom {
@@ -47,7 +51,13 @@ impl Dicom {
         transcoder: Transcoder,
         telemetry: Telemetry,
     ) -> Self {
-        Self { name, associations, pool: Pool::new(target, settings, associations, telemetry), transcoder }
+        let pool = Pool::new(target, settings, associations, telemetry);
+        Self { name, associations, pool, transcoder, is_verified: false }
+    }
+
+    /// What the peer takes is not delivered before it has committed to its storage: a [`Verifier`] asks it.
+    pub fn verified(self) -> Self {
+        Self { is_verified: true, ..self }
     }
 }
 
@@ -65,6 +75,7 @@ impl Destination for Dicom {
             pool: Arc::clone(&self.pool),
             transcoder: self.transcoder.clone(),
             awake: None,
+            is_verified: self.is_verified,
         })
     }
 }
@@ -75,11 +86,17 @@ struct StoreCourier {
     transcoder: Transcoder,
     /// While it may want an association.
     awake: Option<Awake>,
+    is_verified: bool,
 }
 
 impl Courier for StoreCourier {
     fn deliver<'a>(&'a mut self, parcel: &'a Parcel, waiting: &'a dyn Waiting) -> BoxFuture<'a, Outcome> {
-        Box::pin(self.send(&parcel.instance, waiting))
+        Box::pin(async move {
+            match self.send(&parcel.instance, waiting).await {
+                Outcome::Delivered { answer, sent } if self.is_verified => Outcome::Stored { answer, sent },
+                outcome => outcome,
+            }
+        })
     }
 
     fn rest(&mut self) -> BoxFuture<'_, ()> {
@@ -196,6 +213,7 @@ fn with_words(outcome: Outcome, words: &str) -> Outcome {
     let join = |text: String| format!("{text}; {words}");
     match outcome {
         Outcome::Delivered { answer, sent } => Outcome::Delivered { answer: join(answer), sent },
+        Outcome::Stored { answer, sent } => Outcome::Stored { answer: join(answer), sent },
         Outcome::Refused { reason } => Outcome::Refused { reason: join(reason) },
         Outcome::Retry { reason, after } => Outcome::Retry { reason: join(reason), after },
         Outcome::Down { reason } => Outcome::Down { reason: join(reason) },

@@ -59,6 +59,15 @@ pub const REPORT_DELAY: Duration = Duration::from_millis(200);
 /// each may take [`COMMITMENT_BYTES`] and a [`Header`](crate::header::Header).
 pub const LARGE_DATA_SETS: usize = 8;
 
+/// Deliveries that a destination is asked to commit to at once: peers have limits of their own.
+pub const COMMITMENT_BATCH: u32 = 1000;
+
+/// How long what a destination has taken waits for others, to be asked about together.
+pub const COMMITMENT_GATHERED: Duration = Duration::from_secs(2);
+
+/// How long an association on which a destination was asked to commit stays open for its report, which else comes over another.
+pub const REPORT_PATIENCE: Duration = Duration::from_secs(30);
+
 /// Storage Commitment reports that may wait at once; one more request is told to come again.
 pub const COMMITMENTS_WAITING: u64 = 10_000;
 

@@ -1,12 +1,14 @@
 //! Sends storage commitment reports over associations of our own, where those that they were asked on are over.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use dimse::Class;
+use futures_util::FutureExt;
 use model::{AeTitle, PeerName, limits};
 use pipeline::{OwedReport, Pipeline};
-use telemetry::{ReportEnd, Telemetry};
+use telemetry::{Event, ReportEnd, Telemetry};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -35,52 +37,59 @@ pub(crate) fn target<'c>(
 }
 
 impl Reporter {
-    /// Reports until `shutdown`. A report that is on its way then may arrive; it is sent again after the next start.
+    /// Reports until `shutdown`. A report that is on its way then may arrive; it is sent again after the next start. After a panic of its
+    /// own it begins anew.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
-        let work = Arc::new(self);
-        let mut running: JoinSet<Option<AeTitle>> = JoinSet::new();
-        let mut busy: Vec<Option<AeTitle>> = Vec::new();
+        let reporter = Arc::new(self);
+        while AssertUnwindSafe(Self::work(&reporter, &shutdown)).catch_unwind().await.is_err() {
+            reporter.telemetry.record(Event::Panicked);
+            tracing::error!("sending storage commitment reports has failed and begins anew");
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = sleep(limits::LANE_TICK) => {}
+            }
+        }
+    }
+
+    async fn work(reporter: &Arc<Self>, shutdown: &CancellationToken) {
+        let mut running: JoinSet<()> = JoinSet::new();
+        let mut busy: HashMap<tokio::task::Id, Option<AeTitle>> = HashMap::new();
         let mut is_failing = false;
         loop {
             if running.len() < AT_ONCE {
-                match work.pipeline.due_reports(busy.clone()).await {
-                    Ok(due) => {
-                        is_failing = false;
-                        for (aet, reports) in by_title(due).into_iter().take(AT_ONCE - running.len()) {
-                            busy.push(aet.clone());
-                            let work = Arc::clone(&work);
-                            let span = tracing::info_span!("reports", to = aet.as_ref().map(AeTitle::as_str));
-                            let work = async move {
-                                work.send_all(reports).await;
-                                aet
-                            };
-                            running.spawn(work.instrument(span));
-                        }
-                    }
-                    Err(error) if !is_failing => {
-                        is_failing = true;
-                        let error = crate::chain(&error);
-                        tracing::error!(
-                            error,
-                            "storage commitment reports cannot be looked up; asking again each second"
-                        );
-                    }
-                    Err(_) => {}
+                let due = reporter.pipeline.due_reports(busy.values().cloned().collect()).await;
+                if let Err(error) = &due
+                    && !is_failing
+                {
+                    let error = crate::chain(error);
+                    tracing::error!(
+                        error,
+                        "storage commitment reports cannot be looked up; asking again each second"
+                    );
+                }
+                is_failing = due.is_err();
+                for (aet, reports) in
+                    by_title(due.unwrap_or_default()).into_iter().take(AT_ONCE - running.len())
+                {
+                    let reporter = Arc::clone(reporter);
+                    let span = tracing::info_span!("reports", to = aet.as_ref().map(AeTitle::as_str));
+                    let work = async move { reporter.send_all(reports).await };
+                    busy.insert(running.spawn(work.instrument(span)).id(), aet);
                 }
             }
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
-                Some(done) = running.join_next(), if !running.is_empty() => match done {
-                    Ok(aet) => busy.retain(|one| *one != aet),
-                    Err(_) => {
-                        // A panic, which is logged; whose it was is not known. The reports that it cost are still due.
-                        wait_for_all(&mut running).await;
-                        busy.clear();
+                Some(done) = running.join_next_with_id(), if !running.is_empty() => match done {
+                    Ok((id, _)) => drop(busy.remove(&id)),
+                    Err(failed) => {
+                        busy.remove(&failed.id());
+                        reporter.telemetry.record(Event::Panicked);
+                        // What it was to send is still due, and not to be tried without end.
                         sleep(limits::LANE_TICK).await;
                     }
                 },
-                () = work.pipeline.report_due() => {}
+                () = reporter.pipeline.report_due() => {}
                 () = sleep(limits::LANE_TICK) => {}
             }
         }
@@ -185,10 +194,6 @@ impl Reporter {
             }
         }
     }
-}
-
-async fn wait_for_all(running: &mut JoinSet<Option<AeTitle>>) {
-    while running.join_next().await.is_some() {}
 }
 
 /// The reports of each AE title, in their order.

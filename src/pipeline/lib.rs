@@ -22,6 +22,7 @@ mod slice;
 #[cfg(test)]
 mod tests;
 mod transcode;
+mod verification;
 
 use std::sync::Arc;
 
@@ -41,6 +42,7 @@ pub use slice::PartReader;
 use telemetry::Telemetry;
 use tokio::runtime::{Handle, RuntimeFlavor};
 pub use transcode::{NotTranscoded, Transcoded, Transcoder, can_transcode, transcoding_targets};
+pub use verification::{CommitmentTerms, ReportTaken, Teller, Verification};
 
 /// The operations on the archive, for all doors. Cheap to clone.
 #[derive(Clone)]

@@ -45,6 +45,14 @@ pub enum Outcome {
         /// SHA-256 of the bytes that were sent: data set or file.
         sent: [u8; 32],
     },
+    /// The destination has taken the instance, and is to be asked whether it keeps it: see
+    /// [`Verification`](crate::Verification).
+    Stored {
+        /// What it answered.
+        answer: String,
+        /// SHA-256 of the bytes that were sent.
+        sent: [u8; 32],
+    },
     /// It failed now and may succeed later.
     Retry {
         /// Why.

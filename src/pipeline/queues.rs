@@ -49,9 +49,10 @@ impl Pipeline {
                 continue;
             }
             let waits = |since| Duration::try_from(now - since).unwrap_or_default();
-            let LaneSummary { ready, retrying, leased, dead, .. } = lane;
+            let LaneSummary { ready, retrying, leased, dead, verifying, .. } = lane;
             let oldest = lane.oldest.map(waits);
-            self.telemetry.set_queue(&lane.destination, Queue { ready, retrying, leased, dead, oldest });
+            self.telemetry
+                .set_queue(&lane.destination, Queue { ready, retrying, leased, dead, verifying, oldest });
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use telemetry::{Door, Event};
 use time::{Date, OffsetDateTime};
 use tracing::warn;
 
-use crate::{Pipeline, Received};
+use crate::{CommitmentTerms, Pipeline, Received};
 
 /// What routing has to know of a destination.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct DestinationFacts {
     /// The peer that it leads to, and that peer's AE title: what comes from there is not sent back. Only an association tells where it
     /// comes from: behind an HTTP request's address there may be a proxy for many.
     pub peer: Option<(PeerName, AeTitle)>,
+    /// How it is asked to commit to what it took; `None`: it is not asked.
+    pub commitment: Option<CommitmentTerms>,
 }
 
 /// Why destinations or rules cannot be put to use.
@@ -47,6 +49,17 @@ impl Pipeline {
         let names: Vec<_> = all.iter().map(|facts| facts.name.clone()).collect();
         let ids = self.archive.enrol_destinations(&names).await?;
         names.iter().for_each(|name| self.telemetry.show_destination(name));
+        let (asked, others): (Vec<_>, Vec<_>) =
+            ids.iter().zip(&all).partition(|(_, facts)| facts.commitment.is_some());
+        asked.iter().for_each(|(_, facts)| self.telemetry.show_asked(&facts.name));
+        let others = others.into_iter().map(|(id, _)| *id).collect();
+        let settled = self.archive.verify_no_more(others).await?;
+        if settled > 0 {
+            tracing::warn!(
+                deliveries = settled,
+                "delivered without storage commitment, which is no longer asked for"
+            );
+        }
         self.router.destinations.get_or_init(|| ids.into_iter().zip(all).collect());
         Ok(())
     }
@@ -207,7 +220,7 @@ mod tests {
 
     fn facts(name: &str, peer: Option<(&str, &str)>) -> DestinationFacts {
         let peer = peer.map(|(name, title)| (PeerName::new(name), AeTitle::parse(title).unwrap()));
-        DestinationFacts { name: DestinationName::new(name), peer }
+        DestinationFacts { name: DestinationName::new(name), peer, commitment: None }
     }
 
     fn received(peer: Option<&str>, calling_aet: Option<&str>) -> Received {

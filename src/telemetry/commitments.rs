@@ -1,7 +1,10 @@
+use model::DestinationName;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+
+use crate::deliveries::{NameAnd, by_name};
 
 /// Storage commitment reports that we owe, at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,6 +39,33 @@ impl ReportEnd {
     }
 }
 
+/// How asking a destination for storage commitment ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AskEnd {
+    /// It took the request on.
+    Accepted,
+    /// It refused the request, or does not offer storage commitment.
+    Refused,
+    /// It could not be reached, or broke off.
+    Failed,
+    /// Its report did not come in time.
+    Expired,
+}
+
+impl AskEnd {
+    const LABELS: [&str; 4] = ["accepted", "refused", "failed", "expired"];
+
+    /// The metric label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+        }
+    }
+}
+
 type ByLabel<M> = Family<[(&'static str, &'static str); 1], M>;
 
 /// What is counted of storage commitment.
@@ -43,12 +73,18 @@ pub(crate) struct Commitments {
     requests: ByLabel<Counter>,
     reports: ByLabel<Counter>,
     owed: ByLabel<Gauge>,
+    asked: Family<NameAnd, Counter>,
 }
 
 impl Commitments {
     /// With everything at zero.
     pub(crate) fn new() -> Self {
-        let made = Self { requests: Family::default(), reports: Family::default(), owed: Family::default() };
+        let made = Self {
+            requests: Family::default(),
+            reports: Family::default(),
+            owed: Family::default(),
+            asked: Family::default(),
+        };
         for is_accepted in [true, false] {
             drop(made.requests.get_or_create(&[("outcome", request(is_accepted))]));
         }
@@ -67,6 +103,8 @@ impl Commitments {
         registry.register("gantry_commitment_reports", help, self.reports.clone());
         let help = "Storage commitment reports that are not sent, by state";
         registry.register("gantry_commitment_reports_owed", help, self.owed.clone());
+        let help = "Requests for storage commitment to destinations, by how they ended";
+        registry.register("gantry_commitment_asked", help, self.asked.clone());
     }
 
     pub(crate) fn requested(&self, is_accepted: bool) {
@@ -75,6 +113,17 @@ impl Commitments {
 
     pub(crate) fn reported(&self, end: ReportEnd) {
         self.reports.get_or_create(&[("outcome", end.label())]).inc();
+    }
+
+    /// Shows a destination that is asked, at zero.
+    pub(crate) fn show(&self, destination: &DestinationName) {
+        for label in AskEnd::LABELS {
+            drop(self.asked.get_or_create(&(by_name(destination), [("outcome", label)])));
+        }
+    }
+
+    pub(crate) fn asked(&self, destination: &DestinationName, end: AskEnd) {
+        self.asked.get_or_create(&(by_name(destination), [("outcome", end.label())])).inc();
     }
 
     pub(crate) fn set(&self, Reports { waiting, given_up }: Reports) {
@@ -114,5 +163,20 @@ mod tests {
         has(&telemetry, r#"gantry_commitment_reports_total{outcome="delivered"} 1"#);
         has(&telemetry, r#"gantry_commitment_reports_owed{state="waiting"} 3"#);
         has(&telemetry, r#"gantry_commitment_reports_owed{state="given_up"} 1"#);
+    }
+
+    #[test]
+    fn asking_is_told_by_destination() {
+        let telemetry = Telemetry::new();
+        let destination = DestinationName::new("pacs");
+        telemetry.show_asked(&destination);
+        for label in AskEnd::LABELS {
+            has(
+                &telemetry,
+                &format!(r#"gantry_commitment_asked_total{{destination="pacs",outcome="{label}"}} 0"#),
+            );
+        }
+        telemetry.record(Event::CommitmentAsked { destination, end: AskEnd::Expired });
+        has(&telemetry, r#"gantry_commitment_asked_total{destination="pacs",outcome="expired"} 1"#);
     }
 }

@@ -23,6 +23,8 @@ pub struct Queue {
     pub leased: u64,
     /// Those that were given up.
     pub dead: u64,
+    /// Those that the destination has taken and has yet to commit to.
+    pub verifying: u64,
     /// For how long the oldest has waited that is neither delivered nor given up.
     pub oldest: Option<Duration>,
 }
@@ -38,8 +40,8 @@ pub(crate) struct Deliveries {
     rules_reloads: Family<[(&'static str, &'static str); 1], Counter>,
 }
 
-type ByName = [(&'static str, Name); 1];
-type NameAnd = (ByName, [(&'static str, &'static str); 1]);
+pub(crate) type ByName = [(&'static str, Name); 1];
+pub(crate) type NameAnd = (ByName, [(&'static str, &'static str); 1]);
 
 impl Deliveries {
     pub(crate) fn new() -> Self {
@@ -102,8 +104,9 @@ impl Deliveries {
     }
 
     pub(crate) fn set(&self, destination: &DestinationName, queue: Queue) {
-        let Queue { ready, retrying, leased, dead, oldest } = queue;
-        for (state, count) in [("ready", ready), ("retrying", retrying), ("leased", leased), ("dead", dead)] {
+        let Queue { ready, retrying, leased, dead, verifying, oldest } = queue;
+        let not_done = [("ready", ready), ("retrying", retrying), ("leased", leased), ("dead", dead)];
+        for (state, count) in not_done.into_iter().chain([("verifying", verifying)]) {
             let count = i64::try_from(count).unwrap_or(i64::MAX);
             self.depth.get_or_create(&(by_name(destination), [("state", state)])).set(count);
         }
@@ -127,7 +130,7 @@ impl Deliveries {
 
 /// The label of a destination.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Name(DestinationName);
+pub(crate) struct Name(DestinationName);
 
 impl EncodeLabelValue for Name {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
@@ -135,7 +138,7 @@ impl EncodeLabelValue for Name {
     }
 }
 
-fn by_name(destination: &DestinationName) -> ByName {
+pub(crate) fn by_name(destination: &DestinationName) -> ByName {
     [("destination", Name(destination.clone()))]
 }
 
@@ -184,7 +187,7 @@ mod tests {
             telemetry.record(Event::DeliveryEnded { destination: destination.clone(), end });
         }
         let oldest = Some(Duration::from_secs(90));
-        let queue = Queue { ready: 4, retrying: 3, leased: 2, dead: 1, oldest };
+        let queue = Queue { ready: 4, retrying: 3, leased: 2, dead: 1, verifying: 5, oldest };
         telemetry.set_queue(&destination, queue);
         telemetry.record(Event::CameBack);
         telemetry.record(Event::RulesReloaded { is_accepted: false });
@@ -193,7 +196,7 @@ mod tests {
         has(&telemetry, r#"gantry_deliveries_total{destination="pacs",outcome="down"} 2"#);
         has(&telemetry, r#"gantry_delivery_seconds_bucket{le="0.004",destination="pacs"} 1"#);
         has(&telemetry, r#"gantry_delivery_seconds_bucket{le="0.002",destination="pacs"} 0"#);
-        for (state, count) in [("ready", 4), ("retrying", 3), ("leased", 2), ("dead", 1)] {
+        for (state, count) in [("ready", 4), ("retrying", 3), ("leased", 2), ("dead", 1), ("verifying", 5)] {
             has(&telemetry, &format!(r#"gantry_queue_depth{{destination="pacs",state="{state}"}} {count}"#));
         }
         has(&telemetry, r#"gantry_queue_oldest_seconds{destination="pacs"} 90.0"#);

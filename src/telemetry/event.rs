@@ -2,8 +2,7 @@ use std::time::Duration;
 
 use model::{DestinationName, QueryRetrieveLevel};
 
-use crate::ReportEnd;
-use crate::Retrieved;
+use crate::{AskEnd, ReportEnd, Retrieved};
 
 /// The way something came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,6 +50,8 @@ pub enum DeliveryEnd {
         /// From its being queued.
         since_queued: Duration,
     },
+    /// The destination took the instance, and is to be asked whether it keeps it.
+    Stored,
     /// It will be tried again.
     Retry,
     /// The destination will never take it.
@@ -65,12 +66,14 @@ pub enum DeliveryEnd {
 
 impl DeliveryEnd {
     /// Every metric label.
-    pub(crate) const LABELS: [&str; 6] = ["delivered", "retry", "refused", "poison", "down", "gave_up"];
+    pub(crate) const LABELS: [&str; 7] =
+        ["delivered", "stored", "retry", "refused", "poison", "down", "gave_up"];
 
     /// The metric label.
     pub fn label(self) -> &'static str {
         match self {
             Self::Delivered { .. } => "delivered",
+            Self::Stored => "stored",
             Self::Retry => "retry",
             Self::Refused => "refused",
             Self::Poison => "poison",
@@ -185,6 +188,13 @@ pub enum Event {
     },
     /// An attempt to send a storage commitment report ended.
     CommitmentReport(ReportEnd),
+    /// Asking a destination for storage commitment ended, or the wait for its report did.
+    CommitmentAsked {
+        /// Who was asked; one of those that [`Telemetry::show_asked`](crate::Telemetry::show_asked) was told.
+        destination: DestinationName,
+        /// How it ended.
+        end: AskEnd,
+    },
     /// A task panicked.
     Panicked,
 }

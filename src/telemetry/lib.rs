@@ -24,7 +24,7 @@ mod retrieves;
 use std::fmt;
 use std::sync::Arc;
 
-pub use commitments::{ReportEnd, Reports};
+pub use commitments::{AskEnd, ReportEnd, Reports};
 pub use deliveries::Queue;
 pub use event::{DeliveryEnd, Door, Event, Retrieval};
 use metrics::Metrics;
@@ -59,6 +59,11 @@ impl Telemetry {
     /// Sets what waits for a destination.
     pub fn set_queue(&self, destination: &DestinationName, queue: Queue) {
         self.metrics.deliveries.set(destination, queue);
+    }
+
+    /// Shows the metrics of a destination that is asked for storage commitment, at zero, before it is asked.
+    pub fn show_asked(&self, destination: &DestinationName) {
+        self.metrics.commitments.show(destination);
     }
 
     /// Sets what is owed of storage commitment reports.

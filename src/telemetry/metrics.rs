@@ -109,6 +109,7 @@ impl Metrics {
             Event::RulesReloaded { is_accepted } => self.deliveries.rules_reloaded(is_accepted),
             Event::CommitmentRequest { is_accepted } => self.commitments.requested(is_accepted),
             Event::CommitmentReport(end) => self.commitments.reported(end),
+            Event::CommitmentAsked { destination, end } => self.commitments.asked(&destination, end),
             Event::Panicked => {
                 self.panics.inc();
             }

@@ -45,5 +45,6 @@ mod tls_reload;
 mod torture;
 mod tour;
 mod transcoding;
+mod verification;
 mod versions;
 mod web;

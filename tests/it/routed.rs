@@ -40,6 +40,7 @@ pub(crate) enum State {
     Dead,
     Delivered,
     Withheld,
+    Verifying,
 }
 
 impl Server {
@@ -173,8 +174,15 @@ const SOON: &str = "retry = { first = \"100ms\", factor = 1.5, max = \"300ms\", 
 pub(crate) const S3_KEYS: &[(&str, &str)] =
     &[("AWS_ACCESS_KEY_ID", seaweed::USER.0), ("AWS_SECRET_ACCESS_KEY", seaweed::USER.1)];
 
-const STATES: [State; 6] =
-    [State::Ready, State::Retrying, State::Leased, State::Dead, State::Delivered, State::Withheld];
+const STATES: [State; 7] = [
+    State::Ready,
+    State::Retrying,
+    State::Leased,
+    State::Dead,
+    State::Delivered,
+    State::Withheld,
+    State::Verifying,
+];
 
 const LEDGER: &str = "SELECT destination.name, sop_instance_uid, version, state, attempts, status, sent \
     FROM delivery JOIN destination USING (destination_pk) JOIN instance USING (instance_pk) \

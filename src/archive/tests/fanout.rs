@@ -75,10 +75,11 @@ impl Depot {
     /// The counters are what the rows say.
     pub(super) fn check_counters(&self) {
         let wrong =
-            "SELECT count(*) FROM destination WHERE (ready, retrying, leased, dead, delivered, withheld) <> (
+            "SELECT count(*) FROM destination WHERE (ready, retrying, leased, dead, delivered, withheld, verifying) <> (
             SELECT count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE state = 1),
                 count(*) FILTER (WHERE state = 2), count(*) FILTER (WHERE state = 3),
-                count(*) FILTER (WHERE state = 4), count(*) FILTER (WHERE state = 5)
+                count(*) FILTER (WHERE state = 4), count(*) FILTER (WHERE state = 5),
+                count(*) FILTER (WHERE state = 6)
             FROM delivery WHERE delivery.destination_pk = destination.destination_pk)";
         assert_eq!(self.home.count(wrong), 0);
     }

@@ -15,6 +15,7 @@ mod selected;
 mod settle;
 mod trace;
 mod turns;
+mod verification;
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;

@@ -35,7 +35,8 @@ fn destinations(found: &Trace) -> BTreeMap<&str, Vec<&DeliveryRecord>> {
 }
 
 fn lanes(destinations: &BTreeMap<&str, Vec<&DeliveryRecord>>) -> String {
-    let mut grid = Grid::new(["destination", "delivered", "ready", "leased", "retrying", "dead", "withheld"]);
+    let head = ["destination", "delivered", "verifying", "ready", "leased", "retrying", "dead", "withheld"];
+    let mut grid = Grid::new(head);
     for (name, deliveries) in destinations {
         let numbers = STATES
             .map(|state| deliveries.iter().filter(|delivery| delivery.state == state).count().to_string());
@@ -82,14 +83,19 @@ fn late(found: &Trace) -> Option<String> {
 
 fn is_late(state: DeliveryState) -> bool {
     match state {
-        DeliveryState::Ready | DeliveryState::Retrying | DeliveryState::Leased | DeliveryState::Dead => true,
+        DeliveryState::Ready
+        | DeliveryState::Retrying
+        | DeliveryState::Leased
+        | DeliveryState::Dead
+        | DeliveryState::Verifying => true,
         DeliveryState::Delivered | DeliveryState::Withheld => false,
     }
 }
 
 /// In the order of the columns.
-const STATES: [DeliveryState; 6] = [
+const STATES: [DeliveryState; 7] = [
     DeliveryState::Delivered,
+    DeliveryState::Verifying,
     DeliveryState::Ready,
     DeliveryState::Leased,
     DeliveryState::Retrying,

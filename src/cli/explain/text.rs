@@ -182,6 +182,14 @@ impl Page {
                 (format!("delivered {}, {took} after it was queued, {attempts}", moment(done)), Tone::Good)
             }
             DeliveryState::Withheld => ("withheld: it came from there".to_owned(), Tone::Quiet),
+            DeliveryState::Verifying => {
+                let stored = moment(delivery.done.unwrap_or(delivery.queued));
+                let ask = until(delivery.due, self.now);
+                (
+                    format!("stored {stored}, {attempts}; storage is not committed to yet, next asked {ask}"),
+                    Tone::Quiet,
+                )
+            }
         }
     }
 

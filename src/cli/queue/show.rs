@@ -16,6 +16,7 @@ pub(super) fn json(lanes: &[LaneSummary]) -> String {
             "dead": lane.dead,
             "delivered": lane.delivered,
             "withheld": lane.withheld,
+            "verifying": lane.verifying,
             "oldest": lane.oldest.map(rfc3339),
             "last_error": lane.last_error.as_ref().map(|(reason, at)| json!({ "reason": reason, "at": rfc3339(*at) })),
             "next_probe": lane.circuit_open.map(rfc3339),
@@ -48,7 +49,7 @@ pub(super) fn table(lanes: &[LaneSummary], config: &Config) -> String {
 
 fn notes(lane: &LaneSummary, config: &Config, now: OffsetDateTime) -> Vec<String> {
     let is_configured = config.destinations.iter().any(|known| known.name == lane.destination);
-    let waits = lane.ready + lane.retrying + lane.leased > 0;
+    let waits = lane.ready + lane.retrying + lane.leased + lane.verifying > 0;
     let gone = (!is_configured && waits).then(|| {
         format!(
             "[destination.{}] is no longer in the configuration: what waits for it stays until it is back",
@@ -58,10 +59,12 @@ fn notes(lane: &LaneSummary, config: &Config, now: OffsetDateTime) -> Vec<String
     let down = lane.circuit_open.map(|probe| format!("down; next try {}", until(probe, now)));
     let failed = lane.last_error.as_ref();
     let failed = failed.map(|(reason, at)| format!("last error {} ago: {}", ago(*at, now), clean(reason)));
+    let verifying = (lane.verifying > 0)
+        .then(|| format!("{} stored there, to be delivered once storage is committed to", lane.verifying));
     let withheld = (lane.withheld > 0)
         .then(|| format!("{} withheld: they came from where they would have gone", lane.withheld));
     let dead = (lane.dead > 0).then(|| {
         format!("dead letters stay until `gantry queue retry --dead --destination {}`", lane.destination)
     });
-    [gone, down, failed, dead, withheld].into_iter().flatten().collect()
+    [gone, down, failed, verifying, dead, withheld].into_iter().flatten().collect()
 }

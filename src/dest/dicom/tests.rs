@@ -112,7 +112,12 @@ fn transcoder() -> Transcoder {
 
 impl Dicom {
     fn store_courier(&self) -> StoreCourier {
-        StoreCourier { pool: Arc::clone(&self.pool), transcoder: self.transcoder.clone(), awake: None }
+        StoreCourier {
+            pool: Arc::clone(&self.pool),
+            transcoder: self.transcoder.clone(),
+            awake: None,
+            is_verified: false,
+        }
     }
 }
 

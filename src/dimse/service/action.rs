@@ -97,6 +97,9 @@ impl NActionRsp {
     }
 }
 
+/// Action Type ID of a request for storage commitment (PS3.4 Table J.3-1).
+pub const REQUEST_STORAGE_COMMITMENT: u16 = 1;
+
 /// What `status` means in an N-ACTION-RSP.
 pub fn meaning(status: Status) -> &'static str {
     super::meaning(STATUSES, status)

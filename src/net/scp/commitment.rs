@@ -1,4 +1,4 @@
-use dimse::service::action::NActionRq;
+use dimse::service::action::{NActionRq, REQUEST_STORAGE_COMMITMENT};
 use dimse::service::event_report::{NEventReportRq, NEventReportRsp};
 use dimse::{Class, Outcome, Status};
 use model::commitment::{Report, Request, RequestError};
@@ -267,6 +267,3 @@ pub(super) fn too_much(unread: Unread) -> Outcome {
         },
     )
 }
-
-/// Action Type ID of Storage Commitment (PS3.4 Table J.3-1).
-const REQUEST_STORAGE_COMMITMENT: u16 = 1;

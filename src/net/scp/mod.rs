@@ -3,6 +3,7 @@
 pub(crate) mod commitment;
 mod counts;
 mod echo;
+pub(crate) mod event_report;
 mod find;
 mod get;
 mod move_;
@@ -130,6 +131,9 @@ impl Scp<'_> {
             }
             (Some(Service::Commitment), Command::NActionRq(request)) => {
                 self.action(drive, &context, request, has_data_set).await
+            }
+            (Some(Service::Commitment), Command::NEventReportRq(request)) => {
+                self.event_report(drive, &context, request, has_data_set).await
             }
             (Some(Service::Commitment), Command::NEventReportRsp(response)) => {
                 self.report_answered(drive, response).await

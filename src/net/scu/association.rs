@@ -170,18 +170,18 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
 }
 
 /// Counts the association as open until its end.
-struct Open {
+pub(super) struct Open {
     telemetry: Telemetry,
     is_over: bool,
 }
 
 impl Open {
-    fn new(telemetry: &Telemetry) -> Self {
+    pub(super) fn new(telemetry: &Telemetry) -> Self {
         telemetry.record(Event::AssociationOpened { requestor: true });
         Self { telemetry: telemetry.clone(), is_over: false }
     }
 
-    fn end(&mut self, end: &End) {
+    pub(super) fn end(&mut self, end: &End) {
         if !std::mem::replace(&mut self.is_over, true) {
             self.telemetry.record(Event::AssociationClosed { requestor: true, end: end.label() });
         }

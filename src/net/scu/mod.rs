@@ -1,8 +1,9 @@
-//! Operations at other application entities: C-ECHO, C-STORE, C-FIND, C-MOVE and C-GET as SCU.
+//! Operations at other application entities: C-ECHO, C-STORE, C-FIND, C-MOVE, C-GET and Storage Commitment as SCU.
 
 mod ahead;
 mod associate;
 mod association;
+mod commitment;
 mod echo;
 mod file;
 mod find;
@@ -25,6 +26,7 @@ use model::AeTitle;
 use crate::{Config, Peer, tls};
 
 pub use association::StoreAssociation;
+pub use commitment::{CommitmentAssociation, Incoming, action_meaning};
 pub use dimse::service::retrieve::SubOperations;
 pub use dimse::{Class, ErrorComment, Outcome, Status};
 pub use echo::echo;

@@ -1,11 +1,12 @@
 use dimse::{Command, Outcome};
 use model::commitment::Report;
 use model::{sop, syntax};
-use telemetry::{Event, Telemetry};
+use telemetry::Telemetry;
 use tokio::time::timeout;
 use ul::pdu::{ContextOutcome, RoleSelection};
 
 use super::associate::{self, Requested};
+use super::association::Open;
 use super::{Settings, Target};
 use crate::data_set;
 use crate::drive::Drive;
@@ -18,8 +19,8 @@ pub(crate) struct ReportAssociation {
     /// `None` once it is over.
     drive: Option<Drive>,
     settings: Settings,
-    telemetry: Telemetry,
     message_id: u16,
+    open: Open,
 }
 
 impl ReportAssociation {
@@ -43,12 +44,11 @@ impl ReportAssociation {
         let requested =
             associate::associate_as(target, settings, [(class.clone(), syntaxes)], vec![role]).await?;
         let Requested { drive, results, roles } = requested;
-        telemetry.record(Event::AssociationOpened { requestor: true });
         let association = Self {
             drive: Some(drive),
             settings: settings.clone(),
-            telemetry: telemetry.clone(),
             message_id: 0,
+            open: Open::new(telemetry),
         };
         let refusal = results.first().map(|result| &result.outcome);
         let Some(ContextOutcome::Accepted { .. }) = refusal else {
@@ -77,7 +77,7 @@ impl ReportAssociation {
         match send(drive, self.message_id, report, &self.settings).await {
             Ok(outcome) => Ok(outcome),
             Err(end) => {
-                self.end(&end);
+                self.open.end(&end);
                 if let Some(drive) = self.drive.take() {
                     associate::close(drive, &end).await;
                 }
@@ -94,20 +94,7 @@ impl ReportAssociation {
             Ok(Err(Error::Lost(end))) => end,
             Ok(Err(_)) | Err(_) => End::TimedOut(Wait::Message),
         };
-        self.end(&end);
-    }
-
-    fn end(&self, end: &End) {
-        self.telemetry.record(Event::AssociationClosed { requestor: true, end: end.label() });
-    }
-}
-
-impl Drop for ReportAssociation {
-    fn drop(&mut self) {
-        if self.drive.is_some() {
-            // Nobody has ended it: whoever reported was stopped.
-            self.end(&End::Shutdown);
-        }
+        self.open.end(&end);
     }
 }
 
@@ -135,5 +122,5 @@ async fn send(
 
 const FIRST_CONTEXT: u8 = 1;
 
-/// What reports are proposed in.
-const SYNTAXES: [&str; 2] = [syntax::EXPLICIT_VR_LITTLE_ENDIAN, syntax::IMPLICIT_VR_LITTLE_ENDIAN];
+/// What storage commitment is proposed in.
+pub(super) const SYNTAXES: [&str; 2] = [syntax::EXPLICIT_VR_LITTLE_ENDIAN, syntax::IMPLICIT_VR_LITTLE_ENDIAN];

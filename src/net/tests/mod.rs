@@ -3,6 +3,7 @@
 mod associate;
 mod association;
 mod commitment;
+mod event_report;
 mod find;
 mod get;
 mod inquire;

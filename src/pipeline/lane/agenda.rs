@@ -182,7 +182,7 @@ impl Agenda {
         let (settlement, end) = verdict::settle(outcome, age, give_up, wait);
         let reason = match &settlement {
             Settlement::Retry { reason, .. } | Settlement::Dead { reason } => Some(reason.clone()),
-            Settlement::Delivered { .. } | Settlement::Released => None,
+            Settlement::Delivered { .. } | Settlement::Stored { .. } | Settlement::Released => None,
         };
         self.settle(delivery, settlement, now);
         self.take_note(change, was_down, reason.clone().unwrap_or_default(), now);

@@ -254,6 +254,9 @@ impl Clerk {
             DeliveryEnd::Delivered { since_queued } => {
                 tracing::debug!(%sop_instance, version, ?since_queued, "delivered");
             }
+            DeliveryEnd::Stored => {
+                tracing::debug!(%sop_instance, version, "taken by the destination, which is to be asked whether it keeps it");
+            }
             DeliveryEnd::Retry => {
                 tracing::info!(%sop_instance, version, attempts, reason, "not delivered, to be tried again");
             }

@@ -112,7 +112,8 @@ impl Shelf {
     ///
     /// Whether another courier was well received in the meantime, or is busy there and was before.
     pub(crate) fn report(&self, seat: usize, outcome: &Outcome) -> bool {
-        let is_well = matches!(outcome, Outcome::Delivered { .. } | Outcome::Refused { .. });
+        let is_well =
+            matches!(outcome, Outcome::Delivered { .. } | Outcome::Stored { .. } | Outcome::Refused { .. });
         let is_barred = matches!(outcome, Outcome::Down { .. });
         let mut state = self.state();
         let Some(own) = state.seats.get_mut(seat) else { return false };

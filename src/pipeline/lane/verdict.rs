@@ -13,7 +13,7 @@ use crate::Outcome;
 /// association at a time.
 pub(crate) fn sign(outcome: &Outcome, attempts: u32, others_do_well: bool) -> Sign {
     match outcome {
-        Outcome::Delivered { .. } | Outcome::Refused { .. } => Sign::Well,
+        Outcome::Delivered { .. } | Outcome::Stored { .. } | Outcome::Refused { .. } => Sign::Well,
         Outcome::Down { .. } if !others_do_well => Sign::Down,
         Outcome::Retry { .. } | Outcome::Down { .. } if attempts > 0 => Sign::FailingAgain,
         Outcome::Retry { .. } | Outcome::Down { .. } => Sign::Failing,
@@ -33,6 +33,10 @@ pub(crate) fn settle(
         Outcome::Delivered { answer, sent } => {
             let settlement = Settlement::Delivered { answer: words(&answer), sent };
             return (settlement, DeliveryEnd::Delivered { since_queued: age });
+        }
+        Outcome::Stored { answer, sent } => {
+            let ask_after = limits::COMMITMENT_GATHERED;
+            return (Settlement::Stored { answer: words(&answer), sent, ask_after }, DeliveryEnd::Stored);
         }
         Outcome::Refused { reason } => {
             return (Settlement::Dead { reason: words(&reason) }, DeliveryEnd::Refused);
@@ -86,6 +90,8 @@ mod tests {
     fn every_outcome_has_its_settlement() {
         let down = || Outcome::Down { reason: "busy".to_owned() };
         let delivered = Outcome::Delivered { answer: "0000H".to_owned(), sent: [7; 32] };
+        let stored = Outcome::Stored { answer: "0000H".to_owned(), sent: [7; 32] };
+        let ask_after = limits::COMMITMENT_GATHERED;
         let refused = Outcome::Refused { reason: "no such syntax".to_owned() };
         let poison = Outcome::Poison { reason: "file is gone".to_owned() };
         for (outcome, age, settlement, end) in [
@@ -94,6 +100,12 @@ mod tests {
                 HOUR * 100,
                 Settlement::Delivered { answer: "0000H".to_owned(), sent: [7; 32] },
                 DeliveryEnd::Delivered { since_queued: HOUR * 100 },
+            ),
+            (
+                stored,
+                HOUR * 100,
+                Settlement::Stored { answer: "0000H".to_owned(), sent: [7; 32], ask_after },
+                DeliveryEnd::Stored,
             ),
             (refused, HOUR, dead("no such syntax"), DeliveryEnd::Refused),
             (poison, HOUR, dead("file is gone"), DeliveryEnd::Poison),

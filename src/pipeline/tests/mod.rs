@@ -35,7 +35,8 @@ pub(crate) struct Home {
 impl Home {
     /// With rules that send everything to all destinations.
     pub(crate) async fn new(destinations: &[&str]) -> Self {
-        let facts = |name: &&str| DestinationFacts { name: DestinationName::new(name), peer: None };
+        let facts =
+            |name: &&str| DestinationFacts { name: DestinationName::new(name), peer: None, commitment: None };
         let home = Self::without_rules(destinations.iter().map(facts).collect()).await;
         home.route(&format!("[[rule]]\nname = 'all'\nwhen = 'true'\nsend = {destinations:?}\n")).await;
         home

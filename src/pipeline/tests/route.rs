@@ -6,7 +6,7 @@ use crate::{Body, BodyError, DestinationFacts, Pipeline, RoutingError};
 
 fn facts(name: &str, peer: Option<(&str, &str)>) -> DestinationFacts {
     let peer = peer.map(|(name, title)| (PeerName::new(name), AeTitle::parse(title).unwrap()));
-    DestinationFacts { name: DestinationName::new(name), peer }
+    DestinationFacts { name: DestinationName::new(name), peer, commitment: None }
 }
 
 async fn home() -> Home {

@@ -88,6 +88,9 @@ fn state(html: &mut Html, lane: &LaneSummary, now: OffsetDateTime) {
             html.raw("<span class='word good'>idle</span>");
         }
     }
+    if lane.verifying > 0 {
+        html.raw(" <span class=soft>").text(Count(lane.verifying)).raw(" to be committed to</span>");
+    }
 }
 
 /// How long something has waited.

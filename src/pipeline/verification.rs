@@ -1,0 +1,336 @@
+//! Destinations that are asked whether they keep what they took: storage commitment as SCU (PS3.4 Annex J).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use archive::{DestinationId, NotCommitted, Swept, Told};
+use model::commitment::{FailureReason, ReceivedReport, Request};
+use model::{AeTitle, DestinationName, PeerName, TransactionUid, limits};
+use telemetry::{AskEnd, DeliveryEnd, Event};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::lane::gave_up;
+use crate::{DestinationFacts, Error, Pipeline, Retry};
+
+/// How a destination is asked to commit to what it took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CommitmentTerms {
+    /// When what it does not commit to is delivered again, when it is asked again where asking failed, and how long all of it may take.
+    pub retry: Retry,
+    /// So long after being asked it is asked again about what it has not told.
+    pub patience: Duration,
+}
+
+/// Who tells.
+#[derive(Debug, Clone, Default)]
+pub struct Teller {
+    /// The configured peer that it is.
+    pub peer: Option<PeerName>,
+    /// The AE title that it gives itself.
+    pub aet: Option<AeTitle>,
+}
+
+/// What came of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReportTaken {
+    /// It is durable what it tells.
+    Taken {
+        /// Deliveries that are delivered now.
+        committed: usize,
+        /// Deliveries that are to be sent again, or were given up.
+        failed: usize,
+    },
+    /// Nobody was asked under its Transaction UID.
+    Unknown,
+    /// Another peer was asked.
+    NotAsked,
+}
+
+/// What a destination is to be asked, and how that went: one asks at a time.
+pub struct Verification {
+    pipeline: Pipeline,
+    id: DestinationId,
+    name: DestinationName,
+    terms: CommitmentTerms,
+    /// Nothing dies of its age before.
+    grace_ends: Instant,
+    /// How often in a row asking has failed.
+    failures: u32,
+    not_before: Instant,
+}
+
+impl Pipeline {
+    /// What the destination of this name is to be asked; `None` when it is not to be asked, or is none of
+    /// [`Pipeline::set_destinations`].
+    pub fn verification(&self, name: &DestinationName) -> Option<Verification> {
+        let (id, facts) = self.router.known().iter().find(|(_, facts)| facts.name == *name)?;
+        let terms = facts.commitment.clone()?;
+        let now = Instant::now();
+        Some(Verification {
+            pipeline: self.clone(),
+            id: *id,
+            name: name.clone(),
+            grace_ends: now + terms.retry.grace(),
+            terms,
+            failures: 0,
+            not_before: now,
+        })
+    }
+
+    /// Takes what a peer tells about what it was asked; durable when this returns.
+    ///
+    /// The peer is that of the destination that was asked: by its name, or, where the teller is none of the configured, by its AE title.
+    ///
+    /// # Errors
+    /// [`Error::Archive`], [`Error::NoSpace`]: it is to be told again.
+    ///
+    /// PS3.4 §J.3.3.
+    pub async fn take_report(&self, teller: &Teller, report: ReceivedReport) -> Result<ReportTaken, Error> {
+        let Some(id) = self.archive.verification_of(&report.transaction).await? else {
+            return Ok(ReportTaken::Unknown);
+        };
+        let Some((_, facts)) = self.router.known().iter().find(|(known, _)| *known == id) else {
+            return Ok(ReportTaken::Unknown);
+        };
+        if !is_from(facts, teller) {
+            return Ok(ReportTaken::NotAsked);
+        }
+        let transaction = report.transaction.clone();
+        let retry = facts.commitment.as_ref().map(|terms| terms.retry.clone());
+        let ask_again = retry.as_ref().map_or(limits::LANE_TICK, |retry| retry.first);
+        let decide = move |reason, attempts, age| match &retry {
+            Some(retry) => decide(reason, attempts, age, retry, fastrand::f64() * 2.0 - 1.0),
+            None => NotCommitted::AskAgain(Duration::ZERO),
+        };
+        let told = self.archive.take_report(report, Arc::new(decide), ask_again).await?;
+        self.count_told(&facts.name, &told);
+        let Told { committed, retried, dead, untold } = told;
+        let (destination, committed, failed) = (&facts.name, committed.len(), retried + dead);
+        match failed + untold {
+            0 => tracing::info!(%destination, %transaction, committed, "storage commitment"),
+            _ => tracing::warn!(
+                %destination, %transaction, committed, retried, dead, untold,
+                "storage commitment: the destination does not keep everything that it took"
+            ),
+        }
+        Ok(ReportTaken::Taken { committed, failed })
+    }
+
+    fn count_told(&self, destination: &DestinationName, told: &Told) {
+        let count =
+            |end| self.telemetry.record(Event::DeliveryEnded { destination: destination.clone(), end });
+        for since_queued in &told.committed {
+            count(DeliveryEnd::Delivered { since_queued: *since_queued });
+        }
+        (0..told.retried).for_each(|_| count(DeliveryEnd::Retry));
+        (0..told.dead).for_each(|_| count(DeliveryEnd::Refused));
+    }
+}
+
+impl Verification {
+    /// Waits until there is something to ask. Cancel safe.
+    pub async fn due(&self) {
+        loop {
+            sleep_until(self.not_before).await;
+            match self.pipeline.archive.verification_due(self.id).await {
+                Ok(Some(Duration::ZERO)) => return,
+                Ok(Some(wait)) => sleep(wait.min(limits::LANE_TICK)).await,
+                Ok(None) => sleep(limits::LANE_TICK).await,
+                Err(error) => {
+                    tracing::error!(error = chain(&error), "what is to be verified cannot be looked up");
+                    sleep(limits::LANE_TICK).await;
+                }
+            }
+        }
+    }
+
+    /// Notes what is over: reports that have not come in time, and deliveries that wait for too long. Goes before each attempt to ask.
+    pub async fn sweep(&self) {
+        let retry = &self.terms.retry;
+        let give_up = (Instant::now() >= self.grace_ends).then(|| (retry.give_up, gave_up(retry.give_up)));
+        let Swept { expired, gave_up } =
+            match self.pipeline.archive.sweep_verifications(self.id, give_up).await {
+                Ok(swept) => swept,
+                Err(error) => {
+                    tracing::error!(error = chain(&error), "what is to be verified cannot be looked through");
+                    return;
+                }
+            };
+        if expired > 0 {
+            let after = self.terms.patience;
+            tracing::warn!(
+                requests = expired,
+                ?after,
+                "no storage commitment report has come in time: asking again"
+            );
+        }
+        (0..expired).for_each(|_| self.count(AskEnd::Expired));
+        if gave_up > 0 {
+            tracing::warn!(deliveries = gave_up, "given up: storage was not committed to for too long");
+        }
+        for _ in 0..gave_up {
+            let (destination, end) = (self.name.clone(), DeliveryEnd::GaveUp);
+            self.pipeline.telemetry.record(Event::DeliveryEnded { destination, end });
+        }
+    }
+
+    /// The next request, if there is something to ask now; its report is recognised from now on. How asking went is to be told, by
+    /// [`Verification::taken_on`] or [`Verification::failed`].
+    ///
+    /// Not cancel safe: what nobody asks waits until it is asked again.
+    pub async fn request(&mut self) -> Option<Request> {
+        let (archive, patience) = (&self.pipeline.archive, self.terms.patience);
+        match archive.ask_to_verify(self.id, transaction_uid(), patience).await {
+            Ok(request) => request,
+            Err(error) => {
+                tracing::error!(error = chain(&error), "what is to be verified cannot be asked for");
+                self.not_before = Instant::now() + limits::LANE_TICK;
+                None
+            }
+        }
+    }
+
+    /// The destination has taken a request on: its report is waited for.
+    pub async fn taken_on(&mut self, transaction: TransactionUid) {
+        self.failures = 0;
+        self.count(AskEnd::Accepted);
+        if let Err(error) = self.pipeline.archive.verification_asked(transaction).await {
+            tracing::error!(
+                error = chain(&error),
+                "that a destination was asked cannot be kept; a restart asks again"
+            );
+        }
+    }
+
+    /// The destination could not be asked, for this reason, or did not take the request on: it is asked again after a while, each time a
+    /// longer one.
+    pub async fn failed(&mut self, transaction: Option<TransactionUid>, end: AskEnd, reason: String) {
+        let wait = self.terms.retry.delay(self.failures, fastrand::f64() * 2.0 - 1.0);
+        if self.failures == 0 {
+            tracing::warn!(reason, "storage commitment could not be asked for, to be tried again");
+        } else {
+            tracing::debug!(reason, failures = self.failures, "storage commitment could not be asked for");
+        }
+        self.failures = self.failures.saturating_add(1);
+        self.not_before = Instant::now() + wait;
+        self.count(end);
+        // What the request was about is due when asking is.
+        let kept = self.pipeline.archive.verification_failed(self.id, transaction, wait, reason).await;
+        if let Err(error) = kept {
+            tracing::error!(error = chain(&error), "that a destination could not be asked cannot be kept");
+        }
+    }
+
+    fn count(&self, end: AskEnd) {
+        let destination = self.name.clone();
+        self.pipeline.telemetry.record(Event::CommitmentAsked { destination, end });
+    }
+}
+
+/// Whether a destination leads to who tells.
+fn is_from(destination: &DestinationFacts, teller: &Teller) -> bool {
+    match (&destination.peer, &teller.peer) {
+        (Some((name, _)), Some(peer)) => name == peer,
+        (Some((_, title)), None) => teller.aet.as_ref() == Some(title),
+        (None, _) => false,
+    }
+}
+
+/// What becomes of a delivery that its destination does not commit to, which is `age` old and was tried `attempts` times.
+fn decide(reason: FailureReason, attempts: u32, age: Duration, retry: &Retry, jitter: f64) -> NotCommitted {
+    let words = format!("stored, and storage not committed to: {reason}");
+    match reason {
+        // About the request, not about the instance.
+        FailureReason::DUPLICATE_TRANSACTION_UID => NotCommitted::AskAgain(Duration::ZERO),
+        // It will be the same next time.
+        FailureReason::CLASS_INSTANCE_CONFLICT | FailureReason::SOP_CLASS_NOT_SUPPORTED => {
+            NotCommitted::Dead { reason: words }
+        }
+        _ if age >= retry.give_up => {
+            NotCommitted::Dead { reason: format!("{}: {words}", gave_up(retry.give_up)) }
+        }
+        _ => NotCommitted::Retry { after: retry.delay(attempts.saturating_sub(1), jitter), reason: words },
+    }
+}
+
+/// A new UID below 2.25: a random UUID in decimal (PS3.5 §B.2).
+fn transaction_uid() -> TransactionUid {
+    // Version 4, variant 1 (RFC 9562 §5.4).
+    let random = fastrand::u128(..);
+    let uuid = random & !(0xF << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
+    TransactionUid::lenient(&format!("2.25.{uuid}")).expect("it is not empty")
+}
+
+/// An error with its causes, for a log line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+    const FIRST: Duration = Duration::from_secs(10);
+    const RETRY: Retry = Retry { first: FIRST, factor: 2.0, max: HOUR, give_up: HOUR.saturating_mul(72) };
+
+    #[test]
+    fn every_reason_has_its_consequence() {
+        let again = |after, words: &str| NotCommitted::Retry { after, reason: words.to_owned() };
+        let dead = |words: &str| NotCommitted::Dead { reason: words.to_owned() };
+        for (code, attempts, age, expected) in [
+            (0x0110, 1, HOUR, again(FIRST, "stored, and storage not committed to: 0110H processing failure")),
+            (
+                0x0112,
+                2,
+                HOUR,
+                again(FIRST * 2, "stored, and storage not committed to: 0112H no such object instance"),
+            ),
+            (
+                0x0213,
+                3,
+                HOUR,
+                again(FIRST * 4, "stored, and storage not committed to: 0213H resource limitation"),
+            ),
+            (0x0119, 1, HOUR, dead("stored, and storage not committed to: 0119H class/instance conflict")),
+            (
+                0x0122,
+                1,
+                HOUR,
+                dead("stored, and storage not committed to: 0122H referenced SOP class not supported"),
+            ),
+            (0x0131, 1, HOUR * 99, NotCommitted::AskAgain(Duration::ZERO)),
+            (
+                0xC001,
+                1,
+                HOUR,
+                again(
+                    FIRST,
+                    "stored, and storage not committed to: C001H a reason that the standard does not know",
+                ),
+            ),
+            (
+                0x0112,
+                9,
+                HOUR * 72,
+                dead(
+                    "gave up after 72 h: stored, and storage not committed to: 0112H no such object instance",
+                ),
+            ),
+        ] {
+            assert_eq!(decide(FailureReason(code), attempts, age, &RETRY, 0.0), expected, "{code:04X}");
+        }
+    }
+
+    #[test]
+    fn transaction_uids_are_valid_and_differ() {
+        let uids: std::collections::HashSet<_> = (0..100).map(|_| transaction_uid()).collect();
+        assert_eq!(uids.len(), 100);
+        for uid in uids {
+            assert!(uid.is_valid(), "{uid}");
+            let uuid: u128 = uid.as_str().strip_prefix("2.25.").unwrap().parse().unwrap();
+            assert_eq!((uuid >> 76 & 0xF, uuid >> 62 & 0x3), (4, 2));
+        }
+    }
+}
