@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod check;
+mod conformance;
 mod echo;
 mod explain;
 mod find;
@@ -51,6 +52,7 @@ enum Command {
     Explain(explain::Arguments),
     Rules(rules::Arguments),
     Reload(reload::Arguments),
+    Conformance(conformance::Arguments),
 }
 
 /// Where the configuration is.
@@ -79,6 +81,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
         Command::Reload(arguments) => reload::run(&arguments),
+        Command::Conformance(arguments) => conformance::run(&arguments),
     };
     done.unwrap_or_else(|error| {
         say_error(&format!("gantry: {error:#}"));

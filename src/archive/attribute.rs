@@ -37,6 +37,11 @@ pub fn support(level: QueryRetrieveLevel, tag: Tag) -> Support {
     }
 }
 
+/// The attributes of the index with the level that they are of, by level.
+pub fn indexed() -> impl Iterator<Item = (QueryRetrieveLevel, Tag, Vr)> {
+    ATTRIBUTES.iter().map(|attribute| (attribute.level, attribute.tag, attribute.vr))
+}
+
 /// An attribute of the index.
 #[derive(Debug)]
 pub(crate) struct Attribute {

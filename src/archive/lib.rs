@@ -67,7 +67,7 @@ mod wakeups;
 mod writer;
 
 pub use archive::{Archive, Config};
-pub use attribute::{Support, support};
+pub use attribute::{Support, indexed, support};
 pub use commitment::{
     Acceptance, Asker, CommitmentCounts, CommitmentId, CommitmentRecord, CommitmentState, Judgement,
     OwedReport, Reported,

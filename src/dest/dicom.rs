@@ -22,6 +22,7 @@ use telemetry::Telemetry;
 
 use alternatives::{Kind, alternatives};
 use pool::{Awake, Held, Pool};
+pub use status::store_verdicts;
 pub use verifier::Verifier;
 
 /// Stores instances at a peer by C-STORE, their data sets as they are kept where the peer takes these.

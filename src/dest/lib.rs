@@ -25,7 +25,7 @@ mod source;
 mod tests;
 mod words;
 
-pub use dicom::{Dicom, Verifier};
+pub use dicom::{Dicom, Verifier, store_verdicts};
 pub use folder::Folder;
 pub use s3::{Error, S3, S3Config, Secret};
 

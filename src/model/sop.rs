@@ -39,6 +39,14 @@ pub fn name(uid: &str) -> Option<&'static str> {
     StandardSopClassDictionary.by_uid(uid).map(|class| class.name())
 }
 
+/// The SOP classes that we know by name, retired ones too, in the order of their UIDs: UID and name (PS3.6 Table A-1).
+pub fn registered() -> impl Iterator<Item = (&'static str, &'static str)> {
+    REGISTRY.lines().filter_map(|line| line.split_once('\t'))
+}
+
+/// SOP classes of PS3.6 Table A-1, a line each: UID, tab, name.
+const REGISTRY: &str = include_str!("sop.tsv");
+
 fn is_below(uid: &str, root: &str) -> bool {
     uid.strip_prefix(root).is_some_and(|rest| rest.starts_with('.'))
 }
@@ -68,6 +76,15 @@ mod tests {
         ] {
             assert_eq!(name(uid), Some(words));
         }
+    }
+
+    #[test]
+    fn the_registry_agrees_with_the_dictionary() {
+        assert_eq!(registered().count(), REGISTRY.lines().count());
+        for (uid, words) in registered() {
+            assert_eq!(name(uid), Some(words));
+        }
+        assert!(registered().filter(|(uid, _)| is_storage(uid)).count() > 150);
     }
 
     #[test]

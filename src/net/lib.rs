@@ -28,6 +28,7 @@
 
 mod acceptor;
 mod access;
+mod capability;
 mod config;
 mod data_set;
 mod drive;
@@ -48,10 +49,12 @@ mod tests;
 mod timer;
 pub mod tls;
 
+pub use capability::{Capability, capabilities, rejections, statuses};
 pub use config::{Accept, CallerTerms, Config, Peer, TlsFileError};
 pub use end::{End, Wait};
 pub use error::Error;
 pub use listener::Listener;
+pub use ul::pdu::{APPLICATION_CONTEXT, AssociateRj};
 
 /// An error with its causes, for a log line.
 fn chain(error: &dyn std::error::Error) -> String {

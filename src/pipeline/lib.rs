@@ -34,6 +34,7 @@ pub use archive::{
 pub use error::{BodyError, Error, IngestError};
 pub use examine::{Examined, examine, examine_stored};
 pub use lane::{Lane, Retry};
+pub use pixels::abilities;
 pub use ports::{Courier, Destination, IDLE, Outcome, Waiting};
 pub use received::{Body, Content, Received, Stored};
 pub use rendition::{Part, Rendition};

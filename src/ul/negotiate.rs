@@ -21,8 +21,16 @@ pub enum Service {
 }
 
 impl Service {
+    /// The transfer syntaxes that are accepted; `None`: all, known or not.
+    pub fn transfer_syntaxes(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Keeps => None,
+            Self::Reads | Self::Reports => Some(&READABLE),
+        }
+    }
+
     /// Whether the requestor of an association may be its SCP.
-    fn lets_requestor_be_scp(self) -> bool {
+    pub fn lets_requestor_be_scp(self) -> bool {
         match self {
             Self::Keeps | Self::Reports => true,
             Self::Reads => false,

@@ -34,6 +34,6 @@ mod stall;
 mod tests;
 
 pub use config::{Config, InvalidOrigin, InvalidUrl, Origin, Product, PublicUrl};
-pub use dicomweb::fuzz_qido;
+pub use dicomweb::{dicomweb_paths, fuzz_qido};
 pub use health::Readiness;
 pub use listener::{Error, Listener};

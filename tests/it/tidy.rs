@@ -113,7 +113,11 @@ fn dependencies(package: &Value) -> Vec<&str> {
 fn no_file_is_longer_than_a_reader_can_hold() {
     let too_long = files(&[".rs", ".sql", ".sh", ".py", ".md"]).into_iter().filter_map(|(path, text)| {
         let lines = text.lines().count();
-        let limit = if path.ends_with("ARCHITECTURE.md") { 250 } else { MAX_LINES };
+        let limit = match path.file_name().and_then(|name| name.to_str()) {
+            Some("ARCHITECTURE.md") => 250,
+            Some("conformance.md") => usize::MAX, // generated: it is as long as its tables
+            _ => MAX_LINES,
+        };
         (lines > limit).then(|| format!("{}: {lines} lines, {limit} are allowed", path.display()))
     });
     expect_none(too_long.collect());

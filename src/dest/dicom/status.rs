@@ -30,6 +30,19 @@ fn verdict(status: Status) -> Verdict {
     row.map_or(Verdict::Retry, |(_, verdict)| *verdict)
 }
 
+/// What becomes of a delivery after each status of a C-STORE-RSP: first and last code, and whether it counts as delivered, is tried
+/// again, or is refused for good. A code without a line is tried again.
+pub fn store_verdicts() -> impl Iterator<Item = (Status, Status, &'static str)> {
+    VERDICTS.iter().map(|(codes, verdict)| {
+        let word = match verdict {
+            Verdict::Delivered => "delivered",
+            Verdict::Retry => "tried again",
+            Verdict::Refused => "refused for good",
+        };
+        (Status(*codes.start()), Status(*codes.end()), word)
+    })
+}
+
 /// PS3.4 Table B.2-1, PS3.7 Annex C.
 const VERDICTS: &[(RangeInclusive<u16>, Verdict)] = &[
     (0x0000..=0x0000, Verdict::Delivered),

@@ -25,6 +25,11 @@ pub struct Charset {
     term: Option<&'static str>,
 }
 
+/// The defined terms of Specific Character Set that are understood (PS3.3 §C.12.1.1.2).
+pub fn terms() -> &'static [&'static str] {
+    term::TERMS
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Coding {
     Utf8,

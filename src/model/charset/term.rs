@@ -37,6 +37,42 @@ fn term_of(spelling: &str) -> Option<Charset> {
     Some(of(Coding::Iso2022(g0, g1), term))
 }
 
+/// The defined terms that are read as a first value, with and without code extensions, as PS3.3 Tables C.12-2 to C.12-5 write them.
+pub(super) const TERMS: &[&str] = &[
+    "ISO_IR 100",
+    "ISO_IR 101",
+    "ISO_IR 109",
+    "ISO_IR 110",
+    "ISO_IR 126",
+    "ISO_IR 127",
+    "ISO_IR 138",
+    "ISO_IR 144",
+    "ISO_IR 148",
+    "ISO_IR 13",
+    "ISO_IR 166",
+    "ISO_IR 192",
+    "ISO_IR 203",
+    "GB18030",
+    "GBK",
+    "ISO 2022 IR 6",
+    "ISO 2022 IR 100",
+    "ISO 2022 IR 101",
+    "ISO 2022 IR 109",
+    "ISO 2022 IR 110",
+    "ISO 2022 IR 126",
+    "ISO 2022 IR 127",
+    "ISO 2022 IR 138",
+    "ISO 2022 IR 144",
+    "ISO 2022 IR 148",
+    "ISO 2022 IR 13",
+    "ISO 2022 IR 166",
+    "ISO 2022 IR 203",
+    "ISO 2022 IR 87",
+    "ISO 2022 IR 159",
+    "ISO 2022 IR 149",
+    "ISO 2022 IR 58",
+];
+
 /// What a registration number designates when it is the first value.
 ///
 /// 149 and 58 may only be further values. As first value, which some devices send, they are in G1 from the start.
@@ -61,4 +97,16 @@ fn sets(ir: &str) -> Option<(G0, G1, Option<&'static str>)> {
         "203" => single(ISO_8859_15, "ISO_IR 203"),
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_listed_term_is_read() {
+        for term in TERMS {
+            assert!(term_of(&spelling(term)).is_some(), "{term}");
+        }
+    }
 }

@@ -78,6 +78,28 @@ impl Service {
             Self::Verification | Self::Find(_) | Self::Move(_) | Self::Get(_) => negotiate::Service::Reads,
         }
     }
+
+    /// Its service class (PS3.4).
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Verification => "Verification",
+            Self::Storage => "Storage",
+            Self::Find(_) | Self::Move(_) | Self::Get(_) => "Query/Retrieve",
+            Self::Commitment => "Storage Commitment",
+        }
+    }
+
+    /// What asks for it as SCU.
+    pub(crate) fn requested_by(self) -> &'static str {
+        match self {
+            Self::Verification => "`gantry echo`",
+            Self::Storage => "`dicom` destinations, `gantry send`, sub-operations of C-MOVE and C-GET",
+            Self::Find(_) => "`gantry find`",
+            Self::Move(_) => "`gantry move`",
+            Self::Get(_) => "`gantry get`",
+            Self::Commitment => "`dicom` destinations with `verify = \"commitment\"`",
+        }
+    }
 }
 
 /// The serving end of one association.

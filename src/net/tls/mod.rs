@@ -33,3 +33,12 @@ fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(ring::default_provider()));
     Arc::clone(&PROVIDER)
 }
+
+/// The cipher suites of TLS 1.3 and 1.2 and the groups for key exchange that we offer and take, preferred ones first, by their
+/// names at IANA.
+pub fn offered() -> (Vec<String>, Vec<String>) {
+    let provider = provider();
+    let suites = provider.cipher_suites.iter().map(|suite| format!("{:?}", suite.suite())).collect();
+    let groups = provider.kx_groups.iter().map(|group| format!("{:?}", group.name())).collect();
+    (suites, groups)
+}

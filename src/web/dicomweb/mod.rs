@@ -21,3 +21,8 @@ mod wado;
 pub(crate) use pages::Pages;
 pub use qido::fuzz_qido;
 pub(crate) use routes::router;
+
+/// The paths of all resources, with their variables in braces (PS3.18 §10.2).
+pub fn dicomweb_paths() -> &'static [&'static str] {
+    paths::ALL
+}

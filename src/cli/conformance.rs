@@ -1,0 +1,66 @@
+//! The conformance statement, from the tables that the server itself runs on (PS3.2 Annex N).
+
+mod annex;
+mod communication;
+mod overview;
+mod services;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{refuse, say};
+use crate::config::{self, Config, For};
+
+/// Write the DICOM conformance statement of this version, in Markdown
+#[derive(Debug, Args)]
+pub(super) struct Arguments {}
+
+pub(super) fn run(_: &Arguments) -> anyhow::Result<ExitCode> {
+    // The statement is of the product, so every key has its default.
+    match config::load(None, For::Asking) {
+        Ok(config) => {
+            say(statement(&config).trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(faults) => Ok(refuse(&faults)),
+    }
+}
+
+/// The whole document, in the order of the template: overview, introduction, implementation model, services, communication,
+/// character sets, security, configuration, annexes.
+fn statement(config: &Config) -> String {
+    let parts = [
+        overview::cover(),
+        overview::overview(),
+        overview::introduction(),
+        overview::implementation_model(config),
+        services::services(),
+        communication::communication(config),
+        communication::character_sets(),
+        communication::security(),
+        communication::configuration(),
+        annex::annex(),
+    ];
+    parts.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// `UPDATE_REFERENCE=1 cargo test conformance` writes the file anew.
+    #[test]
+    fn the_statement_in_deploy_is_that_of_this_version() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/conformance.md");
+        let stated = config::load(None, For::Asking).map(|config| statement(&config)).unwrap();
+        if std::env::var_os("UPDATE_REFERENCE").is_some() {
+            std::fs::write(&path, &stated).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap();
+        assert!(written == stated, "run UPDATE_REFERENCE=1 cargo test conformance");
+    }
+}

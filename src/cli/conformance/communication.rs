@@ -1,0 +1,113 @@
+use std::time::Duration;
+
+use model::{charset, limits, part10, syntax};
+
+use super::table::{Table, table};
+use crate::config::Config;
+
+pub(super) fn communication(config: &Config) -> String {
+    let net = &config.net;
+    let policies = table(
+        ["", "default", "key"],
+        &[
+            ["AE title", net.ae_title.as_str(), "`ae_title`"],
+            ["Longest PDU received, bytes", &net.max_pdu_bytes.to_string(), "`max_pdu_bytes`"],
+            [
+                "Longest PDU sent, bytes",
+                &limits::SENT_PDU_BYTES.to_string(),
+                "the peer's maximum when that is less",
+            ],
+            ["Associations accepted at once", &net.max_associations.to_string(), "`max_associations`"],
+            ["Associations of one C-MOVE", &net.move_associations.to_string(), "`move_associations`"],
+            ["ARTIM", &seconds(net.artim_timeout), "`artim_timeout`"],
+            ["Association without a message", &seconds(net.idle_timeout), "`idle_timeout`"],
+            ["Message that stands still", &seconds(net.message_timeout), "`message_timeout`"],
+            ["Connecting", &seconds(net.connect_timeout), "`connect_timeout`"],
+            ["Implementation Class UID", part10::IMPLEMENTATION_CLASS_UID, ""],
+            ["Implementation Version Name", part10::IMPLEMENTATION_VERSION_NAME, ""],
+        ],
+    );
+    format!(
+        "## 5 Network Communication\n\n\
+         ### 5.1 Association policies\n\n{policies}\n\
+         The application context is {}. TCP/IP over IPv4 and IPv6.\n\n\
+         ### 5.2 Association acceptance\n\n\
+         With `accept = \"known\"` only configured peers are let in, by calling AE title and address; with `check_called_ae` only \
+         for our AE title. An association is rejected with:\n\n{}\n\
+         ### 5.3 Presentation contexts\n\n{}\n\
+         Of the transfer syntaxes that a context proposes, the first one is taken that the service knows, but Explicit VR Little \
+         Endian where that would be Implicit VR Little Endian or Explicit VR Big Endian and it is proposed.\n",
+        net::APPLICATION_CONTEXT,
+        rejections(),
+        contexts(),
+    )
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs())
+}
+
+fn rejections() -> String {
+    let mut rows = Table::new(&["result", "source", "reason", "when"]);
+    for (rejection, when) in net::rejections() {
+        let (result, source) = (rejection.result.to_string(), rejection.source.to_string());
+        rows.row(&[&result, &source, &rejection.reason.to_string(), when]);
+    }
+    rows.finish()
+}
+
+fn contexts() -> String {
+    let mut rows = Table::new(&["SOP Class", "transfer syntaxes accepted", "role selection"]);
+    let mut storage_told = false;
+    for one in net::capabilities() {
+        if one.service == "Storage" && std::mem::replace(&mut storage_told, true) {
+            continue;
+        }
+        let name = if one.service == "Storage" { "Storage SOP Classes" } else { one.name };
+        let syntaxes = one.transfer_syntaxes.map_or_else(
+            || "all, known or not".to_owned(),
+            |uids| uids.iter().filter_map(|uid| syntax::name(uid)).collect::<Vec<_>>().join(", "),
+        );
+        let roles =
+            if one.lets_requestor_be_scp { "the requestor may be SCP" } else { "the requestor is SCU" };
+        rows.row(&[name, &syntaxes, roles]);
+    }
+    rows.finish()
+}
+
+pub(super) fn character_sets() -> String {
+    let terms: Vec<String> = charset::terms().iter().map(|term| format!("`{term}`")).collect();
+    format!(
+        "## 6 Character Sets\n\n\
+         Read, in objects and identifiers: ISO-IR 6 and {}; with code extensions (ISO/IEC 2022) whether or not a further value of \
+         Specific Character Set announces them. Answers are in the set of the request where that can say them, else in `ISO_IR 192`. \
+         Objects are never changed from one set to another.\n",
+        terms.join(", ")
+    )
+}
+
+pub(super) fn security() -> String {
+    let (suites, groups) = net::tls::offered();
+    format!(
+        "## 7 Security\n\n\
+         ### 7.1 Secure transport\n\n\
+         TLS 1.3 and 1.2, for incoming and outgoing associations; certificates of callers are demanded unless `client_auth` says \
+         less, and one may be bound to an AE title. HTTP is served without TLS, for a proxy to add.\n\n\
+         Cipher suites, preferred ones first: {}.\n\n\
+         Groups for key exchange: {}.\n\n\
+         Not offered: TLS 1.1 and older, CBC and CCM suites, Camellia, static RSA, finite-field DHE, renegotiation, compression; \
+         revocation is not checked.\n\n\
+         ### 7.2 Application level\n\n\
+         Digital signatures, encryption of objects and audit messages are not made. Log lines, errors, metrics and the status page \
+         have no patient data.\n",
+        suites.join(", "),
+        groups.join(", "),
+    )
+}
+
+pub(super) fn configuration() -> String {
+    "## 8 Configuration\n\n\
+     One TOML file; `deploy/reference.toml` has every key with its default and meaning. AE title, ports, peers (AE title, address, \
+     networks, TLS), destinations, rules, limits and timeouts are configured there.\n"
+        .to_owned()
+}

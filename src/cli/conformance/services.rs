@@ -1,0 +1,166 @@
+use archive::Support;
+use model::{QueryRetrieveLevel, limits, vr};
+
+use super::table::{Table, table};
+
+pub(super) fn services() -> String {
+    format!(
+        "## 4 Service Details\n\n\
+         ### 4.1 Verification\n\nC-ECHO is answered with success whenever an association stands.\n\n\
+         ### 4.2 Storage\n\n\
+         Level 2 (PS3.4 §B.4.1): every attribute is kept, private ones too; no element is coerced, and digital signatures stay valid. \
+         The same content under a known SOP Instance UID is a success and is kept once; other content is kept as a further version, \
+         and queries and retrieves go on with the first. Data sets and elements are not validated against their IODs: an object needs \
+         only its UIDs, and to be readable from end to end.\n\n\
+         As SCU, an object goes out as it is kept, in a transfer syntax that the peer took for its SOP Class; where that is none, it \
+         is transcoded (Annex B). What an answer means for the \
+         delivery:\n\n{}\n\
+         ### 4.3 Query\n\n{}\n\
+         ### 4.4 Retrieval\n\n{}\n\
+         ### 4.5 Storage Commitment\n\n{}\n\
+         ### 4.6 Statuses that are answered with as SCP\n\n{}\n\
+         A request without a service of ours on its presentation context is answered with 0122H, an unknown one with 0211H.\n\n\
+         ### 4.7 DICOMweb\n\n{}",
+        store_answers(),
+        query(),
+        retrieval(),
+        commitment(),
+        statuses(),
+        dicomweb(),
+    )
+}
+
+fn store_answers() -> String {
+    let mut rows = Table::new(&["status", "the delivery is", "meaning"]);
+    for (first, last, verdict) in dest::store_verdicts() {
+        let codes = if first == last { first.to_string() } else { format!("{first} to {last}") };
+        let meanings = [first, last].map(net::scu::store_meaning);
+        let meaning = if meanings[0] == meanings[1] { meanings[0].to_owned() } else { meanings.join(", ") };
+        rows.row(&[&codes, verdict, &meaning]);
+    }
+    rows.row(&["others", "tried again", ""]);
+    rows.finish()
+}
+
+fn query() -> String {
+    let mut keys = Table::new(&["level", "attribute", "tag", "VR", "key", "matching"]);
+    for (level, tag, vr) in archive::indexed() {
+        let matching = match archive::support(level, tag) {
+            Support::Match => matching(vr),
+            Support::Return | Support::No => "returned only",
+        };
+        let keyword = vr::keyword(tag).unwrap_or_default();
+        keys.row(&[
+            level.keyword(),
+            keyword,
+            &tag.to_string(),
+            &format!("{vr:?}"),
+            kind(level, keyword),
+            matching,
+        ]);
+    }
+    format!(
+        "Patient Root and Study Root, at the levels PATIENT, STUDY, SERIES and IMAGE. Keys are matched as PS3.4 §C.2.2.2 says; an \
+         unknown key is ignored, and the pending status is FF01H then. Person names match without regard to case and accents.\n\n{}\n\
+         Identifiers may have {} KiB; a response is made for each match as it is found.\n",
+        keys.finish(),
+        limits::IDENTIFIER_BYTES >> 10,
+    )
+}
+
+/// PS3.4 Tables C.6-1 to C.6-5.
+fn kind(level: QueryRetrieveLevel, keyword: &str) -> &'static str {
+    let (unique, required): (&str, &[&str]) = match level {
+        QueryRetrieveLevel::Patient => ("PatientID", &["PatientName"]),
+        QueryRetrieveLevel::Study => {
+            ("StudyInstanceUID", &["StudyDate", "StudyTime", "AccessionNumber", "StudyID"])
+        }
+        QueryRetrieveLevel::Series => ("SeriesInstanceUID", &["Modality", "SeriesNumber"]),
+        QueryRetrieveLevel::Image => ("SOPInstanceUID", &["InstanceNumber"]),
+    };
+    match keyword {
+        _ if keyword == unique => "unique",
+        _ if required.contains(&keyword) => "required",
+        _ => "optional",
+    }
+}
+
+fn matching(vr: model::Vr) -> &'static str {
+    use model::Vr;
+    match vr {
+        Vr::UI => "single value, list of UID",
+        Vr::DA | Vr::TM | Vr::DT => "single value, range",
+        Vr::PN => "single value, wildcard, by component group",
+        Vr::IS | Vr::DS | Vr::US => "single value",
+        _ => "single value, wildcard",
+    }
+}
+
+fn retrieval() -> String {
+    format!(
+        "C-MOVE goes to any configured peer, by its AE title, over as many associations as `move_associations` says; C-GET over the \
+         association that it was asked on, on presentation contexts for which the requestor took the SCP role. Both take unique keys \
+         with lists of UIDs, at every level of both models, up to {} series or named instances. One sub-operation that fails is \
+         counted and listed in Failed SOP Instance UID List (up to {} bytes), and the rest goes on. C-CANCEL ends both.\n",
+        limits::SELECTED_KEYS,
+        limits::FAILED_UIDS_BYTES,
+    )
+}
+
+fn commitment() -> String {
+    format!(
+        "Push model, up to {} instances in a request. An instance is committed to when it is in the index with that SOP Class and its \
+         file is there in full length. The report is sent over the association of its request, and over one of ours, with the SCP \
+         role proposed, where that has ended or does not take it; it is tried again, over restarts too, until it is taken or \
+         `report_retry` gives up. Retrieve AE Title and storage media are not told.\n\n\
+         As SCU, objects that a destination with `verify = \"commitment\"` took are asked about; its report is taken over the \
+         association of the request and over one that the SCP opens.\n",
+        limits::COMMITMENT_REFERENCES,
+    )
+}
+
+fn statuses() -> String {
+    let mut rows = Table::new(&["service", "status", "meaning"]);
+    for (service, status, meaning) in net::statuses() {
+        rows.row(&[service, &status.to_string(), meaning]);
+    }
+    rows.finish()
+}
+
+fn dicomweb() -> String {
+    let mut resources = Table::new(&["resource", "methods"]);
+    for path in web::dicomweb_paths() {
+        resources.row(&[&format!("`{path}`"), methods(path)]);
+    }
+    format!(
+        "{}\n{}\n\
+         Searches match as C-FIND does; `limit`, `offset` and `includefield` are taken. A store request may have {} parts, and answers \
+         200, 202 or 409 with the Store Instances Response Module (PS3.18 §I.2).\n",
+        resources.finish(),
+        table(
+            ["transaction", "media types"],
+            &[
+                ["search, metadata", "`application/dicom+json`"],
+                [
+                    "retrieve",
+                    "`multipart/related; type=\"application/dicom\"`, a single object also as `application/dicom`, each with \
+                  `transfer-syntax` where Annex B has an encoder"
+                ],
+                [
+                    "frames, bulk data",
+                    "`application/octet-stream`, or the media type of the transfer syntax (PS3.18 Table 8.7.3-5), single \
+                  and `multipart/related`"
+                ],
+                ["store", "`multipart/related; type=\"application/dicom\"`"],
+            ]
+        ),
+        limits::STOW_PARTS,
+    )
+}
+
+fn methods(path: &str) -> &'static str {
+    match path.rsplit('/').next() {
+        Some("studies" | "{study}") => "GET, POST",
+        _ => "GET",
+    }
+}
