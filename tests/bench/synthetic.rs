@@ -66,6 +66,11 @@ impl Template {
         Self::new(512, 512, 1144)
     }
 
+    /// 0.5 MB for each of `count` frames of 512 × 512 pixels; more than one.
+    pub(crate) fn frames(count: u32) -> Self {
+        Self::new(512, 512, count)
+    }
+
     fn new(rows: u16, columns: u16, frames: u32) -> Self {
         let sop_class = if frames == 1 { CT_IMAGE_STORAGE } else { MULTI_FRAME_WORD_STORAGE };
         let mut template =

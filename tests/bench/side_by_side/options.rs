@@ -7,7 +7,7 @@ cargo bench --bench side_by_side -- [OPTIONS] [SECTION…]
 
 Sections (all but `million` and `profile` when none is named):
   ingest-ct ingest-small disk-ct disk-small send route-ct route-small route-ordinary route-latency fan-out
-  s3 backlog query metadata memory million profile
+  s3 backlog query metadata memory transcode million profile
 Options:
   --quick       one short round each
   --million     also `million`: needs about 8 GB of free memory and some minutes
@@ -26,7 +26,7 @@ pub(crate) struct Options {
 }
 
 /// Sections that run unless others are named.
-const DEFAULT_SECTIONS: [&str; 15] = [
+const DEFAULT_SECTIONS: [&str; 16] = [
     "ingest-ct",
     "ingest-small",
     "disk-ct",
@@ -42,6 +42,7 @@ const DEFAULT_SECTIONS: [&str; 15] = [
     "query",
     "metadata",
     "memory",
+    "transcode",
 ];
 /// Sections that run only when named.
 const OTHER_SECTIONS: [&str; 2] = ["million", "profile"];

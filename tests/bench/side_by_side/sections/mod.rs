@@ -13,6 +13,7 @@ pub(crate) mod route;
 pub(crate) mod s3;
 pub(crate) mod send;
 mod studies;
+pub(crate) mod transcode;
 
 use anyhow::{Result, bail};
 
@@ -37,6 +38,7 @@ pub(crate) fn run(name: &str, bench: &Bench) -> Result<Section> {
         "query" => query::run(bench),
         "metadata" => metadata::run(bench),
         "memory" => memory::run(bench),
+        "transcode" => transcode::run(bench),
         "million" => million::run(bench),
         "profile" => profile::run(bench),
         _ => bail!("there is no section {name}"),
