@@ -11,6 +11,7 @@ mod cmove;
 mod commands;
 mod commitment;
 mod config;
+mod conformance;
 mod corpus;
 mod corpus_retrieved;
 mod delivery_faults;
