@@ -32,7 +32,7 @@ doc:
 tidy:
 	cargo test --workspace --test it -- tidy::
 
-peers: ## DCMTK, Orthanc, strace, SeaweedFS and the Python peers that tests talk to
+peers: ## DCMTK, Orthanc, strace, SeaweedFS and the peers in Python, JavaScript and Rust that tests talk to
 	@tests/peers.sh
 
 bench: ## side by side with Orthanc and DCMTK; the report is target/bench/report.md
