@@ -29,7 +29,7 @@ fn server(peers: &str) -> Server {
 }
 
 /// tests/interop/commitment_scu.py asks; what it printed.
-fn ask(
+pub(crate) fn ask(
     server: &Server,
     calling: &str,
     transaction: &str,

@@ -296,11 +296,16 @@ pub(crate) fn python() -> Command {
 
 /// A program that `make peers` brought; its absence is a failure.
 pub(crate) fn peer_program(name: &str) -> PathBuf {
+    peer_file(&format!("venv/bin/{name}"))
+}
+
+/// A file or folder that `make peers` brought; its absence is a failure.
+pub(crate) fn peer_file(path: &str) -> PathBuf {
     let peers = std::env::var_os("GANTRY_PEERS").map(PathBuf::from);
     let peers = peers.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".peers"));
-    let program = peers.join("venv/bin").join(name);
-    assert!(program.exists(), "{} is missing: run `make peers`", program.display());
-    program
+    let file = peers.join(path);
+    assert!(file.exists(), "{} is missing: run `make peers`", file.display());
+    file
 }
 
 /// A tool of DCMTK by its full path: other packages install namesakes.

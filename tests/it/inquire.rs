@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -15,21 +15,26 @@ use crate::sinks::{Orthanc, StoreScp, kill_group, script};
 use crate::synthetic::{CT, Object, data_set_of, part10};
 
 /// DCMTK's archive, which knows one move destination.
-struct DcmQrScp {
+pub(crate) struct DcmQrScp {
     child: Child,
-    _folder: TempDir,
-    target: String,
+    folder: TempDir,
+    pub(crate) target: String,
 }
 
 impl DcmQrScp {
     fn start(destination: SocketAddr) -> Self {
+        Self::knowing("STORESCP", destination)
+    }
+
+    /// Starts; it moves to this AE title.
+    pub(crate) fn knowing(title: &str, destination: SocketAddr) -> Self {
         let folder = TempDir::new().unwrap();
         let [address] = free_ports();
         let database = folder.path().join("db");
         fs::create_dir(&database).unwrap();
         let config = format!(
             "NetworkTCPPort = {}\nMaxPDUSize = 16384\nMaxAssociations = 16\n\
-             HostTable BEGIN\nviewer = (STORESCP, localhost, {})\nHostTable END\n\
+             HostTable BEGIN\nviewer = ({title}, localhost, {})\nHostTable END\n\
              VendorTable BEGIN\nVendorTable END\n\
              AETable BEGIN\nARCHIVE {} RW (100, 1024mb) ANY\nAETable END\n",
             address.port(),
@@ -48,7 +53,12 @@ impl DcmQrScp {
             .spawn()
             .unwrap();
         eventually("dcmqrscp listens", || TcpStream::connect(address).is_ok());
-        Self { child, _folder: folder, target: format!("ARCHIVE@{address}") }
+        Self { child, folder, target: format!("ARCHIVE@{address}") }
+    }
+
+    /// Where its files are, beside its index.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.folder.path().join("db")
     }
 }
 

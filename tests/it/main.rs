@@ -23,6 +23,7 @@ mod inquire;
 mod interop;
 mod kill;
 mod malformed;
+mod matrix;
 mod memory;
 mod pki;
 mod privacy;

@@ -141,15 +141,21 @@ impl Orthanc {
 
     /// As [`Orthanc::start`], with this address for DICOM.
     pub(crate) fn start_at(gantry: SocketAddr, dicom: SocketAddr) -> Self {
+        Self::start_with(gantry, dicom, serde_json::json!({}))
+    }
+
+    /// As [`Orthanc::start_at`], with more keys of its configuration.
+    pub(crate) fn start_with(gantry: SocketAddr, dicom: SocketAddr, more: Value) -> Self {
         let folder = TempDir::new().unwrap();
         let [http] = free_ports();
-        let config = serde_json::json!({
+        let mut config = serde_json::json!({
             "Name": "test", "StorageDirectory": folder.path().join("db"), "IndexDirectory": folder.path().join("db"),
             "HttpPort": http.port(), "DicomPort": dicom.port(), "DicomAet": "ORTHANC",
             "RemoteAccessAllowed": false, "AuthenticationEnabled": false, "Plugins": [],
             "DicomAlwaysAllowStore": true, "DicomAlwaysAllowEcho": true,
             "DicomModalities": {"gantry": ["GANTRY", "127.0.0.1", gantry.port()]},
         });
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let path = folder.path().join("orthanc.json");
         fs::write(&path, config.to_string()).unwrap();
         let binary =

@@ -13,14 +13,14 @@ use crate::sinks::{Orthanc, StoreScp, script};
 use crate::synthetic::Object;
 
 /// tests/interop/commitment_scp.py: commits as its script says.
-struct Archive {
+pub(crate) struct Archive {
     child: Child,
     folder: TempDir,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Archive {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = TempDir::new().unwrap();
         let [address] = free_ports();
         Self { child: spawn(&folder, address), folder, address }
@@ -36,7 +36,7 @@ impl Archive {
     }
 
     /// Gives it orders, whose keys stand at the top of the script; it reports to this server over associations of its own.
-    fn order(&self, server: &Server, mut orders: Value) {
+    pub(crate) fn order(&self, server: &Server, mut orders: Value) {
         orders["to"] = json!(server.dimse.port());
         let aside = self.folder.path().join("script.new");
         fs::write(&aside, orders.to_string()).unwrap();
