@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 
+use crate::extended;
 use crate::negotiate::{Service, negotiate};
 use crate::pdu::{AssociateAc, Implementation};
 use crate::{Association, Event};
@@ -42,8 +43,10 @@ fn respond(association: &mut Association, event: Event) -> usize {
     match event {
         Event::AssociateRequested(rq) => {
             let answer = negotiate(&rq, |uid| (!uid.is_empty()).then_some(Service::Keeps));
-            let ac =
+            let extended = extended::answer(&rq, &answer.contexts, |_, asked| Some(asked.to_vec()));
+            let mut ac =
                 AssociateAc::answer(&rq, answer.contexts, answer.roles, 16_384, Implementation::default());
+            ac.extended = extended;
             // A request may name what no answer has room for.
             if association.accept(&ac).is_err() {
                 association.abort(crate::pdu::Abort::user(), Duration::ZERO);

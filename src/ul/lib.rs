@@ -17,6 +17,7 @@
 
 mod association;
 mod error;
+pub mod extended;
 mod fuzz;
 pub mod negotiate;
 pub mod pdata;

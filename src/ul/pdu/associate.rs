@@ -9,8 +9,8 @@ pub const APPLICATION_CONTEXT: &str = "1.2.840.10008.3.1.1.1";
 
 /// An A-ASSOCIATE-RQ PDU (PS3.8 §9.3.2).
 ///
-/// UIDs are text as received, less padding: they are compared, never parsed. User identity and extended
-/// negotiation are not kept: their absence from the answer means "not supported" (PS3.7 §D.3.3).
+/// UIDs are text as received, less padding: they are compared, never parsed. User identity is not kept: its absence
+/// from the answer means "not supported" (PS3.7 §D.3.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssociateRq {
     /// Bit 0 is version 1.
@@ -27,10 +27,12 @@ pub struct AssociateRq {
     pub implementation: Implementation,
     /// Proposed roles (PS3.7 §D.3.3.4).
     pub roles: Vec<RoleSelection>,
+    /// What is to be negotiated about SOP classes (PS3.7 §D.3.3.5).
+    pub extended: Vec<ExtendedNegotiation>,
 }
 
 impl AssociateRq {
-    /// A request of version 1 and DICOM's application context, without role selection.
+    /// A request of version 1 and DICOM's application context, without role selection and extended negotiation.
     pub fn new(
         titles: Titles,
         contexts: Vec<ProposedContext>,
@@ -45,6 +47,7 @@ impl AssociateRq {
             max_pdu_bytes,
             implementation,
             roles: Vec::new(),
+            extended: Vec::new(),
         }
     }
 }
@@ -66,10 +69,13 @@ pub struct AssociateAc {
     pub implementation: Implementation,
     /// Accepted roles.
     pub roles: Vec<RoleSelection>,
+    /// What was negotiated about SOP classes (PS3.7 §D.3.3.5).
+    pub extended: Vec<ExtendedNegotiation>,
 }
 
 impl AssociateAc {
-    /// The answer to `rq` with these results; titles and reserved bytes are returned as they came.
+    /// The answer to `rq` with these results, without extended negotiation; titles and reserved bytes are returned as
+    /// they came.
     pub fn answer(
         rq: &AssociateRq,
         contexts: Vec<ContextResult>,
@@ -85,6 +91,7 @@ impl AssociateAc {
             max_pdu_bytes,
             implementation,
             roles,
+            extended: Vec::new(),
         }
     }
 }
@@ -207,4 +214,14 @@ pub struct RoleSelection {
     pub scu: bool,
     /// The requestor is SCP.
     pub scp: bool,
+}
+
+/// One SOP Class Extended Negotiation sub-item (PS3.7 §D.3.3.5): in a request what the requestor asks of a SOP class, in an answer
+/// what it gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExtendedNegotiation {
+    /// The SOP class.
+    pub sop_class: String,
+    /// Service-class-application-information: each service class says what the bytes mean.
+    pub information: Vec<u8>,
 }

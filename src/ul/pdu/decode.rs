@@ -15,8 +15,8 @@
 use model::limits;
 
 use super::associate::{
-    AssociateAc, AssociateRq, ContextOutcome, ContextResult, Implementation, ProposedContext, RoleSelection,
-    Titles,
+    AssociateAc, AssociateRq, ContextOutcome, ContextResult, ExtendedNegotiation, Implementation,
+    ProposedContext, RoleSelection, Titles,
 };
 use crate::Violation;
 
@@ -38,7 +38,7 @@ impl AssociateRq {
                 _ => {}
             }
         }
-        let UserInformation { max_pdu_bytes, implementation, roles } = user;
+        let UserInformation { max_pdu_bytes, implementation, roles, extended } = user;
         Ok(Self {
             protocol_version,
             titles,
@@ -47,6 +47,7 @@ impl AssociateRq {
             max_pdu_bytes,
             implementation,
             roles,
+            extended,
         })
     }
 }
@@ -69,7 +70,7 @@ impl AssociateAc {
                 _ => {}
             }
         }
-        let UserInformation { max_pdu_bytes, implementation, roles } = user;
+        let UserInformation { max_pdu_bytes, implementation, roles, extended } = user;
         Ok(Self {
             protocol_version,
             titles,
@@ -78,6 +79,7 @@ impl AssociateAc {
             max_pdu_bytes,
             implementation,
             roles,
+            extended,
         })
     }
 }
@@ -162,6 +164,7 @@ struct UserInformation {
     max_pdu_bytes: u32,
     implementation: Implementation,
     roles: Vec<RoleSelection>,
+    extended: Vec<ExtendedNegotiation>,
 }
 
 impl UserInformation {
@@ -177,6 +180,10 @@ impl UserInformation {
                 (0x54, value) if self.roles.len() < MOST_CONTEXTS => self.roles.push(role_selection(value)?),
                 (0x55, value) => {
                     self.implementation.version_name = Some(text(value)).filter(|name| !name.is_empty());
+                }
+                // As for roles.
+                (0x56, value) if self.extended.len() < MOST_CONTEXTS => {
+                    self.extended.push(extended_negotiation(value)?);
                 }
                 _ => {}
             }
@@ -200,6 +207,14 @@ fn role_selection(value: &[u8]) -> Result<RoleSelection, Violation> {
     let (sop_class, rest) = rest.split_at_checked(u16::from_be_bytes(*length).into()).ok_or(BAD)?;
     let &[scu, scp] = rest.first_chunk::<2>().ok_or(BAD)?;
     Ok(RoleSelection { sop_class: text(sop_class), scu: scu == 1, scp: scp == 1 })
+}
+
+/// PS3.7 Table D.3-11.
+fn extended_negotiation(value: &[u8]) -> Result<ExtendedNegotiation, Violation> {
+    const BAD: Violation = Violation::Malformed("SOP Class Extended Negotiation Sub-Item");
+    let (length, rest) = value.split_first_chunk::<2>().ok_or(BAD)?;
+    let (sop_class, information) = rest.split_at_checked(u16::from_be_bytes(*length).into()).ok_or(BAD)?;
+    Ok(ExtendedNegotiation { sop_class: text(sop_class), information: information.to_vec() })
 }
 
 /// Items and sub-items alike: type, reserved, Item-length, value (PS3.8 §9.3.2).

@@ -3,8 +3,8 @@
 use dicom_ul::pdu as codec;
 
 use super::associate::{
-    AssociateAc, AssociateRq, ContextOutcome, ContextResult, Implementation, ProposedContext, RoleSelection,
-    Titles,
+    AssociateAc, AssociateRq, ContextOutcome, ContextResult, ExtendedNegotiation, Implementation,
+    ProposedContext, RoleSelection, Titles,
 };
 use super::{Abort, AssociateRj};
 use crate::Error;
@@ -22,7 +22,12 @@ impl AssociateRq {
             called_ae_title: PLACEHOLDER.into(),
             application_context_name: checked(&self.application_context, ITEM_BYTES, APPLICATION_CONTEXT)?,
             presentation_contexts: contexts,
-            user_variables: user_variables(self.max_pdu_bytes, &self.implementation, &self.roles)?,
+            user_variables: user_variables(
+                self.max_pdu_bytes,
+                &self.implementation,
+                &self.roles,
+                &self.extended,
+            )?,
         });
         encode(&pdu, &self.titles)
     }
@@ -41,7 +46,12 @@ impl AssociateAc {
             called_ae_title: PLACEHOLDER.into(),
             application_context_name: checked(&self.application_context, ITEM_BYTES, APPLICATION_CONTEXT)?,
             presentation_contexts: contexts,
-            user_variables: user_variables(self.max_pdu_bytes, &self.implementation, &self.roles)?,
+            user_variables: user_variables(
+                self.max_pdu_bytes,
+                &self.implementation,
+                &self.roles,
+                &self.extended,
+            )?,
         });
         encode(&pdu, &self.titles)
     }
@@ -112,6 +122,7 @@ fn user_variables(
     max_pdu_bytes: u32,
     implementation: &Implementation,
     roles: &[RoleSelection],
+    extended: &[ExtendedNegotiation],
 ) -> Result<Vec<codec::UserVariableItem>, Error> {
     let mut items = vec![codec::UserVariableItem::MaxLength(max_pdu_bytes)];
     let mut bytes = 8;
@@ -125,6 +136,14 @@ fn user_variables(
         bytes += 8 + sop_class.len();
         let roles = codec::RequestorRoles { scu: role.scu, scp: role.scp };
         items.push(codec::UserVariableItem::ScuScpRoleSelectionSubItem(sop_class, roles));
+    }
+    for ExtendedNegotiation { sop_class, information } in extended {
+        let sop_class = checked(sop_class, ITEM_BYTES, "SOP-class-uid")?;
+        bytes += 6 + sop_class.len() + information.len();
+        items.push(codec::UserVariableItem::SopClassExtendedNegotiationSubItem(
+            sop_class,
+            information.clone(),
+        ));
     }
     if let Some(name) = &implementation.version_name {
         let name = checked(name, 16, "Implementation-version-name")?;

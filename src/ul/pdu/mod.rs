@@ -12,8 +12,8 @@ mod reject;
 
 pub use abort::{Abort, AbortReason};
 pub use associate::{
-    APPLICATION_CONTEXT, AssociateAc, AssociateRq, ContextOutcome, ContextResult, Implementation,
-    ProposedContext, RoleSelection, Titles,
+    APPLICATION_CONTEXT, AssociateAc, AssociateRq, ContextOutcome, ContextResult, ExtendedNegotiation,
+    Implementation, ProposedContext, RoleSelection, Titles,
 };
 pub use reject::AssociateRj;
 
