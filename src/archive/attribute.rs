@@ -3,24 +3,26 @@
 use model::QueryRetrieveLevel::{self, Image, Patient, Series, Study};
 use model::{Tag, Vr};
 
-/// What the index can do with an attribute at a level.
+use crate::items;
+
+/// What can be done with an attribute at a level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Support {
     /// It is a matching key and a return key.
     Match,
-    /// It is returned only.
+    /// It is returned only: it is counted, or comes from a stored object, see [`Row::json`](crate::Row::json).
     Return,
-    /// It is neither. At instance level the stored JSON may still have it, see [`Row::json`](crate::Row::json).
+    /// It is neither: it is of a level below, or of no instance at all.
     No,
 }
 
-/// Tells what the index can do with an attribute at a level; attributes of the levels above are there, too.
+/// Tells what can be done with an attribute at a level; attributes of the levels above are there, too.
 ///
-/// Has the unique and required keys of PS3.4 §C.6.1.1 and §C.6.2.1, and what PS3.18 Tables 10.6.3-3 to 10.6.3-5 list
-/// but for Request Attributes Sequence, Retrieve URL and Specific Character Set.
+/// The index has the unique and required keys of PS3.4 §C.6.1.1 and §C.6.2.1, and what PS3.18 Tables 10.6.3-3 to 10.6.3-5 list
+/// but for Retrieve URL and Specific Character Set.
 pub fn support(level: QueryRetrieveLevel, tag: Tag) -> Support {
     match find(level, tag).map(|attribute| attribute.kind) {
-        Some(Kind::Count | Kind::Constant(_)) => Support::Return,
+        Some(Kind::Count) => Support::Return,
         Some(
             Kind::Text
             | Kind::Texts
@@ -31,8 +33,11 @@ pub fn support(level: QueryRetrieveLevel, tag: Tag) -> Support {
             | Kind::Uid
             | Kind::Own
             | Kind::Name(_)
-            | Kind::Terms(_),
+            | Kind::Terms(_)
+            | Kind::Constant(_),
         ) => Support::Match,
+        None if items::has_sequence(level, tag) => Support::Match,
+        None if is_stored(level, tag) => Support::Return,
         None => Support::No,
     }
 }
@@ -40,6 +45,30 @@ pub fn support(level: QueryRetrieveLevel, tag: Tag) -> Support {
 /// The attributes of the index with the level that they are of, by level.
 pub fn indexed() -> impl Iterator<Item = (QueryRetrieveLevel, Tag, Vr)> {
     ATTRIBUTES.iter().map(|attribute| (attribute.level, attribute.tag, attribute.vr))
+}
+
+/// The attributes that the index has inside the items of sequences: the level of the sequence, its tag, the attribute in its items.
+pub fn indexed_within() -> impl Iterator<Item = (QueryRetrieveLevel, Tag, Tag, Vr)> {
+    items::ITEM_ATTRIBUTES
+        .iter()
+        .map(|attribute| (attribute.level, attribute.sequence, attribute.tag, attribute.vr))
+}
+
+/// Tells what can be done with an attribute inside the items of a sequence.
+pub fn support_within(level: QueryRetrieveLevel, sequence: Tag, tag: Tag) -> Support {
+    match items::find(level, sequence, tag) {
+        Some(_) => Support::Match,
+        None if is_stored(level, sequence) => Support::Return,
+        None => Support::No,
+    }
+}
+
+/// Whether rows of a level may have an attribute that only stored objects know: one that is of the level or above it.
+pub(crate) fn is_stored(level: QueryRetrieveLevel, tag: Tag) -> bool {
+    QueryRetrieveLevel::of_attribute(tag) <= level
+        && find(level, tag).is_none()
+        && tag.element() != 0
+        && !NOT_OF_INSTANCES.contains(&tag)
 }
 
 /// An attribute of the index.
@@ -104,12 +133,50 @@ pub(crate) enum Terms {
     PerformingPhysician = 7,
     /// Of a series.
     Operator = 8,
+    /// Of a patient.
+    OtherPatientName = 9,
+    /// Of a study.
+    OtherPatientNameOfStudy = 10,
 }
 
 impl Terms {
+    /// Those whose owners are studies.
+    pub(crate) const OF_STUDIES: [Self; 6] = [
+        Self::PatientNameOfStudy,
+        Self::ReferringPhysician,
+        Self::ReadingPhysician,
+        Self::Modality,
+        Self::SopClass,
+        Self::OtherPatientNameOfStudy,
+    ];
+
+    /// Whether they are names whose beginnings are kept.
+    pub(crate) fn has_beginnings(self) -> bool {
+        match self {
+            Self::PatientName | Self::OtherPatientName => true,
+            Self::PatientNameOfStudy | Self::OtherPatientNameOfStudy => true,
+            Self::ReferringPhysician | Self::ReadingPhysician => true,
+            Self::Modality | Self::SopClass | Self::PerformingPhysician | Self::Operator => false,
+        }
+    }
+
     /// What stands for it in the index.
     pub(crate) fn code(self) -> i64 {
         self as i64 // the discriminants above are the stored numbers
+    }
+
+    /// What stands in the index for the sounds of names that are such terms.
+    pub(crate) fn sound_code(self) -> i64 {
+        self.code() + SOUNDS
+    }
+
+    /// What the terms of a patient's attribute are in the study that has it, too.
+    pub(crate) fn of_study(self) -> Self {
+        match self {
+            Self::PatientName => Self::PatientNameOfStudy,
+            Self::OtherPatientName => Self::OtherPatientNameOfStudy,
+            other => other,
+        }
     }
 }
 
@@ -142,7 +209,7 @@ impl Attribute {
     /// What its terms are about in rows of a level.
     pub(crate) fn terms(&self, level: QueryRetrieveLevel) -> Option<Terms> {
         match self.kind {
-            Kind::Name(Terms::PatientName) if level > Patient => Some(Terms::PatientNameOfStudy),
+            Kind::Name(terms) if level > Patient => Some(terms.of_study()),
             Kind::Name(terms) | Kind::Terms(terms) => Some(terms),
             Kind::Text | Kind::Texts | Kind::Number | Kind::Decimal | Kind::Date | Kind::Time => None,
             Kind::Uid | Kind::Own | Kind::Count | Kind::Constant(_) => None,
@@ -174,6 +241,8 @@ pub(crate) const ATTRIBUTES: &[Attribute] = &[
     row(0x0010, 0x0030, Vr::DA, Patient, "patient_birth_date", Kind::Date, &[Patient, Study]),
     row(0x0010, 0x0032, Vr::TM, Patient, "patient_birth_time", Kind::Time, &[]),
     row(0x0010, 0x0040, Vr::CS, Patient, "patient_sex", Kind::Text, &[Patient, Study]),
+    row(0x0010, 0x1000, Vr::LO, Patient, "other_patient_ids", Kind::Texts, &[]),
+    row(0x0010, 0x1001, Vr::PN, Patient, "other_patient_names", Kind::Name(Terms::OtherPatientName), &[]),
     row(0x0010, 0x2160, Vr::SH, Patient, "ethnic_group", Kind::Text, &[]),
     row(0x0010, 0x4000, Vr::LT, Patient, "patient_comments", Kind::Text, &[]),
     row(0x0020, 0x1200, Vr::IS, Patient, "number_of_studies", Kind::Count, &[Patient]),
@@ -194,6 +263,7 @@ pub(crate) const ATTRIBUTES: &[Attribute] = &[
     row(0x0010, 0x1030, Vr::DS, Study, "patient_weight", Kind::Decimal, &[]),
     row(0x0010, 0x2180, Vr::SH, Study, "occupation", Kind::Text, &[]),
     row(0x0010, 0x21B0, Vr::LT, Study, "additional_patient_history", Kind::Text, &[]),
+    row(0x0020, 0x1070, Vr::IS, Study, "other_study_numbers", Kind::Texts, &[]),
     row(0x0008, 0x0201, Vr::SH, Study, "timezone_offset_from_utc", Kind::Text, &[Study, Series, Image]),
     row(0x0008, 0x0061, Vr::CS, Study, "modalities_in_study", Kind::Terms(Terms::Modality), &[Study]),
     row(0x0008, 0x0062, Vr::UI, Study, "sop_classes_in_study", Kind::Terms(Terms::SopClass), &[]),
@@ -238,6 +308,14 @@ pub(crate) const ATTRIBUTES: &[Attribute] = &[
     row(0x0028, 0x0100, Vr::US, Image, "bits_allocated", Kind::Number, &[Image]),
     row(0x0028, 0x0008, Vr::IS, Image, "number_of_frames", Kind::Number, &[Image]),
 ];
+
+/// What is added to the code of names for their sounds.
+const SOUNDS: i64 = 100;
+
+/// Attributes of queries and retrieves that no instance has: Specific Character Set of the answer, Query/Retrieve
+/// Level and View, Retrieve AE Title, Retrieve URL.
+const NOT_OF_INSTANCES: [Tag; 5] =
+    [Tag(0x0008, 0x0005), Tag(0x0008, 0x0052), Tag(0x0008, 0x0053), Tag(0x0008, 0x0054), Tag(0x0008, 0x1190)];
 
 const fn row(
     group: u16,

@@ -1,10 +1,11 @@
 //! Matching key → SQL over one column or over the terms of one owner (PS3.4 §C.2.2.2). Pure.
 
-use model::fold::fold_person_name;
 use model::query::Matching;
+use model::sound::{self, Sound};
 use rusqlite::types::Value;
 
 use crate::attribute::{Attribute, Kind};
+use crate::names::{Alternatives, without_rest};
 use crate::rows::column_value;
 
 /// A Boolean SQL expression with anonymous parameters, and their values in order.
@@ -17,6 +18,29 @@ pub(crate) struct Condition {
 impl Condition {
     pub(crate) fn new(sql: impl Into<String>, values: impl IntoIterator<Item = Value>) -> Self {
         Self { sql: sql.into(), values: values.into_iter().collect() }
+    }
+
+    /// The text that `value = ?` asks for.
+    pub(crate) fn equal_text(&self) -> Option<&str> {
+        match (&*self.sql, &self.values[..]) {
+            ("value = ?", [Value::Text(text)]) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Any of them; `None` when there are none.
+    pub(crate) fn any(mut conditions: Vec<Self>) -> Option<Self> {
+        if conditions.len() < 2 {
+            return conditions.pop();
+        }
+        let texts: Vec<String> = conditions.iter().map(|condition| format!("({})", condition.sql)).collect();
+        let sql = format!("({})", texts.join(" OR "));
+        Some(Self { sql, values: conditions.into_iter().flat_map(|condition| condition.values).collect() })
+    }
+
+    /// All of them; `None` when there are none.
+    pub(crate) fn all(conditions: impl Iterator<Item = Self>) -> Option<Self> {
+        conditions.reduce(Self::and)
     }
 
     fn and(mut self, other: Self) -> Self {
@@ -46,6 +70,16 @@ pub(crate) fn on_column(attribute: &Attribute, column: &str, matching: &Matching
             ),
             [json(values.iter().map(|value| normal(value)))],
         ),
+        (Kind::Decimal, Matching::UidList(numbers)) => Condition::new(
+            format!(
+                "{column} <> '' AND CAST({column} AS REAL) IN (SELECT CAST(value AS REAL) FROM json_each(?))"
+            ),
+            [json(numbers.iter().cloned())],
+        ),
+        (_, Matching::AnyOf(parts)) => {
+            let parts = parts.iter().map(|part| on_column(attribute, column, part));
+            Condition::any(parts.collect()).unwrap_or_else(nothing)
+        }
         (_, Matching::Wildcard(pattern)) if pattern.contains('\0') => nothing(),
         // The text as JSON, in which a backslash is two: a list of its values when each such pair ends a string.
         (Kind::Texts, Matching::Wildcard(pattern)) => Condition::new(
@@ -56,36 +90,121 @@ pub(crate) fn on_column(attribute: &Attribute, column: &str, matching: &Matching
             [text(&glob(pattern))],
         ),
         (_, Matching::Single(value)) => Condition::new(format!("{column} = ?"), [text(&normal(value))]),
-        (_, Matching::UidList(values)) => Condition::new(
-            format!("{column} IN (SELECT value FROM json_each(?))"),
-            [json(values.iter().map(|value| normal(value)))],
-        ),
-        (_, Matching::Wildcard(pattern)) => like(column, pattern),
-        (_, Matching::Range { from, to }) => range(column, from.as_deref(), to.as_deref()),
+        (_, Matching::UidList(values)) => one_of(column, values.iter().map(|value| normal(value))),
+        (_, matching @ (Matching::Wildcard(_) | Matching::Range { .. } | Matching::Empty)) => {
+            on_text(column, matching)
+        }
+        (_, Matching::Moments { .. } | Matching::Item(_)) => nothing(),
     }
 }
 
-/// What the terms of an owner must hold: for each condition there must be a term.
-///
-/// A person name matches without regard to case, accents and trailing delimiters, by each of its component groups: a
-/// key of one group is found in any group of the stored name (PS3.4 §C.2.2.2.1).
-pub(crate) fn on_terms(attribute: &Attribute, matching: &Matching) -> Vec<Condition> {
-    let is_name = matches!(attribute.kind, Kind::Name(_));
-    let equals = |value: &str| Condition::new("value = ?", [text(value)]);
+/// What a text must be, as it stands.
+fn on_text(column: &str, matching: &Matching) -> Condition {
     match matching {
-        Matching::Wildcard(pattern) if pattern.contains('\0') => vec![nothing()],
-        Matching::Single(name) if is_name => {
-            fold_person_name(name).iter().map(|group| equals(group)).collect()
+        Matching::Single(value) => Condition::new(format!("{column} = ?"), [text(value)]),
+        Matching::UidList(values) => one_of(column, values.iter().cloned()),
+        Matching::Wildcard(pattern) if pattern.contains('\0') => nothing(),
+        Matching::Wildcard(pattern) => like(column, pattern),
+        Matching::Range { from, to } => range(column, from.as_deref(), to.as_deref()),
+        Matching::Empty => Condition::new(format!("{column} = ''"), []),
+        Matching::AnyOf(parts) => {
+            let parts = parts.iter().map(|part| on_text(column, part));
+            Condition::any(parts.collect()).unwrap_or_else(nothing)
         }
-        Matching::Wildcard(name) if is_name => {
-            fold_person_name(name).iter().map(|group| like_group(group)).collect()
+        Matching::Moments { .. } | Matching::Item(_) => nothing(),
+    }
+}
+
+fn one_of(column: &str, values: impl Iterator<Item = String>) -> Condition {
+    Condition::new(format!("{column} IN (SELECT value FROM json_each(?))"), [json(values)])
+}
+
+/// What the terms of an owner must be.
+pub(crate) struct OnTerms {
+    /// One of them must be this; `None`: whatever they are, they do not suffice.
+    pub(crate) condition: Option<Condition>,
+    /// It is enough that there are none.
+    pub(crate) or_none: bool,
+    /// Where terms do not say all: the alternatives of a name, which its column must meet, too.
+    pub(crate) by_group: Option<Value>,
+}
+
+/// What the terms of an owner must be; `None` when anything may.
+///
+/// A person name matches without regard to case, accents and trailing delimiters, by its component groups: see
+/// [`Alternatives`].
+pub(crate) fn on_terms(attribute: &Attribute, matching: &Matching) -> Option<OnTerms> {
+    if matches!(attribute.kind, Kind::Name(_)) {
+        return Alternatives::of(matching).map(|alternatives| on_names(&alternatives));
+    }
+    let (condition, or_none) = on_texts("value", matching);
+    Some(OnTerms { condition, or_none, by_group: None })
+}
+
+/// The sounds of a name as conditions on terms, for each alternative all; `None` when it can only be matched by its letters.
+pub(crate) fn sounds_of(matching: &Matching) -> Option<Vec<Vec<Condition>>> {
+    match matching {
+        Matching::Single(name) | Matching::Wildcard(name) => {
+            let on_sound = |sound: &Sound| match sound {
+                Sound::Word(sound) => Condition::new("value = ?", [text(sound)]),
+                Sound::Beginning(sound) => begins_with("value", sound).unwrap_or_else(nothing),
+            };
+            Some(vec![sound::of_key(name)?.iter().map(on_sound).collect()])
         }
-        Matching::Single(value) => vec![equals(value)],
-        Matching::Wildcard(pattern) => vec![like("value", pattern)],
-        Matching::UidList(values) => {
-            vec![Condition::new("value IN (SELECT value FROM json_each(?))", [json(values.iter().cloned())])]
+        Matching::AnyOf(parts) => {
+            let alternatives: Option<Vec<_>> = parts.iter().map(sounds_of).collect();
+            alternatives.map(|alternatives| alternatives.concat())
         }
-        Matching::Range { from, to } => vec![range("value", from.as_deref(), to.as_deref())],
+        Matching::UidList(_)
+        | Matching::Range { .. }
+        | Matching::Moments { .. }
+        | Matching::Item(_)
+        | Matching::Empty => None,
+    }
+}
+
+/// What one of the texts must be that an owner has several of, and whether it is enough that there are none.
+pub(crate) fn on_texts(column: &str, matching: &Matching) -> (Option<Condition>, bool) {
+    let parts = match matching {
+        Matching::AnyOf(parts) => parts.as_slice(),
+        matching => std::slice::from_ref(matching),
+    };
+    let is_none = |part: &&Matching| **part == Matching::Empty;
+    let conditions = parts.iter().filter(|part| !is_none(part)).map(|part| on_text(column, part));
+    (Condition::any(conditions.collect()), parts.iter().any(|part| is_none(&part)))
+}
+
+/// A range of moments of which the columns have day and time; a day without a time counts as its first moment.
+pub(crate) fn on_moments(
+    date: &str,
+    time: &str,
+    from: Option<&(String, String)>,
+    to: Option<&(String, String)>,
+) -> Condition {
+    let any = Condition::new(format!("{date} > ''"), []);
+    let from = from.map(|(day, moment)| {
+        Condition::new(format!("({date}, {time}) >= (?, ?)"), [text(day), text(first_time(moment))])
+    });
+    let to = to.map(|(day, moment)| {
+        Condition::new(format!("({date}, {time}) <= (?, ?)"), [text(day), text(&last_time(moment))])
+    });
+    from.into_iter().chain(to).fold(any, Condition::and)
+}
+
+/// The folded groups of names are terms, whichever group they are.
+fn on_names(alternatives: &Alternatives) -> OnTerms {
+    let (mut conditions, mut or_none) = (Vec::new(), false);
+    for groups in alternatives.iter() {
+        match groups.iter().find(|group| !group.is_empty()) {
+            Some(group) if group.contains('\0') => conditions.push(nothing()),
+            Some(group) => conditions.push(like_group(group)),
+            None => or_none = true,
+        }
+    }
+    OnTerms {
+        condition: Condition::any(conditions),
+        or_none,
+        by_group: alternatives.are_by_group().then(|| Value::Text(alternatives.write())),
     }
 }
 
@@ -103,8 +222,9 @@ pub(crate) fn text(value: &str) -> Value {
     Value::Text(value.to_owned())
 }
 
-/// What no row meets: no text has a NUL inside (PS3.5 §6.1.3), and GLOB would take it for the end of the pattern.
-fn nothing() -> Condition {
+/// What no row meets, such as a pattern with a NUL: no text has one inside (PS3.5 §6.1.3), and GLOB would take it for the
+/// end of the pattern.
+pub(crate) fn nothing() -> Condition {
     Condition::new("0", [])
 }
 
@@ -119,22 +239,20 @@ fn like(column: &str, pattern: &str) -> Condition {
     }
 }
 
-/// Wildcard matching of a name: `doe^*` also finds who has no more than `doe`, whose delimiters are not stored.
-fn like_group(pattern: &str) -> Condition {
-    let bare = pattern
-        .strip_suffix('*')
-        .map(|rest| rest.trim_end_matches('^'))
-        .filter(|bare| !bare.contains(['*', '?']));
-    match bare {
-        Some(bare) if pattern.ends_with("^*") && !bare.is_empty() => {
-            let range = begins_with("value", bare);
-            let either = Condition::new("(value GLOB ? OR value = ?)", [text(&glob(pattern)), text(bare)]);
-            match range {
+/// Matching of a folded group, with or without wildcards.
+fn like_group(group: &str) -> Condition {
+    if !group.contains(['*', '?']) {
+        return Condition::new("value = ?", [text(group)]);
+    }
+    match without_rest(group) {
+        Some(bare) => {
+            let either = Condition::new("(value GLOB ? OR value = ?)", [text(&glob(group)), text(bare)]);
+            match begins_with("value", bare) {
                 Some(range) => range.and(either),
                 None => either,
             }
         }
-        Some(_) | None => like("value", pattern),
+        None => like("value", group),
     }
 }
 
@@ -184,24 +302,28 @@ fn range(column: &str, from: Option<&str>, to: Option<&str>) -> Condition {
 /// A range of times. A time is stored as precisely as it came, `1015` or `101500.0`, so the ends are written such
 /// that the order of texts is the order of times: the first without zeros at its end, the last in full.
 fn time_range(column: &str, from: Option<&str>, to: Option<&str>) -> Condition {
-    let from = from.map(|from| {
-        let digits = from.split_once('.').map_or(from, |(seconds, fraction)| {
-            if fraction.bytes().all(|digit| digit == b'0') { seconds } else { from.trim_end_matches('0') }
-        });
-        let mut digits = digits;
-        while let Some(rest) = digits.strip_suffix("00").filter(|rest| !rest.contains('.')) {
-            digits = rest;
-        }
-        digits
+    range(column, from.map(first_time), to.map(last_time).as_deref())
+}
+
+fn first_time(from: &str) -> &str {
+    let mut digits = from.split_once('.').map_or(from, |(seconds, fraction)| {
+        if fraction.bytes().all(|digit| digit == b'0') { seconds } else { from.trim_end_matches('0') }
     });
-    let to = to.map(|to| format!("{to}{}", "235959.999999".get(to.len()..).unwrap_or_default()));
-    range(column, from, to.as_deref())
+    while let Some(rest) = digits.strip_suffix("00").filter(|rest| !rest.contains('.')) {
+        digits = rest;
+    }
+    digits
+}
+
+fn last_time(to: &str) -> String {
+    format!("{to}{}", "235959.999999".get(to.len()..).unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::attribute::find;
+    use model::fold::fold_person_name;
     use model::{QueryRetrieveLevel, Tag};
 
     const STUDY_TIME: Tag = Tag(0x0008, 0x0030);
@@ -217,6 +339,7 @@ mod tests {
     /// Whether SQLite finds `value` by the conditions.
     fn holds(conditions: &[Condition], value: &str) -> bool {
         let connection = rusqlite::Connection::open_in_memory().unwrap();
+        crate::functions::register(&connection).unwrap();
         connection.execute_batch("CREATE TABLE it (value TEXT)").unwrap();
         connection.execute("INSERT INTO it VALUES (?1)", [value]).unwrap();
         conditions.iter().all(|condition| {
@@ -284,6 +407,36 @@ mod tests {
     }
 
     #[test]
+    fn moments_are_a_day_and_a_time_together() {
+        let holds = |from: Option<(&str, &str)>, to: Option<(&str, &str)>, stored: &str| {
+            let end = |end: Option<(&str, &str)>| end.map(|(day, time)| (day.to_owned(), time.to_owned()));
+            // The column has both, parted by a space.
+            let (date, time) = ("substr(value, 1, 8)", "substr(value, 10)");
+            holds(&[on_moments(date, time, end(from).as_ref(), end(to).as_ref())], stored)
+        };
+        let (from, to) = (Some(("20060705", "100000.000000")), Some(("20060707", "180059.999999")));
+        for (stored, expected) in [
+            ("20060705 10", true),
+            ("20060705 1000", true),
+            ("20060705 095959.9", false),
+            ("20060705", false),
+            ("20060706", true),
+            ("20060706 0000", true),
+            ("20060706 235959", true),
+            ("20060707", true),
+            ("20060707 1800", true),
+            ("20060707 1801", false),
+            ("20060708", false),
+            ("", false),
+        ] {
+            assert_eq!(holds(from, to, stored), expected, "{stored}");
+        }
+        assert!(holds(from, None, "20070101") && !holds(from, None, "20060704 23"));
+        assert!(holds(None, to, "19000101") && !holds(None, to, ""));
+        assert!(holds(Some(("20060705", "000000.000000")), None, "20060705"));
+    }
+
+    #[test]
     fn one_of_several_values_is_enough() {
         let image = |matching: &Matching| column(IMAGE_TYPE, matching, "ORIGINAL\\PRIMARY\\AXIAL");
         let list =
@@ -311,9 +464,8 @@ mod tests {
     fn a_pattern_with_a_nul_matches_nothing() {
         let pattern = wildcard("*A\0*B");
         assert!(!column(PATIENT_ID, &pattern, "xA") && !column(IMAGE_TYPE, &pattern, "xA\\B"));
-        for condition in on_terms(attribute(PATIENT_NAME), &wildcard("*a\0*")) {
-            assert!(!holds(&[condition], "xa"));
-        }
+        let on_terms = on_terms(attribute(PATIENT_NAME), &wildcard("*a\0*")).unwrap();
+        assert!(!holds(&[on_terms.condition.unwrap()], "xa"));
     }
 
     #[test]
@@ -325,10 +477,12 @@ mod tests {
     #[test]
     fn names_match_by_group_without_case_and_accents() {
         let name = |key: &Matching, stored: &str| {
-            let conditions = on_terms(attribute(PATIENT_NAME), key);
-            conditions.iter().all(|condition| {
-                fold_person_name(stored).iter().any(|group| holds(std::slice::from_ref(condition), group))
-            })
+            let on_terms = on_terms(attribute(PATIENT_NAME), key).unwrap();
+            let condition = [on_terms.condition.unwrap()];
+            fold_person_name(stored).iter().any(|group| holds(&condition, group))
+                && on_terms.by_group.is_none_or(|by_group| {
+                    holds(&[Condition::new("name_matches(value, ?)", [by_group])], stored)
+                })
         };
         let single = |key: &str| Matching::Single(key.to_owned());
         assert!(name(&single("MÜLLER^hans"), "Muller^Hans^^^") && !name(&single("Müller"), "Müller^Hans"));
@@ -341,6 +495,43 @@ mod tests {
         assert!(name(&wildcard("山*"), "Yamada^Tarou=山田^太郎=やまだ^たろう"));
         assert!(name(&wildcard("yamada*=山田*"), "Yamada^Tarou=山田^太郎"));
         assert!(!name(&wildcard("suzuki*=山田*"), "Yamada^Tarou=山田^太郎"));
+        assert!(name(&wildcard("=山田*"), "Yamada=山田") && !name(&wildcard("=山田*"), "山田=Yamada"));
+        let either = Matching::AnyOf(vec![single("Roe"), wildcard("doe^*")]);
+        assert!(name(&either, "DOE") && name(&either, "Roe") && !name(&either, "Roe^J"));
+    }
+
+    #[test]
+    fn what_has_no_value_is_found_by_empty_value_matching_only() {
+        let id = |matching: &Matching, stored: &str| column(PATIENT_ID, matching, stored);
+        assert!(id(&Matching::Empty, "") && !id(&Matching::Empty, "x"));
+        let either = Matching::AnyOf(vec![Matching::Empty, wildcard("A*"), Matching::Single("B".into())]);
+        for (stored, expected) in [("", true), ("A1", true), ("B", true), ("B1", false)] {
+            assert_eq!(id(&either, stored), expected, "{stored}");
+        }
+        let terms = |matching: &Matching| {
+            let on_terms = on_terms(attribute(Tag(0x0008, 0x0061)), matching).unwrap();
+            (on_terms.condition.is_some(), on_terms.or_none)
+        };
+        assert_eq!(terms(&Matching::Empty), (false, true));
+        assert_eq!(
+            terms(&Matching::AnyOf(vec![Matching::Empty, Matching::Single("CT".into())])),
+            (true, true)
+        );
+        assert_eq!(terms(&wildcard("C*")), (true, false));
+    }
+
+    #[test]
+    fn lists_compare_as_their_attribute_does() {
+        let list =
+            |values: &[&str]| Matching::UidList(values.iter().map(|&value| value.to_owned()).collect());
+        assert!(
+            column(PATIENT_SIZE, &list(&["1", "1.5"]), "1.50") && !column(PATIENT_SIZE, &list(&["0"]), "")
+        );
+        let dates = Matching::AnyOf(vec![span("20200101", ""), Matching::Single("20190101".into())]);
+        let date = |value: &str| column(Tag(0x0008, 0x0020), &dates, value);
+        assert!(date("20190101") && date("20200202") && !date("20190102") && !date(""));
+        let times = Matching::AnyOf(vec![span("100000", "100059"), span("120000", "125959")]);
+        assert!(column(STUDY_TIME, &times, "1230") && !column(STUDY_TIME, &times, "1130"));
     }
 
     #[test]

@@ -6,10 +6,9 @@ use model::query::Query;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row as IndexRow, params_from_iter};
 
-use crate::metadata::Unpacker;
+use crate::objects::Objects;
 use crate::page::{Cursor, Page, Row, RowIds};
-use crate::query::{Statement, keys, needs_json, statement};
-use crate::retrieve::{PAGE_BYTES, unpacker_of};
+use crate::query::{Statement, keys, statement};
 use crate::scope::stored_uid;
 use crate::{Error, attribute::Attribute};
 
@@ -20,13 +19,13 @@ pub(crate) fn find(
     after: Option<&Cursor>,
 ) -> Result<Page<Row>, Error> {
     let Statement { sql, values, attributes, rows: wanted } = statement(connection, query, after)?;
-    let mut json = needs_json(query).then(|| JsonOf { connection, unpacker: None, bytes: 0 });
+    let mut objects = Objects::of_query(connection, query);
     let mut statement = connection.prepare_cached(&sql)?;
     let mut found = statement.query(params_from_iter(values))?;
     let mut rows = Vec::new();
     let mut last = None;
     while let Some(row) = found.next()? {
-        let is_full = rows.len() >= wanted || json.as_ref().is_some_and(|json| json.bytes >= PAGE_BYTES);
+        let is_full = rows.len() >= wanted || objects.as_ref().is_some_and(Objects::are_enough);
         if is_full {
             let taken = after
                 .map_or(0, |cursor| cursor.taken)
@@ -38,7 +37,7 @@ pub(crate) fn find(
         rows.push(Row {
             attributes: attributes_of(row, query.level, &attributes)?,
             ids: ids_of(row, query.level)?,
-            json: json.as_mut().map(|json| json.of(row)).transpose()?,
+            json: objects.as_mut().map(|objects| objects.of(row)).transpose()?.flatten(),
         });
     }
     Ok(Page { rows, next: None })
@@ -84,28 +83,4 @@ fn cursor_at(level: QueryRetrieveLevel, row: &IndexRow<'_>) -> Result<Cursor, Er
         inner: if level == Image { row.get(1)? } else { 0 },
         taken: 0,
     })
-}
-
-/// Fetches the stored JSON of instances that come series by series.
-struct JsonOf<'a> {
-    connection: &'a Connection,
-    unpacker: Option<(i64, Unpacker)>,
-    bytes: usize,
-}
-
-impl JsonOf<'_> {
-    fn of(&mut self, row: &IndexRow<'_>) -> Result<Vec<u8>, Error> {
-        let (series_pk, instance_pk): (i64, i64) = (row.get(0)?, row.get(1)?);
-        let unpacker = match &mut self.unpacker {
-            Some((of, unpacker)) if *of == series_pk => unpacker,
-            other => &mut other.insert((series_pk, unpacker_of(self.connection, series_pk)?)).1,
-        };
-        let mut statement =
-            self.connection.prepare_cached("SELECT dictionary, json FROM metadata WHERE instance_pk = ?1")?;
-        let (needs_dictionary, packed): (bool, Vec<u8>) =
-            statement.query_row([instance_pk], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let json = unpacker.unpack(&packed, needs_dictionary)?;
-        self.bytes += json.len();
-        Ok(json)
-    }
 }

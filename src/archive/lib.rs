@@ -8,13 +8,12 @@
 //! ```
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
 //! use archive::{Archive, Config};
-//! use model::{QueryRetrieveLevel, query::{Include, Query}};
+//! use model::{QueryRetrieveLevel, query::Query};
 //!
 //! let folder = tempfile::tempdir()?;
 //! let config = Config { data_dir: folder.path().join("data"), min_free_bytes: 0 };
 //! let archive = Archive::open(config, telemetry::Telemetry::new())?;
-//! let level = QueryRetrieveLevel::Study;
-//! let studies = Query { level, keys: vec![], include: Include::default(), limit: None, offset: 0 };
+//! let studies = Query::new(QueryRetrieveLevel::Study);
 //! assert!(archive.find(&studies, None).await?.rows.is_empty());
 //! archive.close().await?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -36,18 +35,23 @@ mod error;
 mod fanout;
 mod files;
 mod find;
+mod functions;
 mod instance;
+mod items;
 mod lanes;
 mod lock;
 mod maintenance;
 mod merge;
 mod metadata;
+mod names;
+mod objects;
 mod overview;
 mod page;
 mod plan;
 mod query;
 mod reader;
 mod recover;
+mod refill;
 mod resume;
 mod retrieve;
 mod rows;
@@ -56,8 +60,11 @@ mod scope;
 mod scratch;
 mod selected;
 mod space;
+mod start;
 mod store;
 mod stored;
+mod stream;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -65,9 +72,10 @@ mod turn;
 mod verification;
 mod wakeups;
 mod writer;
+mod zoned;
 
 pub use archive::{Archive, Config};
-pub use attribute::{Support, indexed, support};
+pub use attribute::{Support, indexed, indexed_within, support, support_within};
 pub use commitment::{
     Acceptance, Asker, CommitmentCounts, CommitmentId, CommitmentRecord, CommitmentState, Judgement,
     OwedReport, Reported,
@@ -82,6 +90,7 @@ pub use instance::{Committed, NewInstance, Prepared, Source, StoredInstance};
 pub use lanes::{DeadLetter, LaneSummary};
 pub use overview::{ConflictSummary, Overview, StudySummary};
 pub use page::{Cursor, Page, Row, RowIds};
+pub use query::needs_objects;
 pub use selected::Selected;
 pub use trace::{DeliveryRecord, LoadedRules, Trace, Traced};
 pub use turn::{Circuit, Turn, Turned};

@@ -7,8 +7,9 @@ use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, params, params_from_iter};
 
 use crate::attribute::{Attribute, Kind, Terms, from_header};
-use crate::rows::bounded;
+use crate::items;
 use crate::store::Store;
+use crate::terms::{self, Owner};
 use crate::{Error, Prepared};
 
 /// A study row that now says all that the instance had to say.
@@ -16,6 +17,15 @@ pub(crate) struct StudyRow {
     pub(crate) pk: i64,
     pub(crate) patient_pk: i64,
     pub(crate) disagrees: bool,
+    /// Study Date.
+    date: String,
+}
+
+impl StudyRow {
+    /// As an owner of terms.
+    pub(crate) fn owner(&self) -> Owner<'_> {
+        Owner::study(self.pk, &self.date)
+    }
 }
 
 /// A series row that now says all that the instance had to say.
@@ -61,10 +71,11 @@ pub(crate) fn series(
             (pk, said, false)
         }
     };
-    add_names(store, &filled, pk, |terms| terms)?;
+    add_names(store, &filled, Owner::undated(pk), |terms| terms)?;
+    items::add(store.connection, &instance.values.items, &[Series], (Series, pk))?;
     for (attribute, value) in filled {
         if attribute.column == "modality" && !value.is_empty() {
-            store.add_term(Terms::Modality, &value, study.pk)?;
+            terms::add(store.connection, Terms::Modality.code(), &value, study.owner())?;
         }
     }
     Ok(SeriesRow { pk, disagrees })
@@ -79,9 +90,11 @@ fn new_study(store: &mut Store<'_>, instance: &Prepared) -> Result<StudyRow, Err
     let said = said(instance, STUDY.attributes());
     let uid = instance.ids.study.as_str().to_owned();
     let pk = STUDY.insert(store, &[patient_pk.into(), uid.into()], &said)?;
-    add_names(store, &said, pk, of_study)?;
+    let date = date_of(&said);
+    add_names(store, &said, Owner::study(pk, &date), Terms::of_study)?;
+    add_items(store, instance, pk, patient_pk)?;
     store.counters.study(patient_pk);
-    Ok(StudyRow { pk, patient_pk, disagrees })
+    Ok(StudyRow { pk, patient_pk, disagrees, date })
 }
 
 fn merge_study(
@@ -96,18 +109,20 @@ fn merge_study(
         // Whatever else it says of the patient is about another one.
         let said = said(instance, from_header(Study));
         let merged = STUDY.merge(store, pk, said)?;
-        add_names(store, &merged.filled, pk, of_study)?;
-        return Ok(StudyRow { pk, patient_pk, disagrees: true });
+        let date = add_names_of_study(store, &merged.filled, pk)?;
+        items::add(store.connection, &instance.values.items, &[Study], (Study, pk))?;
+        return Ok(StudyRow { pk, patient_pk, disagrees: true, date });
     }
     let merged = STUDY.merge(store, pk, said(instance, STUDY.attributes()))?;
-    add_names(store, &merged.filled, pk, of_study)?;
+    let date = add_names_of_study(store, &merged.filled, pk)?;
     let identity = Identity::of_study(store, pk)?;
     let patient_pk = match identity == known {
         true => patient_pk,
         false => move_study(store, pk, patient_pk, &identity)?,
     };
     let patient_disagrees = merge_patient(store, instance, patient_pk)?;
-    Ok(StudyRow { pk, patient_pk, disagrees: merged.disagrees || patient_disagrees })
+    add_items(store, instance, pk, patient_pk)?;
+    Ok(StudyRow { pk, patient_pk, disagrees: merged.disagrees || patient_disagrees, date })
 }
 
 /// Brings a study to the patient that it turned out to be of.
@@ -132,10 +147,12 @@ fn move_study(store: &mut Store<'_>, pk: i64, from: i64, identity: &Identity) ->
         }
         None => {
             let said = STUDY.read(store, pk)?;
-            new_patient(
+            let to = new_patient(
                 store,
                 &said.into_iter().filter(|(attribute, _)| attribute.level == Patient).collect::<Vec<_>>(),
-            )?
+            )?;
+            items::copy_to_patient(connection, pk, to)?;
+            to
         }
     };
     connection.execute("UPDATE study SET patient_pk = ?2 WHERE study_pk = ?1", [pk, to])?;
@@ -150,8 +167,9 @@ fn move_study(store: &mut Store<'_>, pk: i64, from: i64, identity: &Identity) ->
         )?;
     }
     if is_only_study {
-        connection
-            .execute("DELETE FROM term WHERE kind = ?1 AND owner = ?2", [Terms::PatientName.code(), from])?;
+        let names = names_in(&PATIENT.read(store, from)?, |terms| terms);
+        terms::remove_of_patient(connection, from, &names)?;
+        items::remove_of_patient(connection, from)?;
         connection.execute("DELETE FROM patient WHERE patient_pk = ?1", [from])?;
         store.counters.patients(-1);
     }
@@ -160,7 +178,7 @@ fn move_study(store: &mut Store<'_>, pk: i64, from: i64, identity: &Identity) ->
 
 fn new_patient(store: &mut Store<'_>, said: &[Said]) -> Result<i64, Error> {
     let pk = PATIENT.insert(store, &[], said)?;
-    add_names(store, said, pk, |terms| terms)?;
+    add_names(store, said, Owner::undated(pk), |terms| terms)?;
     store.counters.patients(1);
     Ok(pk)
 }
@@ -170,7 +188,7 @@ fn merge_patient(store: &mut Store<'_>, instance: &Prepared, pk: i64) -> Result<
     let mut said = said(instance, from_header(Patient));
     said.retain(|(attribute, _)| !Identity::has(attribute));
     let merged = PATIENT.merge(store, pk, said)?;
-    add_names(store, &merged.filled, pk, |terms| terms)?;
+    add_names(store, &merged.filled, Owner::undated(pk), |terms| terms)?;
     Ok(merged.disagrees)
 }
 
@@ -319,26 +337,49 @@ fn is_same(attribute: &Attribute, one: &str, two: &str) -> bool {
     }
 }
 
-/// Adds the folded component groups of new person names to the terms.
+/// Adds the terms of new person names.
 fn add_names(
     store: &Store<'_>,
     said: &[Said],
-    owner: i64,
+    owner: Owner<'_>,
     terms_of: impl Fn(Terms) -> Terms,
 ) -> Result<(), Error> {
-    for (attribute, value) in said {
-        if let Kind::Name(terms) = attribute.kind {
-            for group in value.split('\\').flat_map(fold_person_name) {
-                store.add_term(terms_of(terms), &bounded(group, TERM_CHARACTERS), owner)?;
-            }
-        }
+    for (terms, value) in names_in(said, terms_of) {
+        terms::add_names(store.connection, terms, &value, owner)?;
     }
     Ok(())
 }
 
-/// What a patient attribute's terms are in the study that has it, too.
-fn of_study(terms: Terms) -> Terms {
-    if terms == Terms::PatientName { Terms::PatientNameOfStudy } else { terms }
+/// Adds the terms of person names that a study has got. Gives its date, to which all its terms are brought when that is new.
+fn add_names_of_study(store: &Store<'_>, filled: &[Said], pk: i64) -> Result<String, Error> {
+    let known = STUDY.read(store, pk)?;
+    let date = date_of(&known);
+    let owner = Owner::study(pk, &date);
+    if !date_of(filled).is_empty() {
+        terms::date(store.connection, owner, &names_in(&known, Terms::of_study))?;
+    }
+    add_names(store, filled, owner, Terms::of_study)?;
+    Ok(date)
+}
+
+fn names_in(said: &[Said], terms_of: impl Fn(Terms) -> Terms) -> Vec<(Terms, String)> {
+    let names = said.iter().filter_map(|(attribute, value)| match attribute.kind {
+        Kind::Name(terms) => Some((terms_of(terms), value.clone())),
+        _ => None,
+    });
+    names.collect()
+}
+
+fn date_of(said: &[Said]) -> String {
+    let date = said.iter().find(|(attribute, _)| attribute.column == "study_date");
+    date.map(|(_, value)| value.clone()).unwrap_or_default()
+}
+
+/// Adds the items of sequences that an instance of a study has, for the study and its patient.
+fn add_items(store: &Store<'_>, instance: &Prepared, study_pk: i64, patient_pk: i64) -> Result<(), Error> {
+    let values = &instance.values.items;
+    items::add(store.connection, values, &[Patient, Study], (Study, study_pk))?;
+    items::add(store.connection, values, &[Patient], (Patient, patient_pk))
 }
 
 /// The columns of attributes, with commas.
@@ -356,6 +397,3 @@ const PATIENT: Table = Table { name: "patient", keys: "", levels: &[Patient] };
 const STUDY: Table =
     Table { name: "study", keys: "patient_pk, study_instance_uid, ", levels: &[Patient, Study] };
 const SERIES: Table = Table { name: "series", keys: "study_pk, series_instance_uid, ", levels: &[Series] };
-
-/// A folded name is matched by so many characters.
-const TERM_CHARACTERS: usize = 256;

@@ -32,8 +32,8 @@ pub struct Row {
     pub attributes: Attributes,
     /// The UIDs of the row and of what it belongs to.
     pub ids: RowIds,
-    /// The stored DICOM JSON of the instance; only at instance level, and only when attributes outside the index were
-    /// asked for.
+    /// What else was asked for, when it was: as DICOM JSON, from the stored object of the instance, or of the instance of the
+    /// patient, study or series that came first. Has attributes of the level of the row and above only.
     pub json: Option<Vec<u8>>,
 }
 

@@ -3,34 +3,25 @@
 
 use std::collections::BTreeSet;
 
-use model::QueryRetrieveLevel::{self, Image, Patient, Series, Study};
-use model::query::{Key, Matching};
+use model::QueryRetrieveLevel::{self, Image, Study};
+use model::Tag;
+use model::query::{Key, Matching, Query, days_after};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use crate::Error;
 use crate::attribute::{Attribute, Kind, Terms, find};
-use crate::condition::{Condition, json, literal_prefix, on_column, on_terms};
+use crate::condition::{
+    Condition, OnTerms, json, literal_prefix, nothing, on_column, on_moments, on_terms, on_texts, sounds_of,
+    text,
+};
+use crate::items::{self, one_item};
 use crate::scope::actual_uid;
-
-/// The table that the outermost loop goes through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Start {
-    Patient(Through),
-    Study(Through),
-    Series(Through),
-    Instance(Through),
-}
-
-/// How the outermost loop goes through its table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Through {
-    Index(&'static str),
-    /// In the order of its own key.
-    All,
-    /// By the keys of [`Plan::chosen`].
-    Chosen,
-}
+use crate::start::{
+    Start, Through, indexed, item_owner, owner, table, through_owners, through_owners_of_items, walk,
+};
+use crate::stream::{Days, Stream};
+use crate::zoned::Zoned;
 
 /// The keys of a query as SQL, and where to start.
 pub(crate) struct Plan {
@@ -42,23 +33,40 @@ pub(crate) struct Plan {
 
 /// Chooses the start that leaves the fewest rows to look at. `has_cursor`: an upper bound of the date is given by the
 /// page.
-pub(crate) fn plan(
-    connection: &Connection,
-    level: QueryRetrieveLevel,
-    keys: &[Key],
-    has_cursor: bool,
-) -> Result<Plan, Error> {
-    let best = Offer { rank: u8::MAX, start: walk(level), chosen_by: None };
-    let mut plan = Planning { connection, level, conditions: Vec::new(), best };
-    for key in keys {
+pub(crate) fn plan(connection: &Connection, query: &Query, has_cursor: bool) -> Result<Plan, Error> {
+    let level = query.level;
+    let best = Offer { rank: u32::MAX, start: walk(level), by: By::Itself };
+    let days = Days::of(query, has_cursor);
+    let mut plan = Planning { connection, level, has_cursor, days, conditions: Vec::new(), best };
+    for key in &query.keys {
+        if let Matching::Item(inner) = &key.matching {
+            plan.items(key.tag, inner)?;
+            continue;
+        }
         let Some(attribute) = find(level, key.tag) else { continue };
         let key = resolved(connection, attribute, &key.matching)?;
+        if let Some(zone) = query.zone
+            && let Some(zoned) = Zoned::of(attribute, level, zone)
+        {
+            plan.in_zone(attribute, &zoned, &key)?;
+            continue;
+        }
+        if let Matching::Moments { time, from, to } = &key {
+            plan.moments(attribute, *time, from.as_ref(), to.as_ref())?;
+            continue;
+        }
+        if query.fuzzy
+            && let Kind::Name(_) = attribute.kind
+            && plan.sounds(attribute, &key)?
+        {
+            continue;
+        }
         match attribute.kind {
-            Kind::Count | Kind::Constant(_) => {}
+            Kind::Count => {}
+            Kind::Constant(value) if key.is_met_by(value) => {}
+            Kind::Constant(_) => plan.conditions.push(nothing()),
             Kind::Name(_) | Kind::Terms(_) => plan.terms(attribute, &key)?,
-            Kind::Date if has_cursor && level == Study && attribute.column == "study_date" => {
-                plan.column(attribute, &without_end(key))?;
-            }
+            Kind::Date if plan.is_bound_by_page(attribute) => plan.column(attribute, &without_end(key))?,
             Kind::Text
             | Kind::Texts
             | Kind::Number
@@ -71,56 +79,59 @@ pub(crate) fn plan(
             }
         }
     }
-    let Planning { mut conditions, best, .. } = plan;
-    // The loop itself sees to that condition.
-    let chosen = best.chosen_by.and_then(|at| conditions.remove(at).values.pop());
-    Ok(Plan { start: best.start, chosen, conditions })
-}
-
-/// Where the column of an attribute is in a query of a level: the table of studies has what is known of the patient,
-/// too.
-pub(crate) fn table(attribute: &Attribute, level: QueryRetrieveLevel) -> &'static str {
-    match (attribute.level, level) {
-        (Patient, Patient) => "patient",
-        (Patient | Study, _) => "study",
-        (Series, _) => "series",
-        (Image, _) => "instance",
-    }
-}
-
-/// Whose terms they are.
-pub(crate) fn owner(terms: Terms) -> &'static str {
-    match terms {
-        Terms::PatientName => "patient.patient_pk",
-        Terms::PatientNameOfStudy | Terms::ReferringPhysician | Terms::ReadingPhysician => "study.study_pk",
-        Terms::Modality | Terms::SopClass => "study.study_pk",
-        Terms::PerformingPhysician | Terms::Operator => "series.series_pk",
-    }
+    Ok(plan.finish())
 }
 
 struct Planning<'a> {
     connection: &'a Connection,
     level: QueryRetrieveLevel,
+    has_cursor: bool,
+    days: Days,
     conditions: Vec<Condition>,
     best: Offer,
 }
 
 /// A start that a key offers.
-#[derive(Clone, Copy)]
 struct Offer {
     /// The lower, the fewer rows are left to look at.
-    rank: u8,
+    rank: u32,
     start: Start,
-    /// The place of the condition whose value has the keys to go through.
-    chosen_by: Option<usize>,
+    by: By,
+}
+
+/// What a start goes by.
+enum By {
+    /// Its index.
+    Itself,
+    /// The value of the condition at this place, which has the keys to go through.
+    Keys(usize),
+    /// A stream; where it is exact, the condition at this place has nothing to add.
+    Stream(Stream, usize),
 }
 
 impl Planning<'_> {
+    fn finish(self) -> Plan {
+        let Self { mut conditions, best: Offer { start, by, .. }, days, .. } = self;
+        let mut chosen = None;
+        match by {
+            By::Itself => {}
+            // The loop itself sees to that condition.
+            By::Keys(at) => chosen = conditions.remove(at).values.pop(),
+            By::Stream(stream, at) => {
+                if stream.is_exact {
+                    conditions.remove(at);
+                }
+                conditions.splice(0..0, stream.conditions(&days));
+            }
+        }
+        Plan { start, chosen, conditions }
+    }
+
     fn column(&mut self, attribute: &Attribute, matching: &Matching) -> Result<(), Error> {
         let table = table(attribute, self.level);
         let condition = on_column(attribute, &format!("{table}.{}", attribute.column), matching);
         if let Some((rank, start)) = self.by_index(attribute, matching, table, &condition)? {
-            self.offer(Offer { rank, start, chosen_by: None });
+            self.offer(Offer { rank, start, by: By::Itself });
             if start == Start::Patient(Through::Index("patient_by_id")) {
                 // The index has no patients without Patient ID, and must be told that none is asked for.
                 self.conditions.push(Condition::new("patient.patient_id <> ''", []));
@@ -136,7 +147,7 @@ impl Planning<'_> {
         matching: &Matching,
         table: &str,
         condition: &Condition,
-    ) -> Result<Option<(u8, Start)>, Error> {
+    ) -> Result<Option<(u32, Start)>, Error> {
         let is_exact = matches!(matching, Matching::Single(_) | Matching::UidList(_));
         let Some((rank, start)) = indexed(attribute.column, table) else { return Ok(None) };
         let is_unique_key = attribute.kind == Kind::Own;
@@ -146,10 +157,16 @@ impl Planning<'_> {
                 self.are_few(table, condition)?
             }
             Matching::Single(_) => true,
-            Matching::UidList(_) => is_unique_key,
+            Matching::UidList(_) if is_unique_key => true,
+            // Patients without Patient ID are not in its index.
+            Matching::Empty if table == "patient" => false,
+            Matching::Empty if self.level == Study && attribute.column != "study_date" => true,
+            Matching::UidList(_) | Matching::Empty => self.are_few(table, condition)?,
             Matching::Wildcard(pattern) => {
                 !literal_prefix(pattern).is_empty() && self.are_few(table, condition)?
             }
+            // Each of several may need an index of its own; the others are never of one column.
+            Matching::AnyOf(_) | Matching::Moments { .. } | Matching::Item(_) => false,
             // Studies come by date anyway.
             Matching::Range { .. } => {
                 (self.level > Study || attribute.column != "study_date") && self.are_few(table, condition)?
@@ -170,47 +187,216 @@ impl Planning<'_> {
         Ok(usize::try_from(count).is_ok_and(|count| count <= self.few()))
     }
 
-    fn terms(&mut self, attribute: &Attribute, matching: &Matching) -> Result<(), Error> {
-        let Some(terms) = attribute.terms(self.level) else { return Ok(()) };
-        let owner = owner(terms);
-        for condition in on_terms(attribute, matching) {
-            match self.few_owners(terms, &condition)? {
-                Some(owners) => {
-                    let sql = format!("{owner} IN (SELECT value FROM json_each(?))");
-                    let chosen_by = Some(self.conditions.len());
-                    self.conditions.push(Condition::new(sql, [json(owners.into_iter())]));
-                    let start = match terms {
-                        Terms::PatientName => Start::Patient(Through::Chosen),
-                        Terms::PerformingPhysician | Terms::Operator => Start::Series(Through::Chosen),
-                        Terms::PatientNameOfStudy | Terms::ReferringPhysician | Terms::ReadingPhysician => {
-                            Start::Study(Through::Chosen)
-                        }
-                        Terms::Modality | Terms::SopClass => Start::Study(Through::Chosen),
-                    };
-                    self.offer(Offer { rank: RANK_OF_FEW, start, chosen_by });
+    /// Days bound what is looked at, the times with them decide.
+    fn moments(
+        &mut self,
+        date: &Attribute,
+        time: Tag,
+        from: Option<&(String, String)>,
+        to: Option<&(String, String)>,
+    ) -> Result<(), Error> {
+        let Some(time) = find(self.level, time) else { return Ok(()) };
+        let day = |end: Option<&(String, String)>| end.map(|(day, _)| day.clone());
+        self.days(date, day(from), day(to))?;
+        let table = table(date, self.level);
+        let column = |attribute: &Attribute| format!("{table}.{}", attribute.column);
+        self.conditions.push(on_moments(&column(date), &column(time), from, to));
+        Ok(())
+    }
+
+    /// Bounds what is looked at by days, but where the page does that.
+    fn days(&mut self, date: &Attribute, from: Option<String>, to: Option<String>) -> Result<(), Error> {
+        let to = to.filter(|_| !self.is_bound_by_page(date));
+        if from.is_none() && to.is_none() {
+            return Ok(());
+        }
+        self.column(date, &Matching::Range { from, to })
+    }
+
+    /// Whether the page that is continued gives an upper bound of an attribute.
+    fn is_bound_by_page(&self, attribute: &Attribute) -> bool {
+        self.has_cursor && self.level == Study && attribute.column == "study_date"
+    }
+
+    /// A key on a date or time that is meant in another zone than what is stored. What is stored some days off may be meant.
+    fn in_zone(&mut self, attribute: &Attribute, zoned: &Zoned, key: &Matching) -> Result<(), Error> {
+        let earliest = |day: &String| days_after(day, -MOST_DAYS_OFF);
+        let latest = |day: &String| days_after(day, MOST_DAYS_OFF);
+        if attribute.kind == Kind::Date {
+            match key {
+                Matching::Single(day) => self.days(attribute, earliest(day), latest(day))?,
+                Matching::Range { from, to } => {
+                    self.days(attribute, from.as_ref().and_then(earliest), to.as_ref().and_then(latest))?;
                 }
-                None => {
-                    let sql = format!(
-                        "EXISTS (SELECT 1 FROM term INDEXED BY term_by_owner WHERE kind = {} AND owner = {owner} AND {})",
-                        terms.code(),
-                        condition.sql
-                    );
-                    self.conditions.push(Condition::new(sql, condition.values));
+                Matching::Moments { from, to, .. } => {
+                    let day = |end: &Option<(String, String)>| end.as_ref().map(|(day, _)| day.clone());
+                    let (from, to) = (day(from), day(to));
+                    self.days(attribute, from.as_ref().and_then(earliest), to.as_ref().and_then(latest))?;
+                }
+                Matching::UidList(_)
+                | Matching::Wildcard(_)
+                | Matching::AnyOf(_)
+                | Matching::Empty
+                | Matching::Item(_) => {}
+            }
+        }
+        self.conditions.push(zoned.condition(attribute, key));
+        Ok(())
+    }
+
+    /// Fuzzy semantic matching of a name; whether the key can be matched so.
+    fn sounds(&mut self, attribute: &Attribute, key: &Matching) -> Result<bool, Error> {
+        let (Some(terms), Some(alternatives)) = (attribute.terms(self.level), sounds_of(key)) else {
+            return Ok(false);
+        };
+        let owner = owner(terms);
+        let in_terms = |sound: &Condition| {
+            let sql = format!(
+                "EXISTS (SELECT 1 FROM term INDEXED BY term_by_owner WHERE kind = {} AND owner = {owner} AND {})",
+                terms.sound_code(),
+                sound.sql
+            );
+            Condition::new(sql, sound.values.clone())
+        };
+        if let [sounds] = &alternatives[..] {
+            for sound in sounds {
+                match self.few_owners("term", terms.sound_code(), sound)? {
+                    Some(owners) => self.choose(owner, owners, through_owners(terms)),
+                    None => {
+                        let stream = sound.equal_text().filter(|_| Terms::OF_STUDIES.contains(&terms));
+                        let stream = stream.map(|value| Stream::of_value(terms.sound_code(), value));
+                        self.stream(stream, in_terms(sound))?;
+                    }
                 }
             }
+            return Ok(true);
+        }
+        let alternatives =
+            alternatives.iter().filter_map(|sounds| Condition::all(sounds.iter().map(in_terms)));
+        self.conditions.extend(Condition::any(alternatives.collect()));
+        Ok(true)
+    }
+
+    fn terms(&mut self, attribute: &Attribute, matching: &Matching) -> Result<(), Error> {
+        let Some(terms) = attribute.terms(self.level) else { return Ok(()) };
+        let Some(OnTerms { condition, or_none, by_group }) = on_terms(attribute, matching) else {
+            return Ok(());
+        };
+        let owner = owner(terms);
+        let owners = match &condition {
+            Some(condition) if !or_none => {
+                let condition = self.within_days(terms, matching, condition);
+                self.few_owners("term", terms.code(), &condition)?
+            }
+            Some(_) | None => None,
+        };
+        if let Some(owners) = owners {
+            self.choose(owner, owners, through_owners(terms));
+        } else {
+            let of_owner = format!(
+                "SELECT 1 FROM term INDEXED BY term_by_owner WHERE kind = {} AND owner = {owner}",
+                terms.code()
+            );
+            let exists = condition
+                .map(|found| Condition::new(format!("EXISTS ({of_owner} AND {})", found.sql), found.values));
+            let none = or_none.then(|| Condition::new(format!("NOT EXISTS ({of_owner})"), []));
+            let stream = match matching {
+                _ if or_none => None,
+                Matching::Single(value) if !matches!(attribute.kind, Kind::Name(_)) => {
+                    Some(Stream::of_value(terms.code(), value))
+                }
+                key => Stream::of_name(terms, key),
+            };
+            if let Some(condition) = Condition::any(exists.into_iter().chain(none).collect()) {
+                self.stream(stream, condition)?;
+            }
+        }
+        if let Some(by_group) = by_group {
+            let column = format!("{}.{}", table(attribute, self.level), attribute.column);
+            self.conditions.push(Condition::new(format!("name_matches({column}, ?)"), [by_group]));
         }
         Ok(())
     }
 
-    /// The owners of the terms that meet a condition, each once; `None` when there are many terms.
-    fn few_owners(&self, terms: Terms, condition: &Condition) -> Result<Option<BTreeSet<i64>>, Error> {
-        let sql =
-            format!("SELECT owner FROM term WHERE kind = ? AND {} LIMIT {}", condition.sql, self.few() + 1);
-        let values = std::iter::once(Value::from(terms.code())).chain(condition.values.iter().cloned());
+    /// Sequence matching: one item of the owner must meet all.
+    fn items(&mut self, sequence: Tag, keys: &[Key]) -> Result<(), Error> {
+        let level = self.level;
+        let wanted =
+            keys.iter().filter_map(|key| Some((items::find(level, sequence, key.tag)?, &key.matching)));
+        let wanted: Vec<_> = wanted.collect();
+        let Some((attribute, _)) = wanted.first() else { return Ok(()) };
+        let (owner, owner_level) = item_owner(attribute, level);
+        let mut is_decided = false;
+        for (attribute, matching) in &wanted {
+            let (Some(condition), false) = on_texts("value", matching) else { continue };
+            if let Some(owners) = self.few_owners("item", attribute.code(owner_level), &condition)? {
+                self.choose(owner, owners, through_owners_of_items(owner_level));
+                is_decided = wanted.len() == 1;
+            }
+        }
+        if !is_decided {
+            let wanted = wanted.iter().map(|(attribute, matching)| (attribute.code(owner_level), *matching));
+            self.conditions.extend(one_item(owner, &wanted.collect::<Vec<_>>()));
+        }
+        Ok(())
+    }
+
+    /// Has few rows chosen by their keys, and offers to start from them.
+    fn choose(&mut self, key: &str, rows: BTreeSet<i64>, start: Start) {
+        let by = By::Keys(self.conditions.len());
+        let sql = format!("{key} IN (SELECT value FROM json_each(?))");
+        self.conditions.push(Condition::new(sql, [json(rows.into_iter())]));
+        self.offer(Offer { rank: RANK_OF_FEW, start, by });
+    }
+
+    /// The owners of the terms or items that meet a condition, each once; `None` when there are many of these.
+    fn few_owners(
+        &self,
+        table: &str,
+        kind: i64,
+        condition: &Condition,
+    ) -> Result<Option<BTreeSet<i64>>, Error> {
+        let sql = format!(
+            "SELECT owner FROM {table} WHERE kind = ? AND {} LIMIT {}",
+            condition.sql,
+            self.few() + 1
+        );
+        let values = std::iter::once(Value::from(kind)).chain(condition.values.iter().cloned());
         let mut statement = self.connection.prepare_cached(&sql)?;
         let owners: Vec<i64> =
             statement.query_map(params_from_iter(values), |row| row.get(0))?.collect::<Result<_, _>>()?;
         Ok((owners.len() <= self.few()).then(|| owners.into_iter().collect()))
+    }
+
+    /// Adds a condition, and offers to start from the stream of what may meet it.
+    fn stream(&mut self, stream: Option<Stream>, condition: Condition) -> Result<(), Error> {
+        let at = self.conditions.len();
+        self.conditions.push(condition);
+        let Some(stream) = stream else { return Ok(()) };
+        let Some(start) = stream.start(self.level) else { return Ok(()) };
+        let (sql, values) = stream.count(&self.days, COUNTED);
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let count: i64 = statement.query_row(params_from_iter(values), |row| row.get(0))?;
+        let count = usize::try_from(count).unwrap_or(COUNTED);
+        // The worth tells long ones apart; nobody counts those to their end.
+        let worth = if count < COUNTED { 0 } else { stream.worth() };
+        let rank =
+            RANK_OF_STREAMS.saturating_add(u32::try_from(count).unwrap_or(u32::MAX)).saturating_add(worth);
+        self.offer(Offer { rank, start, by: By::Stream(stream, at) });
+        Ok(())
+    }
+
+    /// Of terms of studies with given values those of the days that are asked for: their index has them together.
+    fn within_days(&self, terms: Terms, matching: &Matching, condition: &Condition) -> Condition {
+        let is_of_values = matches!(matching, Matching::Single(_) | Matching::UidList(_));
+        if self.level != Study || !is_of_values || !Terms::OF_STUDIES.contains(&terms) {
+            return condition.clone();
+        }
+        let end = |day: &Option<String>, comparison: &str| {
+            Some(Condition::new(format!("study_date {comparison} ?"), [text(day.as_ref()?)]))
+        };
+        let ends = end(&self.days.from, ">=").into_iter().chain(end(&self.days.to, "<="));
+        Condition::all(std::iter::once(condition.clone()).chain(ends)).unwrap_or_else(|| condition.clone())
     }
 
     fn few(&self) -> usize {
@@ -224,34 +410,6 @@ impl Planning<'_> {
     }
 }
 
-/// The start that a key on a column offers, and how much it is worth: the lower, the fewer rows are left.
-fn indexed(column: &str, table: &str) -> Option<(u8, Start)> {
-    Some(match (column, table) {
-        ("sop_instance_uid", _) => (0, Start::Instance(Through::Index("instance_by_uid"))),
-        ("series_instance_uid", _) => (1, Start::Series(Through::Index("series_by_uid"))),
-        ("study_instance_uid", _) => (2, Start::Study(Through::Index("study_by_uid"))),
-        ("accession_number", _) => (3, Start::Study(Through::Index("study_by_accession_number"))),
-        ("patient_id", "patient") => (4, Start::Patient(Through::Index("patient_by_id"))),
-        ("patient_id", _) => (4, Start::Study(Through::Index("study_by_patient_id"))),
-        ("patient_birth_date", "patient") => (6, Start::Patient(Through::Index("patient_by_birth_date"))),
-        ("patient_birth_date", _) => (6, Start::Study(Through::Index("study_by_birth_date"))),
-        ("study_id", _) => (7, Start::Study(Through::Index("study_by_study_id"))),
-        ("study_date", _) => (8, Start::Study(Through::Index("study_by_date"))),
-        ("modality", _) => (9, Start::Series(Through::Index("series_by_modality"))),
-        _ => return None,
-    })
-}
-
-/// The start of a query without any better: all rows, in the order of the answer.
-fn walk(level: QueryRetrieveLevel) -> Start {
-    match level {
-        Patient => Start::Patient(Through::All),
-        Study => Start::Study(Through::Index("study_by_date")),
-        Series => Start::Series(Through::All),
-        Image => Start::Instance(Through::Index("instance_by_series")),
-    }
-}
-
 /// UIDs may be given by the path component of an odd one.
 fn resolved(connection: &Connection, attribute: &Attribute, matching: &Matching) -> Result<Matching, Error> {
     if attribute.kind != Kind::Own {
@@ -262,7 +420,12 @@ fn resolved(connection: &Connection, attribute: &Attribute, matching: &Matching)
         Matching::UidList(uids) => {
             Matching::UidList(uids.iter().map(|uid| actual_uid(connection, uid)).collect::<Result<_, _>>()?)
         }
-        Matching::Wildcard(_) | Matching::Range { .. } => matching.clone(),
+        Matching::Wildcard(_)
+        | Matching::Range { .. }
+        | Matching::Moments { .. }
+        | Matching::Item(_)
+        | Matching::Empty
+        | Matching::AnyOf(_) => matching.clone(),
     })
 }
 
@@ -271,14 +434,30 @@ fn resolved(connection: &Connection, attribute: &Attribute, matching: &Matching)
 fn without_end(matching: Matching) -> Matching {
     match matching {
         Matching::Range { from, to: _ } => Matching::Range { from, to: None },
-        Matching::Single(_) | Matching::UidList(_) | Matching::Wildcard(_) => matching,
+        Matching::Single(_)
+        | Matching::UidList(_)
+        | Matching::Wildcard(_)
+        | Matching::Moments { .. }
+        | Matching::Item(_)
+        | Matching::Empty
+        | Matching::AnyOf(_) => matching,
     }
 }
 
 /// Columns of studies of which any number may have the same value. The rows below those studies must be sorted.
 const MANY_MAY_HAVE: [&str; 4] = ["accession_number", "patient_birth_date", "study_date", "study_id"];
 
-const RANK_OF_FEW: u8 = 5;
+/// Between the indexes that leave a handful and those that may leave many, see [`indexed`].
+const RANK_OF_FEW: u32 = 5;
+
+/// What is written down as a day may be so many days off elsewhere: offsets from UTC differ by up to 26 hours.
+pub(crate) const MOST_DAYS_OFF: i64 = 2;
+
+/// Streams are worth less than every index but that of the date, which they have themselves.
+const RANK_OF_STREAMS: u32 = 10;
+
+/// Rows of a stream that are counted to tell which is shorter.
+const COUNTED: usize = 1000;
 
 /// So many rows are sorted sooner than a long walk in order has found them.
 const FEW_TO_SORT: usize = 2000;

@@ -9,10 +9,11 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use crate::Error;
-use crate::attribute::{ATTRIBUTES, Attribute, Kind, find};
+use crate::attribute::{ATTRIBUTES, Attribute, Kind, is_stored};
 use crate::condition::{Condition, text};
 use crate::page::Cursor;
-use crate::plan::{Start, Through, owner, plan, table};
+use crate::plan::plan;
+use crate::start::{Start, Through, owner, table};
 
 /// One page of a query as a statement.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ pub(crate) fn statement(
     after: Option<&Cursor>,
 ) -> Result<Statement, Error> {
     let level = query.level;
-    let plan = plan(connection, level, &query.keys, after.is_some())?;
+    let plan = plan(connection, query, after.is_some())?;
     let attributes = returned(query);
     let taken = after.map_or(0, |cursor| cursor.taken);
     let rows =
@@ -57,10 +58,9 @@ pub(crate) fn statement(
     Ok(Statement { sql, values, attributes, rows: usize::try_from(rows).unwrap_or(usize::MAX) })
 }
 
-/// Whether the stored JSON must answer, because attributes are asked for that the index does not have.
-pub(crate) fn needs_json(query: &Query) -> bool {
-    let is_elsewhere = |tag: &Tag| find(Image, *tag).is_none() && !NOT_OF_INSTANCES.contains(tag);
-    query.level == Image && (query.include.all || query.include.tags.iter().any(is_elsewhere))
+/// Whether stored objects must answer, because attributes are asked for that the index does not have.
+pub fn needs_objects(query: &Query) -> bool {
+    query.include.all || query.include.tags.iter().any(|&tag| is_stored(query.level, tag))
 }
 
 /// The key columns that every row of a level begins with.
@@ -152,15 +152,20 @@ fn outermost(table: &str, through: Through) -> String {
         Through::Chosen => {
             format!("json_each(?) AS chosen CROSS JOIN {table} ON {table}.{table}_pk = chosen.value")
         }
+        Through::Stream(terms) => {
+            format!("{terms} AS stream CROSS JOIN {table} ON {table}.{table}_pk = stream.owner")
+        }
     }
 }
 
 fn order(level: QueryRetrieveLevel, start: Start) -> String {
-    match level {
-        Patient => "patient.patient_pk".to_owned(),
-        Study => "study.study_date DESC, study.study_pk DESC".to_owned(),
-        Series => "series.series_pk".to_owned(),
-        Image => format!("{}, instance.instance_pk", series_pk(start)),
+    match (level, start) {
+        (Patient, Start::Patient(Through::Stream(_))) => "stream.owner".to_owned(),
+        (Patient, _) => "patient.patient_pk".to_owned(),
+        (Study, Start::Study(Through::Stream(_))) => "stream.study_date DESC, stream.owner DESC".to_owned(),
+        (Study, _) => "study.study_date DESC, study.study_pk DESC".to_owned(),
+        (Series, _) => "series.series_pk".to_owned(),
+        (Image, _) => format!("{}, instance.instance_pk", series_pk(start)),
     }
 }
 
@@ -168,11 +173,17 @@ fn order(level: QueryRetrieveLevel, start: Start) -> String {
 fn beyond(level: QueryRetrieveLevel, start: Start, cursor: &Cursor) -> Condition {
     let (outer, inner) = (Value::from(cursor.outer), Value::from(cursor.inner));
     match level {
-        Patient => Condition::new("patient.patient_pk > ?", [outer]),
-        Study => Condition::new(
-            "study.study_date <= ? AND (study.study_date, study.study_pk) < (?, ?)",
-            [text(&cursor.date), text(&cursor.date), outer],
-        ),
+        Patient => Condition::new(format!("{} > ?", order(level, start)), [outer]),
+        Study => {
+            let (date, key) = match start {
+                Start::Study(Through::Stream(_)) => ("stream.study_date", "stream.owner"),
+                _ => ("study.study_date", "study.study_pk"),
+            };
+            Condition::new(
+                format!("{date} <= ? AND ({date}, {key}) < (?, ?)"),
+                [text(&cursor.date), text(&cursor.date), outer],
+            )
+        }
         Series => Condition::new("series.series_pk > ?", [outer]),
         Image => {
             let series_pk = series_pk(start);
@@ -194,8 +205,3 @@ fn series_pk(start: Start) -> &'static str {
 
 const STUDY_INSTANCE_UID: Tag = Tag(0x0020, 0x000D);
 const SERIES_INSTANCE_UID: Tag = Tag(0x0020, 0x000E);
-
-/// Attributes of queries and retrieves that no instance has: Specific Character Set of the answer, Query/Retrieve
-/// Level and View, Retrieve AE Title, Retrieve URL.
-const NOT_OF_INSTANCES: [Tag; 5] =
-    [Tag(0x0008, 0x0005), Tag(0x0008, 0x0052), Tag(0x0008, 0x0053), Tag(0x0008, 0x0054), Tag(0x0008, 0x1190)];

@@ -7,12 +7,15 @@ use model::header::Header;
 use model::{QueryRetrieveLevel, SopClassUid, Tag, Vr};
 
 use crate::attribute::{ATTRIBUTES, Attribute, Kind};
+use crate::items::{self, ItemValue};
 
 /// The values of one instance for the columns of all tables, by their place in [`ATTRIBUTES`]; '' where there is
 /// none.
 #[derive(Debug)]
 pub(crate) struct Values {
     values: Vec<String>,
+    /// What the items of sequences say.
+    pub(crate) items: Vec<ItemValue>,
     /// Equal for two instances that say the same of patient, study, series and SOP class. Of this process only.
     pub(crate) fingerprint: u64,
 }
@@ -37,8 +40,9 @@ impl Values {
                 *value = text.map(|text| column_value(attribute, &text)).unwrap_or_default();
             }
         }
-        let fingerprint = fingerprint(&values, sop_class);
-        Self { values, fingerprint }
+        let items = items::values(header);
+        let fingerprint = fingerprint(&values, &items, sop_class);
+        Self { values, items, fingerprint }
     }
 
     /// The value of the attribute at a place of [`ATTRIBUTES`].
@@ -72,22 +76,22 @@ pub(crate) fn bounded(mut text: String, characters: usize) -> String {
     text
 }
 
-fn is_padding(character: char) -> bool {
+pub(crate) fn is_padding(character: char) -> bool {
     character == ' ' || character == '\0'
 }
 
 /// Characters of a value that the index keeps: what the VR allows with room for several values (PS3.5 §6.2).
-fn longest(vr: Vr) -> usize {
+pub(crate) fn longest(vr: Vr) -> usize {
     match vr {
         Vr::LT | Vr::ST | Vr::UT => 10_240,
         _ => 1_024,
     }
 }
 
-fn fingerprint(values: &[String], sop_class: &SopClassUid) -> u64 {
+fn fingerprint(values: &[String], items: &[ItemValue], sop_class: &SopClassUid) -> u64 {
     let above_instance =
         ATTRIBUTES.iter().zip(values).filter(|(attribute, _)| attribute.level < QueryRetrieveLevel::Image);
-    KEYS.hash_one((sop_class, above_instance.map(|(_, value)| value.as_str()).collect::<Vec<_>>()))
+    KEYS.hash_one((sop_class, above_instance.map(|(_, value)| value.as_str()).collect::<Vec<_>>(), items))
 }
 
 /// The places of the attributes that come from the header, by tag.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use crate::Error;
+use crate::{Error, functions, refill};
 
 /// Opens the index for writing, migrating it as needed; where it `may_be_new`, also making it. At most one such
 /// connection exists.
@@ -35,6 +35,7 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.execute_batch(READER_PRAGMAS)?;
+    functions::register(&connection)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }
@@ -85,7 +86,10 @@ fn migrate(connection: &mut Connection, found: i64) -> Result<(), Error> {
     }
     for (version, migration) in (1_i64..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.execute_batch(migration)?;
+        transaction.execute_batch(migration.sql)?;
+        if let Some(fill) = migration.fill {
+            fill(&transaction)?;
+        }
         transaction.pragma_update(None, "user_version", version)?;
         transaction.commit()?;
         tracing::info!(version, "index schema migrated");
@@ -93,14 +97,27 @@ fn migrate(connection: &mut Connection, found: i64) -> Result<(), Error> {
     Ok(())
 }
 
+struct Migration {
+    sql: &'static str,
+    /// Fills in what the index has room for now, from what the archive has.
+    fill: Option<Fill>,
+}
+
+type Fill = fn(&Connection) -> Result<(), Error>;
+
+const fn plain(sql: &'static str) -> Migration {
+    Migration { sql, fill: None }
+}
+
 /// Migration n leads to schema version n. One that was released is never edited.
-const MIGRATIONS: &[&str] = &[
-    include_str!("schema/001_index.sql"),
-    include_str!("schema/002_repairs.sql"),
-    include_str!("schema/003_probes.sql"),
-    include_str!("schema/004_routing.sql"),
-    include_str!("schema/006_commitment.sql"),
-    include_str!("schema/007_verification.sql"),
+const MIGRATIONS: &[Migration] = &[
+    plain(include_str!("schema/001_index.sql")),
+    plain(include_str!("schema/002_repairs.sql")),
+    plain(include_str!("schema/003_probes.sql")),
+    plain(include_str!("schema/004_routing.sql")),
+    plain(include_str!("schema/006_commitment.sql")),
+    plain(include_str!("schema/007_verification.sql")),
+    Migration { sql: include_str!("schema/008_query.sql"), fill: Some(refill::query) },
 ];
 
 /// A commit returns when the write-ahead log is synced. The log is moved into the database after 16 MiB, or when

@@ -17,7 +17,7 @@ use crate::fanout::Fanout;
 use crate::files::Files;
 use crate::merge;
 use crate::metadata::{Dictionaries, SeriesKey, pack_plain, unpack_dictionary};
-use crate::{DestinationId, Error, Prepared, Turn, Turned, turn};
+use crate::{DestinationId, Error, Prepared, Turn, Turned, items, terms, turn};
 
 /// The rows that an instance hangs on.
 #[derive(Debug, Clone, Copy)]
@@ -129,13 +129,6 @@ impl<'a> Store<'a> {
         Ok((self.new_dictionaries, self.fanout))
     }
 
-    pub(crate) fn add_term(&self, terms: Terms, value: &str, owner: i64) -> Result<(), Error> {
-        self.connection
-            .prepare_cached("INSERT OR IGNORE INTO term (kind, value, owner) VALUES (?1, ?2, ?3)")?
-            .execute(params![terms.code(), value, owner])?;
-        Ok(())
-    }
-
     /// Sees to it that the content of a duplicate, which is about to be acknowledged once more, still has a file, and
     /// that it goes where it was never sent.
     fn confirm(&mut self, instance: &Prepared, keeper: &Keeper) -> Result<Added, Error> {
@@ -169,6 +162,12 @@ impl<'a> Store<'a> {
         self.connection.prepare_cached(&INSERT_INSTANCE)?.execute(params_from_iter(values))?;
         let instance_pk = self.connection.last_insert_rowid();
         self.add_metadata(instance, place.series_pk, instance_pk)?;
+        items::add(
+            self.connection,
+            &instance.values.items,
+            &[QueryRetrieveLevel::Image],
+            (QueryRetrieveLevel::Image, instance_pk),
+        )?;
         self.remember_odd_uids(instance)?;
         self.counters.instance(&place, instance.length, received, place.disagrees);
         Ok(instance_pk)
@@ -185,7 +184,8 @@ impl<'a> Store<'a> {
         }
         let study = merge::study(self, instance)?;
         let series = merge::series(self, instance, &study)?;
-        self.add_term(Terms::SopClass, instance.ids.sop_class.as_str(), study.pk)?;
+        let sop_class = instance.ids.sop_class.as_str();
+        terms::add(self.connection, Terms::SopClass.code(), sop_class, study.owner())?;
         let place = Place {
             patient_pk: study.patient_pk,
             study_pk: study.pk,

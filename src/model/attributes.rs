@@ -7,22 +7,32 @@ use std::fmt;
 use crate::charset::{self, Charset};
 use crate::element;
 use crate::syntax::Encoding;
-use crate::vr::is_multi_valued_text;
+use crate::vr::{is_multi_valued_text, word_bytes};
 use crate::{Tag, Vr};
 
-/// The values of one attribute, decoded and without padding: numbers in decimal, tags as eight hexadecimal digits.
+/// The values of one attribute, decoded and without padding: numbers in decimal, tags as eight hexadecimal digits. With no value
+/// of any kind it is present with zero length.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Attribute {
-    /// Its value representation: any but SQ and those of bytes and words (OB … OW, UN).
+    /// Its value representation.
     pub vr: Vr,
-    /// One text a value; an empty text is an empty value among others. None at all: present with zero length.
+    /// One text a value; an empty text is an empty value among others. None where the VR is SQ or one of bytes and words.
     pub values: Vec<String>,
+    /// The items of an SQ.
+    pub items: Vec<Attributes>,
+    /// The value of a VR of bytes or words (OB … OW, UN), in little endian order.
+    pub bytes: Vec<u8>,
 }
 
 /// Without the values, which may be a patient's.
 impl fmt::Debug for Attribute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} ({} values)", self.vr, self.values.len())
+        let Self { vr, values, items, bytes } = self;
+        match (items.len(), bytes.len()) {
+            (0, 0) => write!(f, "{vr:?} ({} values)", values.len()),
+            (0, bytes) => write!(f, "{vr:?} ({bytes} bytes)"),
+            (items, _) => write!(f, "{vr:?} ({items} items)"),
+        }
     }
 }
 
@@ -38,7 +48,29 @@ impl Attributes {
 
     /// Sets an attribute, in place of what had its tag.
     pub fn insert(&mut self, tag: Tag, vr: Vr, values: Vec<String>) {
-        self.0.insert(tag, Attribute { vr, values });
+        self.put(tag, Attribute { vr, values, items: Vec::new(), bytes: Vec::new() });
+    }
+
+    /// Sets an attribute of any kind, in place of what had its tag.
+    pub fn put(&mut self, tag: Tag, attribute: Attribute) {
+        self.0.insert(tag, attribute);
+    }
+
+    /// Sets a sequence; without items it is present with zero length.
+    pub fn insert_items(&mut self, tag: Tag, items: Vec<Attributes>) {
+        self.put(tag, Attribute { vr: Vr::SQ, values: Vec::new(), items, bytes: Vec::new() });
+    }
+
+    /// Removes the attribute with this tag.
+    pub fn remove(&mut self, tag: Tag) {
+        self.0.remove(&tag);
+    }
+
+    /// Leaves in the items of a sequence only the attributes that `keep` takes.
+    pub fn retain_in_items(&mut self, tag: Tag, keep: impl Fn(Tag) -> bool) {
+        for item in self.0.get_mut(&tag).into_iter().flat_map(|sequence| &mut sequence.items) {
+            item.0.retain(|tag, _| keep(*tag));
+        }
     }
 
     /// Sets an attribute of one value; an empty one is present with zero length.
@@ -85,8 +117,8 @@ impl<'a> IntoIterator for &'a Attributes {
 /// Writes attributes as a data set, such as the identifier of a C-FIND response.
 ///
 /// Specific Character Set (0008,0005) is added by what the values need: nothing for ASCII; the requestor's own set
-/// where it takes no code extensions and every value fits; else ISO_IR 192. One among `attributes` is replaced.
-/// Numbers that do not parse are left out.
+/// where it takes no code extensions and every value fits; else ISO_IR 192. One among `attributes` is replaced, those of items
+/// are left out, so that it holds for all. Numbers that do not parse are left out.
 ///
 /// PS3.4 §C.4.1.1.3.2, §C.2.2.2.
 pub fn to_data_set(attributes: &Attributes, encoding: Encoding, requested: &Charset) -> Vec<u8> {
@@ -109,15 +141,22 @@ pub fn to_data_set(attributes: &Attributes, encoding: Encoding, requested: &Char
 pub(crate) const SPECIFIC_CHARACTER_SET: Tag = Tag(0x0008, 0x0005);
 
 fn charset_for(attributes: &Attributes, requested: &Charset) -> Charset {
-    let texts = || {
-        let affected = attributes.iter().filter(|(_, attribute)| charset::is_affected(attribute.vr));
-        affected.flat_map(|(_, attribute)| &attribute.values)
-    };
-    if texts().all(|text| text.is_ascii()) {
+    if attributes.all_texts(&|text| text.is_ascii()) {
         return Charset::default();
     }
-    let fits = requested.term().is_some() && texts().all(|text| requested.encode(text).is_some());
+    let fits = requested.term().is_some() && attributes.all_texts(&|text| requested.encode(text).is_some());
     if fits { requested.clone() } else { Charset::utf8() }
+}
+
+impl Attributes {
+    /// Whether every text that a character set affects passes, those of items too.
+    fn all_texts(&self, passes: &impl Fn(&str) -> bool) -> bool {
+        self.iter().all(|(_, attribute)| {
+            let is_affected = charset::is_affected(attribute.vr);
+            (!is_affected || attribute.values.iter().all(|text| passes(text)))
+                && attribute.items.iter().all(|item| item.all_texts(passes))
+        })
+    }
 }
 
 fn value_of(attribute: &Attribute, encoding: Encoding, charset: &Charset) -> Vec<u8> {
@@ -125,13 +164,37 @@ fn value_of(attribute: &Attribute, encoding: Encoding, charset: &Charset) -> Vec
     let numbers = || attribute.values.iter().filter_map(|text| number(vr, encoding, text)).flatten();
     match vr {
         Vr::AT | Vr::FD | Vr::FL | Vr::SL | Vr::SS | Vr::SV | Vr::UL | Vr::US | Vr::UV => numbers().collect(),
-        Vr::SQ | Vr::OB | Vr::OD | Vr::OF | Vr::OL | Vr::OV | Vr::OW | Vr::UN => Vec::new(),
+        Vr::SQ => attribute.items.iter().fold(Vec::new(), |mut out, item| {
+            let content = item_of(item, encoding, charset);
+            element::put_item(&mut out, encoding, &content);
+            out
+        }),
+        Vr::OB | Vr::OD | Vr::OF | Vr::OL | Vr::OV | Vr::OW | Vr::UN => {
+            words_of(vr, &attribute.bytes, encoding)
+        }
         _ => {
             // A value of such a VR without delimiters of its own has at most one.
             let delimiter: &[u8] = if is_multi_valued_text(vr) { b"\\" } else { b"" };
             let encode = |text: &String| text_bytes(vr, text, charset);
             attribute.values.iter().map(encode).collect::<Vec<_>>().join(delimiter)
         }
+    }
+}
+
+fn item_of(item: &Attributes, encoding: Encoding, charset: &Charset) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (&tag, attribute) in item.iter().filter(|(tag, _)| **tag != SPECIFIC_CHARACTER_SET) {
+        element::put(&mut out, encoding, tag, attribute.vr, &value_of(attribute, encoding, charset));
+    }
+    out
+}
+
+fn words_of(vr: Vr, bytes: &[u8], encoding: Encoding) -> Vec<u8> {
+    match (encoding, word_bytes(vr)) {
+        (Encoding::ExplicitBig, word @ 2..) => {
+            bytes.chunks(word).flat_map(|word| word.iter().rev().copied()).collect()
+        }
+        _ => bytes.to_vec(),
     }
 }
 
@@ -247,6 +310,27 @@ mod tests {
             b"\x08\0\x61\0CS\x06\0CT\\SEG\x10\0\x20\0LO\0\0"
         );
     }
+
+    #[test]
+    fn writes_items_and_words() {
+        let mut inner = Attributes::new();
+        inner.insert_text(SPECIFIC_CHARACTER_SET, Vr::CS, "ISO_IR 192");
+        inner.insert_text(Tag(0x0008, 0x0100), Vr::SH, "é");
+        let mut outer = Attributes::new();
+        outer.insert_items(Tag(0x0008, 0x1032), vec![inner, Attributes::new()]);
+        let words = Attribute { vr: Vr::OW, values: vec![], items: vec![], bytes: vec![1, 2, 3, 4] };
+        outer.put(Tag(0x0028, 0x3006), words);
+        let set = |encoding, requested: &[u8]| to_data_set(&outer, encoding, &Charset::parse(requested));
+        assert_eq!(
+            set(Encoding::ExplicitLittle, b"ISO_IR 100"),
+            b"\x08\0\x05\0CS\x0a\0ISO_IR 100\x08\0\x32\x10SQ\0\0\x1a\0\0\0\xfe\xff\0\xe0\x0a\0\0\0\x08\0\0\x01SH\x02\0\xe9 \
+              \xfe\xff\0\xe0\0\0\0\0\x28\0\x06\x30OW\0\0\x04\0\0\0\x01\x02\x03\x04"
+        );
+        let big = set(Encoding::ExplicitBig, b"ISO_IR 100");
+        assert_eq!(big[18..], *b"\0\x08\x10\x32SQ\0\0\0\0\0\x1a\xff\xfe\xe0\0\0\0\0\x0a\0\x08\x01\0SH\0\x02\xe9 \xff\xfe\xe0\0\0\0\0\0\0\x28\x30\x06OW\0\0\0\0\0\x04\x02\x01\x04\x03");
+        assert!(set(Encoding::ImplicitLittle, b"").windows(10).any(|window| window == b"ISO_IR 192"));
+    }
+
     #[test]
     fn prints_no_values() {
         let mut attributes = Attributes::new();

@@ -22,6 +22,27 @@ pub fn put(out: &mut Vec<u8>, encoding: Encoding, tag: Tag, vr: Vr, value: &[u8]
     }
 }
 
+/// Appends one item of defined length, its content encoded already (PS3.5 §7.5).
+///
+/// # Panics
+/// As [`put`].
+pub fn put_item(out: &mut Vec<u8>, encoding: Encoding, content: &[u8]) {
+    let length = u32::try_from(content.len()).expect("values written here are small");
+    // An item has no VR, and a length of 32 bits, in every encoding but for the order of its bytes.
+    let (tag, length) = match encoding {
+        Encoding::ExplicitBig => (ITEM.map(u16::to_be_bytes), length.to_be_bytes()),
+        Encoding::ImplicitLittle | Encoding::ExplicitLittle => {
+            (ITEM.map(u16::to_le_bytes), length.to_le_bytes())
+        }
+    };
+    out.extend_from_slice(tag.as_flattened());
+    out.extend_from_slice(&length);
+    out.extend_from_slice(content);
+}
+
+/// Item (FFFE,E000).
+const ITEM: [u16; 2] = [0xFFFE, 0xE000];
+
 /// Appends tag, VR and length of an element; returns the VR that it has now: UN where the value is too long for the 16-bit length of
 /// its own (PS3.5 §6.2.2).
 ///

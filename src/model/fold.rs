@@ -23,13 +23,15 @@ pub fn fold(text: &str) -> String {
 ///
 /// Empty groups are left out. PS3.5 §6.2.1.
 pub fn fold_person_name(text: &str) -> Vec<String> {
-    text.split('=')
-        .map(|group| {
-            let components: Vec<String> = group.split('^').map(fold).collect();
-            components.join("^").trim_end_matches('^').to_owned()
-        })
-        .filter(|group| !group.is_empty())
-        .collect()
+    fold_groups(text).filter(|group| !group.is_empty()).collect()
+}
+
+/// As [`fold_person_name`], each group in its place: empty ones are there, too.
+pub fn fold_groups(text: &str) -> impl Iterator<Item = String> {
+    text.split('=').map(|group| {
+        let components: Vec<String> = group.split('^').map(fold).collect();
+        components.join("^").trim_end_matches('^').to_owned()
+    })
 }
 
 /// Marks that vary a letter: accents, voicing marks, points, tones. Vowel signs of South and Southeast Asian scripts,

@@ -23,6 +23,7 @@ pub mod part10;
 pub mod query;
 pub mod scan;
 pub mod sop;
+pub mod sound;
 pub mod syntax;
 mod uid;
 pub mod vr;

@@ -41,6 +41,20 @@ pub const COMMAND_SET_BYTES: usize = 64 << 10;
 /// A pattern with wildcards longer than this is refused: matching takes the product of both lengths.
 pub const PATTERN_BYTES: usize = 1024;
 
+/// Items of one sequence that the index keeps for matching. Requests and codes of one study or series are fewer.
+pub const INDEXED_ITEMS: usize = 32;
+
+/// Patterns and ranges that one key of a query may give to choose from: each is compared with every row looked at. Values without
+/// wildcards, such as UIDs, are not counted.
+pub const KEY_ALTERNATIVES: usize = 64;
+
+/// The same of all keys of a query together.
+pub const QUERY_ALTERNATIVES: usize = 256;
+
+/// What one C-FIND response may have from a stored object, as DICOM JSON: attributes beyond that come with zero length. A peer that
+/// does not read holds a page of about twice as much.
+pub const STORED_ROW_BYTES: usize = 1 << 20;
+
 /// A C-FIND identifier larger than this, or inflating to more, is refused.
 pub const IDENTIFIER_BYTES: usize = 1 << 20;
 

@@ -69,6 +69,11 @@ pub fn is_multi_valued_text(vr: Vr) -> bool {
     is_text(vr) && !matches!(vr, Vr::LT | Vr::ST | Vr::UR | Vr::UT)
 }
 
+/// Whether an attribute may have several values at all: text with delimiters, and numbers.
+pub fn is_multi_valued(vr: Vr) -> bool {
+    if is_text(vr) { is_multi_valued_text(vr) } else { !is_binary(vr) && vr != Vr::SQ }
+}
+
 /// Bytes of the unit whose order depends on the encoding: 1, 2, 4 or 8 (PS3.5 §7.3).
 pub fn word_bytes(vr: Vr) -> usize {
     match vr {

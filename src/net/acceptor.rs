@@ -23,7 +23,7 @@ use crate::end::End;
 use crate::listener::Door;
 use crate::lobby::Place;
 use crate::reporter::Reporter;
-use crate::scp::{self, Caller, Owed, Scp};
+use crate::scp::{self, Caller, Granted, Owed, Scp};
 use crate::secure::secure;
 use crate::stream::Stream;
 use crate::tally::Tally;
@@ -43,6 +43,8 @@ pub(crate) struct Acceptor {
 /// An association that was accepted.
 pub(crate) struct Accepted {
     pub(crate) caller: Caller,
+    /// What was negotiated about queries.
+    granted: Granted,
     /// Counts it among `max_associations`.
     permit: OwnedSemaphorePermit,
 }
@@ -175,16 +177,19 @@ impl Acceptor {
                 return Err(drive.reject(rejection));
             }
         };
-        drive.accept(&self.answer(&rq)).await?;
+        let ac = self.answer(&rq);
+        drive.accept(&ac).await?;
+        let granted = Granted::by(&ac.extended);
         tracing::debug!(
             contexts = drive.association().contexts().len(),
             proposed = rq.contexts.len(),
             implementation = rq.implementation.version_name,
             max_pdu_bytes = rq.max_pdu_bytes,
+            ?granted,
             "association accepted",
         );
         let caller = Caller { calling, called, peer: admitted.ok().flatten(), from };
-        Ok(Accepted { caller, permit })
+        Ok(Accepted { caller, granted, permit })
     }
 
     fn answer(&self, rq: &AssociateRq) -> AssociateAc {
@@ -195,18 +200,21 @@ impl Acceptor {
             class_uid: Some(part10::IMPLEMENTATION_CLASS_UID.to_owned()),
             version_name: Some(part10::IMPLEMENTATION_VERSION_NAME.to_owned()),
         };
-        AssociateAc::answer(
+        let extended = scp::negotiate_extended(rq, &negotiated.contexts);
+        let mut ac = AssociateAc::answer(
             rq,
             negotiated.contexts,
             negotiated.roles,
             self.config.max_pdu_bytes,
             implementation,
-        )
+        );
+        ac.extended = extended;
+        ac
     }
 
     /// Serves an association and sums it up.
     async fn associated(&self, drive: &mut Drive, accepted: Accepted, shutdown: &CancellationToken) -> End {
-        let Accepted { caller, permit } = accepted;
+        let Accepted { caller, granted, permit } = accepted;
         let started = Instant::now();
         self.telemetry.record(Event::AssociationOpened { requestor: false });
         let mut scp = Scp {
@@ -216,6 +224,7 @@ impl Acceptor {
             config: &self.config,
             shutdown,
             caller,
+            granted,
             tally: Tally::default(),
             large: &self.large,
             owed: Owed::new(),

@@ -2,6 +2,7 @@
 
 use dimse::Status;
 use dimse::service::{action, event_report, find, get, move_, retrieve, store};
+use model::query::Mechanisms;
 use ul::pdu::AssociateRj;
 
 use crate::scp;
@@ -38,6 +39,11 @@ pub fn capabilities() -> impl Iterator<Item = Capability> {
             requested_by: service.requested_by(),
         })
     })
+}
+
+/// The extended matching that we grant to C-FIND requestors who ask for it (PS3.4 §C.5.1.1).
+pub fn query_mechanisms() -> Mechanisms {
+    scp::OFFERED
 }
 
 /// The statuses that we answer with as SCP: service, code, and what it means there.

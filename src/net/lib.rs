@@ -49,7 +49,7 @@ mod tests;
 mod timer;
 pub mod tls;
 
-pub use capability::{Capability, capabilities, rejections, statuses};
+pub use capability::{Capability, capabilities, query_mechanisms, rejections, statuses};
 pub use config::{Accept, CallerTerms, Config, Peer, TlsFileError};
 pub use end::{End, Wait};
 pub use error::Error;

@@ -15,8 +15,18 @@ impl Pipeline {
         Ok(self.archive.find(query, after).await?)
     }
 
+    /// Whether rows of the answer come with parts of stored objects: pages of them take more memory and time.
+    pub fn needs_objects(&self, query: &Query) -> bool {
+        archive::needs_objects(query)
+    }
+
     /// Whether an attribute can be matched, returned, or neither, at a level.
     pub fn support(&self, level: QueryRetrieveLevel, tag: Tag) -> Support {
         archive::support(level, tag)
+    }
+
+    /// The same of an attribute inside the items of a sequence.
+    pub fn support_within(&self, level: QueryRetrieveLevel, sequence: Tag, tag: Tag) -> Support {
+        archive::support_within(level, sequence, tag)
     }
 }

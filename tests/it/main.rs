@@ -28,6 +28,7 @@ mod memory;
 mod pki;
 mod privacy;
 mod proxy;
+mod queries;
 mod queue_commands;
 mod reload;
 mod retrieving;

@@ -2,6 +2,8 @@
 
 use model::QueryRetrieveLevel::{Image, Patient, Series, Study};
 
+use model::query::Zone;
+
 use super::*;
 use crate::{RowIds, Support, support};
 
@@ -30,6 +32,7 @@ async fn stored() -> Home {
             .with(TIME, "1015")
             .with(MODALITY, "SR")
             .with(SERIES_NUMBER, "007")
+            .with(Tag(0x0018, 0x0050), "5.0")
             .with(OPERATORS, "Ada\\Bob"),
         Sample::new(2, 1, 1)
             .with(DATE, "20200215")
@@ -39,6 +42,9 @@ async fn stored() -> Home {
         Sample::new(3, 1, 1)
             .with(PATIENT_ID, "P2")
             .with(NAME, "Yamada^Tarou=山田^太郎=やまだ^たろう")
+            .with(Tag(0x0008, 0x1048), "Record^A")
+            .with(Tag(0x0018, 0x0050), "2.5")
+            .with(Tag(0x0018, 0x1000), "SN1")
             .with(DATE, "20210101"),
         Sample::new(4, 1, 1)
             .without(PATIENT_ID)
@@ -76,6 +82,9 @@ fn finds_studies_by_every_kind_of_matching() {
         check(&[(NAME, "山*")], "3").await;
         check(&[(NAME, "yamada*=山田*")], "3").await;
         check(&[(NAME, "*山田*")], "3").await;
+        check(&[(NAME, "=山田*")], "3").await;
+        check(&[(NAME, "=yamada*")], "").await;
+        check(&[(NAME, "yamada*=*=や*")], "3").await;
         check(&[(NAME, "*")], "3 2 1 4").await;
         check(&[(REFERRING, "muller*")], "1").await;
         check(&[(PATIENT_ID, "P1")], "2 1").await;
@@ -97,6 +106,138 @@ fn finds_studies_by_every_kind_of_matching() {
         check(&[(SOP_CLASSES, MR)], "2").await;
         check(&[(NAME, "doe*"), (MODALITIES, "CT"), (DATE, "2020.01.01-20200131")], "1").await;
         check(&[(NAME, "doe*"), (PATIENT_ID, "P2")], "").await;
+    });
+}
+
+#[test]
+fn finds_what_has_no_value_and_any_of_several_values() {
+    run(async {
+        let home = stored().await;
+        home.store_new(&Sample::new(5, 1, 1).with(NAME, "").with(MODALITY, "").with(REFERRING, "Roe")).await;
+        let check = async |level, keys: &[(Tag, &str)], expected: &str| {
+            assert_eq!(found(&home, level, keys).await, expected, "{keys:?}");
+        };
+        check(Study, &[(NAME, "\"\"")], "5").await;
+        check(Study, &[(DATE, "\"\"")], "4").await;
+        check(Study, &[(PATIENT_ID, "\"\"")], "4").await;
+        check(Study, &[(ACCESSION, "\"\"")], "3 2 5").await;
+        check(Study, &[(MODALITIES, "\"\"")], "5").await;
+        check(Study, &[(MODALITIES, "\"\"\\SR\\M*")], "2 5 1").await;
+        check(Study, &[(NAME, "\"\"\\yamada*\\buc^jerome")], "3 5 4").await;
+        check(Study, &[(NAME, "=山*\\doe^jane")], "3 2 1").await;
+        check(Study, &[(NAME, "=山*\\\"\"")], "3 5").await;
+        check(Study, &[(REFERRING, "roe\\mull*")], "5 1").await;
+        check(Study, &[(ACCESSION, "a1\\A[1]\\x")], "1 4").await;
+        check(Study, &[(ACCESSION, "a*\\A[*")], "1 4").await;
+        check(Study, &[(DATE, "20210101\\20200201-20200301")], "3 2").await;
+        check(Study, &[(TIME, "1015\\2359-")], "2 1").await;
+        check(Study, &[(PATIENT_ID, "P1\\P2"), (DATE, "2020.02.15\\20210101")], "3 2").await;
+        check(Study, &[(Tag(0x0008, 0x0056), "ONLINE")], "3 2 5 1 4").await;
+        check(Study, &[(Tag(0x0008, 0x0056), "N*\\OFFLINE")], "").await;
+        check(Series, &[(MODALITY, "SR\\MR")], "1.2 2.1").await;
+        check(Series, &[(OPERATORS, "\"\""), (STUDY, "2.25.1")], "1.1").await;
+        check(Series, &[(OPERATORS, "ada\\x")], "1.2").await;
+        check(Image, &[(IMAGE_TYPE, "\"\""), (STUDY, "2.25.1\\2.25.2")], "1.1.1 1.2.1 2.1.1").await;
+        check(Image, &[(Tag(0x0020, 0x0013), "2\\3")], "1.1.2").await;
+        let patients = async |key| home.all(&query_for(Patient, &[key])).await.len();
+        assert_eq!(patients((PATIENT_ID, "\"\"")).await, 1);
+        assert_eq!(patients((NAME, "buc*\\yam*")).await, 2);
+        assert_eq!(patients((NAME, "=山*")).await, 1);
+    });
+}
+
+#[test]
+fn a_date_range_and_its_time_range_are_one_range_of_moments() {
+    run(async {
+        let home = stored().await;
+        let check = async |level, keys: &[(Tag, &str)], expected: &str| {
+            assert_eq!(found(&home, level, keys).await, expected, "{keys:?}");
+        };
+        check(Study, &[(DATE, "20200101-20200215"), (TIME, "1015-2359")], "2 1").await;
+        check(Study, &[(DATE, "20200101-20200215"), (TIME, "1016-2358")], "").await;
+        check(Study, &[(DATE, "20200101-20200216"), (TIME, "1016-00")], "2").await;
+        check(Study, &[(DATE, "20200215-"), (TIME, "235959-")], "3 2").await;
+        check(Study, &[(DATE, "-20210101"), (TIME, "-00")], "3 2 1").await;
+        check(Study, &[(DATE, "20200101-20200215"), (TIME, "1015")], "1").await;
+        check(Series, &[(DATE, "20200101-20200216"), (TIME, "1016-00")], "2.1").await;
+        check(Image, &[(DATE, "20200215-"), (TIME, "235959-")], "2.1.1 3.1.1").await;
+    });
+}
+
+#[test]
+fn names_are_found_by_their_sound() {
+    run(async {
+        let home = stored().await;
+        home.store_new(&Sample::new(5, 1, 1).with(PATIENT_ID, "P5").with(NAME, "Meyer-Schmidt^Philipp"))
+            .await;
+        home.store_new(
+            &Sample::new(6, 1, 1).with(PATIENT_ID, "P6").with(NAME, "Maier^Anna").with(OPERATORS, "Kovács"),
+        )
+        .await;
+        let check = async |level, keys: &[(Tag, &str)], expected: &str| {
+            let query = Query { fuzzy: true, ..query_for(level, keys) };
+            let uids = home.uids(&query).await;
+            let uids: Vec<_> = uids.iter().map(|uid| uid.trim_start_matches("2.25.")).collect();
+            assert_eq!(uids.join(" "), expected, "{keys:?}");
+        };
+        check(Study, &[(NAME, "MAYR")], "6 5").await;
+        check(Study, &[(NAME, "Filip^Smith")], "5").await;
+        check(Study, &[(NAME, "mayer schmitt")], "5").await;
+        check(Study, &[(NAME, "mayer^roe")], "").await;
+        check(Study, &[(NAME, "Jain^Do")], "2 1").await;
+        check(Study, &[(NAME, "Jain^Poe")], "").await;
+        check(Study, &[(NAME, "Jayne^Doe")], "2 1").await;
+        check(Study, &[(NAME, "schmied*")], "5").await;
+        check(Study, &[(NAME, "*meyer*")], "5").await;
+        check(Study, &[(NAME, "山田")], "3").await;
+        check(Study, &[(NAME, "mayr\\jerome")], "6 5 4").await;
+        check(Study, &[(REFERRING, "Mueller")], "1").await;
+        check(Study, &[(NAME, "mayr"), (PATIENT_ID, "P6")], "6").await;
+        check(Series, &[(OPERATORS, "kowatsch\\kowatz")], "6.1").await;
+        check(Image, &[(NAME, "smith")], "5.1.1").await;
+        let patients = Query { fuzzy: true, ..query_for(Patient, &[(NAME, "mayr")]) };
+        assert_eq!(home.all(&patients).await.len(), 2);
+        assert_eq!(found(&home, Study, &[(NAME, "MAYR")]).await, "", "not unasked");
+    });
+}
+
+#[test]
+fn dates_and_times_are_those_of_the_zone_that_is_asked_in() {
+    run(async {
+        let home = Home::new();
+        let at = |study, date: &str, time: &str, offset: &str| {
+            Sample::new(study, 1, 1).with(DATE, date).with(TIME, time).with(Tag(0x0008, 0x0201), offset)
+        };
+        for sample in [
+            at(1, "20200101", "0500", "+0900"),
+            at(2, "20200101", "0500", ""),
+            at(3, "20200101", "", "+0900"),
+            at(4, "20191231", "2330", "-0100"),
+        ] {
+            home.store_new(&sample).await;
+        }
+        let check = async |zone: &str, keys: &[(Tag, &str)], expected: &str| {
+            for level in [Study, Series] {
+                let query = Query { zone: Zone::parse(zone), ..query_for(level, keys) };
+                let mut uids = home.uids(&query).await;
+                uids.sort();
+                let uids: Vec<_> = uids.iter().map(|uid| &uid["2.25.".len()..][..1]).collect();
+                assert_eq!(uids.join(" "), expected, "{level:?} {zone} {keys:?}");
+            }
+        };
+        // In UTC, the first is at 20:00 of the day before, and the fourth at half past midnight of the day after.
+        check("+0000", &[(DATE, "20191231")], "1").await;
+        check("+0000", &[(DATE, "20200101")], "2 3 4").await;
+        check("+0000", &[(DATE, "20191230-20191231")], "1").await;
+        check("+0000", &[(DATE, "20191231"), (TIME, "2000")], "1").await;
+        check("+0000", &[(TIME, "05")], "2").await;
+        check("+0000", &[(TIME, "0030")], "4").await;
+        check("+0000", &[(DATE, "20191231-20200101"), (TIME, "19-0030")], "1 3 4").await;
+        check("+0000", &[(DATE, "20191231\\20180101")], "1").await;
+        check("-0100", &[(DATE, "20191231"), (TIME, "2330")], "4").await;
+        check("", &[(DATE, "20191231")], "4").await;
+        let page = Query { zone: Zone::parse("+0000"), ..query_for(Study, &[(DATE, "20191231-")]) };
+        assert_eq!(home.all(&page).await.len(), 4);
     });
 }
 
@@ -158,9 +299,52 @@ fn many_matches_are_found_as_few_are() {
             assert_eq!(count(level, &[(ACCESSION, "A*"), (MODALITIES, "CT")]).await, 2050);
             assert_eq!(count(level, &[(ACCESSION, "A2*"), (DATE, "20200101-20201231")]).await, 162);
             assert_eq!(count(level, &[(PATIENT_ID, "P*5"), (DATE, "20200101")]).await, 205);
+            let names = ["c*", "co*", "comm*", "common", "common^*", "?ommon"];
+            for name in if level == Study { &names[..] } else { &names[3..4] } {
+                assert_eq!(count(level, &[(NAME, name)]).await, 2048, "{name}");
+                assert_eq!(count(level, &[(NAME, name), (DATE, "20200101-")]).await, 2048, "{name}");
+                assert_eq!(count(level, &[(NAME, name), (DATE, "20200102-")]).await, 0, "{name}");
+            }
+            assert_eq!(count(level, &[(NAME, "common=")]).await, 2048);
+            assert_eq!(count(level, &[(NAME, "=common")]).await, 0);
+            assert_eq!(count(level, &[(MODALITIES, "CT")]).await, 2050);
+            assert_eq!(
+                count(level, &[(MODALITIES, "CT"), (DATE, "20200101"), (ACCESSION, "A20*")]).await,
+                62
+            );
+            assert_eq!(count(level, &[(SOP_CLASSES, CT), (NAME, "co*")]).await, 2048);
+            let fuzzy = |name| Query { fuzzy: true, ..query_for(level, &[(NAME, name), (MODALITIES, "CT")]) };
+            assert_eq!(home.all(&fuzzy("komon")).await.len(), 2048);
+            assert_eq!(home.all(&fuzzy("reyr")).await.len(), 2);
         }
-        assert_eq!(count(Patient, &[(NAME, "com*")]).await, 2048);
+        for name in ["c*", "com*", "common"] {
+            assert_eq!(count(Patient, &[(NAME, name)]).await, 2048);
+        }
+        let sorted = home.all(&query_for(Study, &[(NAME, "co*")])).await;
+        let walked = home.all(&query_for(Study, &[(NAME, "?ommon")])).await;
+        let uids = |rows: &[Row]| rows.iter().map(|row| row.ids.study.clone()).collect::<Vec<_>>();
+        assert_eq!(uids(&sorted), uids(&walked), "one order, whichever way it comes");
     });
+}
+
+#[test]
+fn terms_of_a_study_have_its_date_also_when_that_comes_later() {
+    let home = Home::new();
+    run(async {
+        home.store_new(&Sample::new(1, 1, 1).without(DATE).with(REFERRING, "Müller")).await;
+        home.store_new(
+            &Sample::new(1, 1, 2).with(DATE, "20200101").with(Tag(0x0008, 0x1060), "Later^Reader"),
+        )
+        .await;
+        home.store_new(&Sample::new(1, 2, 1).with(MODALITY, "SR").with(Tag(0x0008, 0x0016), MR)).await;
+    });
+    for (table, expected) in [("term", 12), ("beginning", 9)] {
+        let of_study = "kind IN (2, 3, 4, 5, 6, 10, 102, 103, 104, 110)";
+        let sql = format!("SELECT count(*) FROM {table} WHERE {of_study} AND study_date = '20200101'");
+        assert_eq!(home.count(&sql), expected, "{table}");
+        let sql = format!("SELECT count(*) FROM {table} WHERE {of_study} AND study_date <> '20200101'");
+        assert_eq!(home.count(&sql), 0, "{table}");
+    }
 }
 
 #[test]
@@ -225,10 +409,10 @@ fn returns_what_is_asked_for_and_the_keys() {
         assert_eq!([values(Tag(0x0020, 0x1200)), values(SERIES)], ["2", "2.25.1.2"]);
         assert!(row.json.is_none());
 
+        // Slice Thickness is of instances only.
         asked.include.tags.insert(Tag(0x0018, 0x0050));
-        let json: serde_json::Value =
-            serde_json::from_slice(home.all(&asked).await[0].json.as_ref().unwrap()).unwrap();
-        assert_eq!(json["00080018"]["Value"][0], "2.25.1.2.1");
+        let row = home.all(&asked).await.remove(0);
+        assert_eq!(row.json.unwrap(), b"{\"00180050\":{\"vr\":\"DS\",\"Value\":[5.0]}}");
         asked.level = Series;
         assert!(home.all(&asked).await[0].json.is_none());
 
@@ -237,8 +421,55 @@ fn returns_what_is_asked_for_and_the_keys() {
         let row = home.all(&all).await.remove(0);
         assert_eq!(row.attributes.first(NAME), Some("Yamada^Tarou=山田^太郎=やまだ^たろう"));
         assert!(row.attributes.get(MODALITY).is_none() && row.attributes.len() > 25);
+        let study = json_of(&row);
+        assert_eq!(study["00081048"]["Value"][0]["Alphabetic"], "Record^A");
+        assert!(study.get("00181000").is_none() && study.get("00180050").is_none());
         all.level = Image;
-        assert!(home.all(&all).await[0].json.is_some());
+        let instances = home.all(&all).await;
+        let instance = json_of(
+            instances.iter().find(|row| row.ids.study == StudyInstanceUid::lenient("2.25.3")).unwrap(),
+        );
+        assert_eq!((&instance["00180050"]["vr"], &instance["00181000"]["vr"]), (&"DS".into(), &"LO".into()));
+        assert!(instance.get("00080018").is_none(), "the index has it");
+    });
+}
+
+fn json_of(row: &Row) -> serde_json::Value {
+    serde_json::from_slice(row.json.as_deref().unwrap()).unwrap()
+}
+
+#[test]
+fn attributes_beyond_the_index_come_from_the_first_object_of_the_row() {
+    run(async {
+        let home = Home::new();
+        let sample = |study, series, instance, serial: &str, species: &str, record: &str| {
+            Sample::new(study, series, instance)
+                .with(Tag(0x0018, 0x1000), serial)
+                .with(Tag(0x0010, 0x2201), species)
+                .with(Tag(0x0008, 0x1048), record)
+        };
+        home.store_new(&sample(2, 1, 1, "first", "dog", "Doe")).await;
+        home.store_new(&sample(2, 1, 2, "second", "cat", "Roe")).await;
+        home.store_new(&sample(2, 2, 1, "third", "owl", "Poe")).await;
+        home.store_new(&sample(1, 1, 1, "fourth", "bat", "Foe")).await;
+        let ask = async |level, keys: &[(Tag, &str)]| {
+            let mut asked = query_for(level, keys);
+            asked.include.tags.extend([Tag(0x0018, 0x1000), Tag(0x0010, 0x2201), Tag(0x0008, 0x1048)]);
+            let rows = home.all(&asked).await;
+            let text = |row: &Row| {
+                let json = json_of(row);
+                let value = |tag: &str| {
+                    let value = &json[tag]["Value"][0];
+                    value.as_str().or(value["Alphabetic"].as_str()).unwrap_or("-").to_owned()
+                };
+                [value("00181000"), value("00102201"), value("00081048")].join(" ")
+            };
+            rows.iter().map(text).collect::<Vec<_>>()
+        };
+        assert_eq!(ask(Patient, &[]).await, ["- dog -"]);
+        assert_eq!(ask(Study, &[]).await, ["- bat Foe", "- dog Doe"]);
+        assert_eq!(ask(Series, &[(STUDY, "2.25.2")]).await, ["first dog Doe", "third owl Poe"]);
+        assert_eq!(ask(Image, &[(SERIES, "2.25.2.1")]).await, ["first dog Doe", "second cat Roe"]);
     });
 }
 
@@ -253,10 +484,26 @@ fn says_what_it_supports() {
     check(Patient, STUDY, Support::No);
     check(Study, MODALITIES, Support::Match);
     check(Study, MODALITY, Support::No);
+    check(Study, Tag(0x0008, 0x1048), Support::Return);
+    check(Study, Tag(0x0018, 0x1000), Support::No);
+    check(Series, Tag(0x0018, 0x1000), Support::Return);
+    check(Patient, Tag(0x0008, 0x1048), Support::No);
+    check(Image, Tag(0x0009, 0x1001), Support::Return);
+    for none in [Tag(0x0008, 0x0054), Tag(0x0008, 0x0005), Tag(0x0009, 0x0000)] {
+        check(Image, none, Support::No);
+    }
     check(Study, Tag(0x0020, 0x1206), Support::Return);
-    check(Study, Tag(0x0008, 0x0056), Support::Return);
+    check(Study, Tag(0x0008, 0x0056), Support::Match);
     check(Image, ROWS, Support::Match);
-    check(Image, Tag(0x0018, 0x0050), Support::No);
+    check(Image, Tag(0x0018, 0x0050), Support::Return);
+}
+
+/// What the index takes for an attribute of a level, the modules of the standard do, too.
+#[test]
+fn levels_are_those_of_the_modules() {
+    for attribute in crate::attribute::ATTRIBUTES.iter().filter(|attribute| attribute.is_from_header()) {
+        assert_eq!(QueryRetrieveLevel::of_attribute(attribute.tag), attribute.level, "{}", attribute.column);
+    }
 }
 
 #[test]

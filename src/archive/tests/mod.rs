@@ -5,10 +5,12 @@ mod commitment;
 mod desk;
 mod fanout;
 mod find;
+mod items;
 mod merge;
 mod paging;
 mod plans;
 mod recovery;
+mod refill;
 mod repair;
 mod retrieve;
 mod selected;
@@ -23,8 +25,8 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use model::element::put;
-use model::query::{Include, Key, Matching, Query};
+use model::element::{put, put_item};
+use model::query::{Keys, Mechanisms, Query};
 use model::scan::scan;
 use model::syntax::{EXPLICIT_VR_LITTLE_ENDIAN, Encoding, form};
 use model::{
@@ -93,7 +95,9 @@ impl Home {
 
     /// A look into the index besides the archive.
     pub(super) fn index(&self) -> Connection {
-        Connection::open(self.folder.path().join("index.sqlite")).unwrap()
+        let connection = Connection::open(self.folder.path().join("index.sqlite")).unwrap();
+        crate::functions::register(&connection).unwrap();
+        connection
     }
 
     pub(super) fn count(&self, sql: &str) -> i64 {
@@ -153,6 +157,7 @@ pub(super) fn files_below(folder: &Path) -> Vec<PathBuf> {
 #[derive(Clone)]
 pub(super) struct Sample {
     attributes: BTreeMap<Tag, String>,
+    sequences: BTreeMap<Tag, Vec<Vec<(Tag, String)>>>,
     transfer_syntax: &'static str,
     routing: Option<Routing>,
 }
@@ -160,8 +165,12 @@ pub(super) struct Sample {
 impl Sample {
     /// `study.series.instance` of a made-up patient.
     pub(super) fn new(study: u32, series: u32, instance: u32) -> Self {
-        let sample =
-            Self { attributes: BTreeMap::new(), transfer_syntax: EXPLICIT_VR_LITTLE_ENDIAN, routing: None };
+        let sample = Self {
+            attributes: BTreeMap::new(),
+            sequences: BTreeMap::new(),
+            transfer_syntax: EXPLICIT_VR_LITTLE_ENDIAN,
+            routing: None,
+        };
         sample
             .with(Tag(0x0008, 0x0005), "ISO_IR 192")
             .with(STUDY, &format!("2.25.{study}"))
@@ -177,6 +186,13 @@ impl Sample {
 
     pub(super) fn with(mut self, tag: Tag, value: &str) -> Self {
         self.attributes.insert(tag, value.to_owned());
+        self
+    }
+
+    /// Adds an item to a sequence.
+    pub(super) fn with_item(mut self, sequence: Tag, attributes: &[(Tag, &str)]) -> Self {
+        let item = attributes.iter().map(|(tag, value)| (*tag, (*value).to_owned())).collect();
+        self.sequences.entry(sequence).or_default().push(item);
         self
     }
 
@@ -196,14 +212,30 @@ impl Sample {
     }
 
     pub(super) fn data_set(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
+        let encoding = Encoding::ExplicitLittle;
+        let mut elements = BTreeMap::new();
         for (tag, value) in &self.attributes {
             let vr = vr::of_tag(*tag, false);
             let value = match vr {
                 Vr::US => value.parse::<u16>().unwrap().to_le_bytes().to_vec(),
                 _ => value.as_bytes().to_vec(),
             };
-            put(&mut bytes, Encoding::ExplicitLittle, *tag, vr, &value);
+            elements.insert(*tag, (vr, value));
+        }
+        for (sequence, items) in &self.sequences {
+            let mut value = Vec::new();
+            for item in items {
+                let mut content = Vec::new();
+                for (tag, text) in item {
+                    put(&mut content, encoding, *tag, vr::of_tag(*tag, false), text.as_bytes());
+                }
+                put_item(&mut value, encoding, &content);
+            }
+            elements.insert(*sequence, (Vr::SQ, value));
+        }
+        let mut bytes = Vec::new();
+        for (tag, (vr, value)) in elements {
+            put(&mut bytes, encoding, tag, vr, &value);
         }
         bytes
     }
@@ -286,18 +318,33 @@ pub(super) async fn together<T>(home: &Home, mut commits: Vec<Commit<'_, T>>) ->
 
 /// A query for everything of a level.
 pub(super) fn query(level: QueryRetrieveLevel) -> Query {
-    Query { level, keys: Vec::new(), include: Include::default(), limit: None, offset: 0 }
+    Query::new(level)
 }
 
-/// A query with keys as text, read as the peers' are.
+/// What peers may negotiate.
+const NEGOTIATED: Mechanisms = Mechanisms {
+    relational: true,
+    combined_datetime: true,
+    fuzzy_names: true,
+    timezone: true,
+    empty_values: true,
+    multiple_values: true,
+};
+
+/// A query with keys as text, read as those of peers are that have negotiated everything.
 pub(super) fn query_for(level: QueryRetrieveLevel, keys: &[(Tag, &str)]) -> Query {
-    let mut query = query(level);
+    let mut read = Keys::new(NEGOTIATED);
     for (tag, value) in keys {
-        let vr = vr::of_tag(*tag, false);
-        let matching = Matching::parse(vr, value).unwrap();
-        query.keys.extend(matching.map(|matching| Key { tag: *tag, vr, matching }));
+        read.add(*tag, vr::of_tag(*tag, false), value).unwrap();
     }
-    query
+    Query { keys: read.finish().unwrap(), ..query(level) }
+}
+
+/// A query for one item of a sequence with these keys.
+pub(super) fn query_within(level: QueryRetrieveLevel, sequence: Tag, keys: &[(Tag, &str)]) -> Query {
+    let mut read = Keys::new(NEGOTIATED);
+    read.add_within(sequence, query_for(level, keys).keys);
+    Query { keys: read.finish().unwrap(), ..query(level) }
 }
 
 pub(super) fn runtime() -> tokio::runtime::Runtime {

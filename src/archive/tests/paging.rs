@@ -136,13 +136,22 @@ fn pages_of_stored_json_are_bounded_in_bytes() {
         let home = Home::new();
         let long = "x".repeat(60_000);
         for n in 1..=100 {
-            home.store_new(&Sample::new(1, 1, n).with(Tag(0x0010, 0x4000), &long)).await;
+            home.store_new(&Sample::new(1, 1, n).with(Tag(0x0020, 0x4000), &long)).await;
         }
         let mut all = query(Image);
         all.include.all = true;
         assert!(home.archive.find(&all, None).await.unwrap().rows.len() < 100);
         assert_eq!(home.uids(&all).await.len(), 100);
         all.limit = Some(90);
+        assert_eq!(home.uids(&all).await.len(), 90);
+        all.include.most_stored_bytes = Some(70_000);
+        let page = home.archive.find(&all, None).await.unwrap();
+        assert_eq!(page.rows.len(), 2, "as much as a row may have");
+        let stored = page.rows[0].json.as_deref().unwrap();
+        assert!(stored.len() > 60_000);
+        all.include.most_stored_bytes = Some(50_000);
+        let page = home.archive.find(&all, None).await.unwrap();
+        assert_eq!(page.rows[0].json.as_deref().unwrap(), br#"{"00204000":{"vr":"LT"}}"#);
         assert_eq!(home.uids(&all).await.len(), 90);
     });
 }

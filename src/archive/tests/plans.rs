@@ -2,7 +2,10 @@
 
 use model::QueryRetrieveLevel::{Image, Patient, Series, Study};
 
+use model::query::Zone;
+
 use super::*;
+use crate::objects::{FIRST_OF_PATIENT, FIRST_OF_SERIES, FIRST_OF_STUDY};
 use crate::query::statement;
 use crate::store::{LATEST_VERSION, VERSION_BY_CONTENT};
 use crate::{claim, desk, fanout, lanes, resume, stored, trace, turn};
@@ -29,11 +32,16 @@ fn check(level: QueryRetrieveLevel, keys: &[(Tag, &str)], expected: &[&str], is_
             home.store_new(&Sample::new(n, 1, 1).with(ACCESSION, &format!("A{n}"))).await;
         }
     });
+    check_of(&home, &query_for(level, keys), expected, is_sorted);
+}
+
+fn check_of(home: &Home, query: &Query, expected: &[&str], is_sorted: bool) {
+    let (level, keys) = (query.level, &query.keys);
     let index = home.index();
     let cursor = Cursor { date: "20200101".into(), outer: 7, inner: 7, taken: 0 };
     {
         for after in [None, Some(&cursor)] {
-            let plan = plan(&index, &query_for(level, keys), after);
+            let plan = plan(&index, query, after);
             for part in expected {
                 assert!(plan.contains(part), "{level:?} {keys:?}: {plan}");
             }
@@ -68,12 +76,135 @@ fn studies_come_from_their_indexes() {
     );
     check(Study, &[(NAME, "doe*"), (PATIENT_ID, "P1")], &["study_by_patient_id (patient_id=?"], false);
     check(Study, &[(ACCESSION, "A1*")], &["study_by_accession_number (accession_number>?"], true);
+    check(Study, &[(ACCESSION, "A1\\A2")], &["study_by_accession_number (accession_number=?"], true);
+    check(Study, &[(ACCESSION, "\"\"")], &["study_by_accession_number (accession_number=?"], false);
+    check(Study, &[(DATE, "\"\"")], &["study_by_date (study_date=?"], false);
+    check(Study, &[(DATE, "20200101\\20200102")], &["study_by_date"], false);
+    check(Study, &[(NAME, "doe*\\roe")], &["SCAN chosen VIRTUAL TABLE"], true);
+    check(Study, &[(NAME, "=doe*")], &["SCAN chosen VIRTUAL TABLE"], true);
+    check(Study, &[(NAME, "\"\"")], &["study_by_date", "term_by_owner (kind=? AND owner=?)"], false);
     check(
         Study,
         &[(MODALITIES, "CT"), (DATE, "20200101-20200131")],
         &["SCAN chosen VIRTUAL TABLE", "SEARCH study USING INTEGER PRIMARY KEY"],
         true,
     );
+}
+
+#[test]
+fn moments_and_items_come_from_their_indexes() {
+    let range = &[(DATE, "20200101-20200131"), (TIME, "10-11")];
+    check(Study, range, &["study_by_date (study_date>?"], false);
+    check(Series, range, &["SEARCH study USING INDEX study_by_date (study_date>?", "series_by_study"], true);
+    let home = Home::new();
+    run(home.store_new(&Sample::new(1, 1, 1)));
+    for (level, sequence, tag, expected) in [
+        (Series, Tag(0x0040, 0x0275), Tag(0x0040, 0x0009), "SEARCH series USING INTEGER PRIMARY KEY"),
+        (Study, Tag(0x0008, 0x1032), Tag(0x0008, 0x0100), "SEARCH study USING INTEGER PRIMARY KEY"),
+        (Image, Tag(0x0040, 0xA043), Tag(0x0008, 0x0100), "SEARCH instance USING INTEGER PRIMARY KEY"),
+        (Patient, Tag(0x0010, 0x1002), PATIENT_ID, "SEARCH patient USING INTEGER PRIMARY KEY"),
+    ] {
+        check_of(&home, &query_within(level, sequence, &[(tag, "x")]), &["SCAN chosen", expected], true);
+    }
+    let none = query_within(Series, Tag(0x0040, 0x0275), &[(Tag(0x0040, 0x0009), "\"\"")]);
+    assert!(plan(&home.index(), &none, None).contains("item_by_owner (kind=? AND owner=?)"));
+    for sql in [
+        "SELECT owner FROM item WHERE kind = 1 AND value = 'x'",
+        "SELECT owner FROM item WHERE kind = 1 AND value > 'x'",
+    ] {
+        let plan: String =
+            home.index().query_row(&format!("EXPLAIN QUERY PLAN {sql}"), [], |row| row.get(3)).unwrap();
+        assert!(plan.contains("SEARCH item USING PRIMARY KEY (kind=? AND value"), "{plan}");
+    }
+}
+
+#[test]
+fn sounds_and_zones_come_from_their_indexes() {
+    let home = Home::new();
+    run(home.store_new(&Sample::new(1, 1, 1)));
+    let fuzzy = |level, name| Query { fuzzy: true, ..query_for(level, &[(NAME, name)]) };
+    let chosen = ["SCAN chosen", "SEARCH study USING INTEGER PRIMARY KEY"];
+    check_of(&home, &fuzzy(Study, "jayne"), &chosen, true);
+    check_of(&home, &fuzzy(Study, "schmid*"), &chosen, true);
+    check_of(&home, &fuzzy(Series, "jayne"), &chosen, true);
+    check_of(
+        &home,
+        &fuzzy(Patient, "jayne"),
+        &["SCAN chosen", "SEARCH patient USING INTEGER PRIMARY KEY"],
+        true,
+    );
+    for date in ["20200101", "20200101-20200131"] {
+        let zoned = Query { zone: Zone::parse("+0100"), ..query_for(Study, &[(DATE, date)]) };
+        check_of(&home, &zoned, &["study_by_date (study_date>?"], false);
+        let of_series = Query { level: Series, ..zoned };
+        check_of(&home, &of_series, &["SEARCH study USING INDEX study_by_date (study_date>?"], true);
+    }
+}
+
+/// Terms of more studies than are sorted, as if so many were stored.
+fn crowded() -> Home {
+    let home = Home::new();
+    run(home.store_new(&Sample::new(1, 1, 1)));
+    let crowd = |columns: &str, table: &str| {
+        let numbers = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 3000)";
+        let sql = format!("{numbers} INSERT INTO {table} SELECT {columns}, '20200101', 1000 + n FROM n");
+        home.index().execute_batch(&sql).unwrap();
+    };
+    for columns in ["2, 'smith^' || n", "5, 'CT'", "6, '1.2.840'", "102, 'smt'"] {
+        crowd(columns, "term");
+    }
+    for columns in ["2, 's'", "2, 'sm'", "2, 'smi'"] {
+        crowd(columns, "beginning");
+    }
+    for columns in ["1, 'smith^' || n", "1, 'smi'"] {
+        let numbers = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 3000)";
+        let table = if columns.contains("^") { "term" } else { "beginning" };
+        let sql = format!("{numbers} INSERT INTO {table} SELECT {columns}, '', 1000 + n FROM n");
+        home.index().execute_batch(&sql).unwrap();
+    }
+    home
+}
+
+#[test]
+fn what_many_studies_have_comes_in_the_order_of_the_answer() {
+    let home = crowded();
+    let by = |of: &str| format!("SEARCH stream USING PRIMARY KEY (kind=? AND value=?{of}");
+    let range = (DATE, "20200101-20200131");
+    let check = |query: &Query, expected: &[&str]| {
+        let expected = [expected, &["SEARCH study USING INTEGER PRIMARY KEY"]].concat();
+        check_of(&home, query, &expected, false);
+    };
+    let (stream, dated) = (by(""), by(" AND study_date>?"));
+    for name in ["s*", "sm*", "smi*", "smith*", "smith^?*"] {
+        check(&query_for(Study, &[(NAME, name)]), &[&stream]);
+        check(&query_for(Study, &[(NAME, name), range]), &[&dated]);
+        check(&query_for(Study, &[(NAME, name), (DATE, "20200101")]), &[&dated]);
+    }
+    check(&query_for(Study, &[(MODALITIES, "CT")]), &[&stream]);
+    check(&query_for(Study, &[(MODALITIES, "CT"), range]), &[&dated]);
+    check(&query_for(Study, &[(MODALITIES, "CT"), range, (TIME, "10-11")]), &[&dated]);
+    check(&query_for(Study, &[(Tag(0x0008, 0x0062), "1.2.840"), range]), &[&dated]);
+    check(&Query { fuzzy: true, ..query_for(Study, &[(NAME, "schmidt"), range]) }, &[&dated]);
+    check(&Query { zone: Zone::parse("+0100"), ..query_for(Study, &[(NAME, "smith*"), range]) }, &[&dated]);
+    // The shorter of two streams; what it does not decide is looked up for each row.
+    let both = query_for(Study, &[(MODALITIES, "CT"), (NAME, "smith*"), range]);
+    check(&both, &[&dated, "term_by_owner (kind=? AND owner=?"]);
+    // An index that leaves fewer goes first.
+    check_of(
+        &home,
+        &query_for(Study, &[(NAME, "smith*"), (ACCESSION, "A1")]),
+        &["study_by_accession_number"],
+        false,
+    );
+    check_of(
+        &home,
+        &query_for(Patient, &[(NAME, "smith*")]),
+        &[&by(" AND study_date=?"), "SEARCH patient USING INTEGER PRIMARY KEY"],
+        false,
+    );
+    // Few of the days that are asked for are few.
+    let few = query_for(Study, &[(MODALITIES, "CT"), (DATE, "20190101")]);
+    assert!(plan(&home.index(), &few, None).contains("SCAN chosen"));
 }
 
 #[test]
@@ -149,6 +280,18 @@ fn later_pages_begin_where_the_last_one_ended() {
     check(Study, &[(PATIENT_ID, "P1")], "study_by_patient_id (patient_id=? AND study_date<?");
     check(Series, &[], "SEARCH series USING INTEGER PRIMARY KEY (rowid>?)");
     check(Image, &[], "SEARCH instance USING INDEX instance_by_series (series_pk>?");
+}
+
+#[test]
+fn the_instance_that_stands_for_a_row_is_the_first_of_its_indexes() {
+    let home = Home::new();
+    let index = home.index();
+    for sql in [FIRST_OF_PATIENT, FIRST_OF_STUDY, FIRST_OF_SERIES] {
+        let mut explained = index.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let lines: Vec<String> =
+            explained.query_map([1], |row| row.get(3)).unwrap().collect::<Result<_, _>>().unwrap();
+        assert!(lines.iter().all(|line| line.starts_with("SEARCH") && line.contains("INDEX")), "{lines:?}");
+    }
 }
 
 /// Each statement goes by this way, and reads no table or index from end to end. Gives the plans.

@@ -61,10 +61,48 @@ fn query() -> String {
     }
     format!(
         "Patient Root and Study Root, at the levels PATIENT, STUDY, SERIES and IMAGE. Keys are matched as PS3.4 §C.2.2.2 says; an \
-         unknown key is ignored, and the pending status is FF01H then. Person names match without regard to case and accents.\n\n{}\n\
-         Identifiers may have {} KiB; a response is made for each match as it is found.\n",
+         unknown key is ignored, and the pending status is FF01H then. Person names match without regard to case and accents. Unique \
+         keys of the levels above may be missing. Any other attribute that is stored is a return key, at the level of its module; \
+         Retrieve AE Title is ours. A response is in the character set of its request where that can say it, else in UTF-8.\n\n{}\n\
+         Inside sequences, one item must meet all keys; the first {} items are indexed:\n\n{}\n\
+         SOP Class Extended Negotiation grants what is asked for of these (PS3.4 §C.5.1.1), and relational retrieval:\n\n{}\n\
+         Identifiers may have {} KiB, and a key {} patterns and ranges to choose from, all keys {}; a response is made for each match as \
+         it is found.\n",
         keys.finish(),
+        limits::INDEXED_ITEMS,
+        keys_within(),
+        mechanisms(),
         limits::IDENTIFIER_BYTES >> 10,
+        limits::KEY_ALTERNATIVES,
+        limits::QUERY_ALTERNATIVES,
+    )
+}
+
+fn keys_within() -> String {
+    let mut keys = Table::new(&["level", "sequence", "attribute", "tag", "VR", "matching"]);
+    for (level, sequence, tag, vr) in archive::indexed_within() {
+        let [sequence, attribute] = [sequence, tag].map(|tag| vr::keyword(tag).unwrap_or_default());
+        let (tag, of_vr) = (tag.to_string(), format!("{vr:?}"));
+        keys.row(&[level.keyword(), sequence, attribute, &tag, &of_vr, matching(vr)]);
+    }
+    keys.finish()
+}
+
+/// In the order of PS3.4 Table C.5-1.
+fn mechanisms() -> String {
+    let granted = net::query_mechanisms();
+    let answer = |is_granted| if is_granted { "granted" } else { "not granted" };
+    table(
+        ["byte", "mechanism", "answer"],
+        &[
+            ["1", "relational queries", answer(granted.relational)],
+            ["2", "combined date-time matching", answer(granted.combined_datetime)],
+            ["3", "fuzzy semantic matching of person names", answer(granted.fuzzy_names)],
+            ["4", "time zone adjustment", answer(granted.timezone)],
+            ["5", "Query/Retrieve View", answer(false)],
+            ["6", "empty value matching", answer(granted.empty_values)],
+            ["7", "multiple value matching", answer(granted.multiple_values)],
+        ],
     )
 }
 
@@ -134,7 +172,8 @@ fn dicomweb() -> String {
     }
     format!(
         "{}\n{}\n\
-         Searches match as C-FIND does; `limit`, `offset` and `includefield` are taken. A store request may have {} parts, and answers \
+         Searches match as C-FIND does; `limit`, `offset`, `includefield`, `fuzzymatching`, `emptyvaluematching`, \
+         `multiplevaluematching` and `TimezoneOffsetFromUTC` are taken. A store request may have {} parts, and answers \
          200, 202 or 409 with the Store Instances Response Module (PS3.18 §I.2).\n",
         resources.finish(),
         table(

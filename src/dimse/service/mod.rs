@@ -5,6 +5,7 @@ pub mod echo;
 pub mod event_report;
 pub mod find;
 pub mod get;
+pub mod mechanisms;
 pub mod move_;
 pub mod retrieve;
 pub mod store;

@@ -1,14 +1,16 @@
 //! The DICOM JSON model (PS3.18 Annex F), written straight from what a header holds.
 //!
 //! Output is always UTF-8; Specific Character Set (0008,0005) says so (ISO_IR 192) wherever the source states a set
-//! or text beyond ASCII was written. Attributes stand in ascending order, each once. Deliberately absent: pretty
-//! printing, and reading.
+//! or text beyond ASCII was written. Attributes stand in ascending order, each once. Reading is for what was written here.
+//! Deliberately absent: pretty printing.
 
 mod header;
 mod primitive;
+mod read;
 mod value;
 
 pub use header::write_header;
+pub use read::{read, select, without_value};
 
 use serde::de::IgnoredAny;
 

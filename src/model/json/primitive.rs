@@ -120,6 +120,39 @@ pub(super) fn base64(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// The bytes of padded base64; `None` when it is none.
+pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(text.len() / 4 * 3);
+    let (quads, rest) = text.as_bytes().as_chunks::<4>();
+    if !rest.is_empty() {
+        return None;
+    }
+    for (at, quad) in quads.iter().enumerate() {
+        let padding = quad.iter().rev().take_while(|&&byte| byte == b'=').count();
+        if padding > 2 || (padding > 0 && at + 1 < quads.len()) {
+            return None;
+        }
+        let mut bits = 0_u32;
+        for &byte in quad.iter().take(4 - padding) {
+            bits = bits << 6 | u32::from(sextet(byte)?);
+        }
+        let [_, bytes @ ..] = (bits << (6 * padding)).to_be_bytes();
+        out.extend(bytes.into_iter().take(3 - padding));
+    }
+    Some(out)
+}
+
+fn sextet(byte: u8) -> Option<u8> {
+    match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -186,8 +219,13 @@ mod tests {
             ("foobar", "Zm9vYmFy"),
         ] {
             assert_eq!(written(|out| base64(bytes.as_bytes(), out)), text);
+            assert_eq!(from_base64(text).unwrap(), bytes.as_bytes());
         }
         assert_eq!(written(|out| base64(&[0xFB, 0xFF, 0xBF], out)), "+/+/");
+        assert_eq!(from_base64("+/+/").unwrap(), [0xFB, 0xFF, 0xBF]);
+        for text in ["Z", "Zg=", "Z===", "Zg==Zg==", "Zm9v Zg==", "Zm9*", "=g=="] {
+            assert_eq!(from_base64(text), None, "{text}");
+        }
     }
 
     proptest! {

@@ -1,15 +1,25 @@
 //! A query: level, matching keys, return keys. The same value from a C-FIND identifier and from a QIDO-RS URL.
 
+mod fuzz;
+mod holds;
 mod identifier;
+mod keys;
 mod matching;
+mod mechanisms;
 mod moment;
 mod selection;
+mod zone;
 
+pub use fuzz::fuzz_identifier;
+pub use holds::matches_wildcard;
 pub use identifier::Root;
+pub use keys::Keys;
+pub use mechanisms::Mechanisms;
 pub use moment::{date, datetime, time};
 pub use selection::{Selection, SelectionError};
+pub use zone::{Zone, days_after};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::{QueryRetrieveLevel, Tag, Vr, vr};
@@ -23,10 +33,23 @@ pub struct Query {
     pub keys: Vec<Key>,
     /// What a row holds.
     pub include: Include,
+    /// Person names match by sound (PS3.4 §C.2.2.2.1), see [`sound`](crate::sound).
+    pub fuzzy: bool,
+    /// Dates and times of the keys are those of this zone: stored ones that say their own are compared as of this one (PS3.4
+    /// §C.2.2.2.5).
+    pub zone: Option<Zone>,
     /// At most so many rows.
     pub limit: Option<u32>,
     /// So many rows are left out at the front.
     pub offset: u32,
+}
+
+impl Query {
+    /// Everything of a level, without any return key.
+    pub fn new(level: QueryRetrieveLevel) -> Self {
+        let include = Include::default();
+        Self { level, keys: Vec::new(), include, fuzzy: false, zone: None, limit: None, offset: 0 }
+    }
 }
 
 /// One matching key.
@@ -47,7 +70,7 @@ pub struct Key {
 pub enum Matching {
     /// Single value matching. A date is YYYYMMDD, a number in decimal without leading zeros.
     Single(String),
-    /// List of UID matching; of a CS too, where any of several codes may match.
+    /// List of UID matching; of other VRs too, where any of several values may match (PS3.4 §C.2.2.2.8).
     UidList(Vec<String>),
     /// Wildcard matching: `*` any characters, `?` any one.
     Wildcard(String),
@@ -60,6 +83,22 @@ pub enum Matching {
         /// Latest.
         to: Option<String>,
     },
+    /// Range matching of a date and its time combined, ends included, as [`Matching::Range`] has them (PS3.4 §C.2.2.2.5). A
+    /// value without a time counts as the first moment of its day.
+    Moments {
+        /// The attribute of the time; the key itself is that of the date.
+        time: Tag,
+        /// Day and time of the earliest.
+        from: Option<(String, String)>,
+        /// Day and time of the latest.
+        to: Option<(String, String)>,
+    },
+    /// Sequence matching: one item meets all of these (PS3.4 §C.2.2.2.6).
+    Item(Vec<Key>),
+    /// Empty value matching: there is no value, or no attribute (PS3.4 §C.2.2.2.7).
+    Empty,
+    /// Multiple value matching of what is not single values: any of these (PS3.4 §C.2.2.2.8).
+    AnyOf(Vec<Matching>),
 }
 
 /// Without what is looked for, which may be a patient's.
@@ -70,6 +109,10 @@ impl fmt::Debug for Matching {
             Self::UidList(_) => "UidList",
             Self::Wildcard(_) => "Wildcard",
             Self::Range { .. } => "Range",
+            Self::Moments { .. } => "Moments",
+            Self::Item(_) => "Item",
+            Self::Empty => "Empty",
+            Self::AnyOf(_) => "AnyOf",
         })
     }
 }
@@ -83,9 +126,15 @@ pub struct Include {
     pub all: bool,
     /// These attributes.
     pub tags: BTreeSet<Tag>,
+    /// Of the items of these sequences no more than these attributes; of others, the items as they are (PS3.4 §C.2.2.2.6).
+    pub within: BTreeMap<Tag, BTreeSet<Tag>>,
+    /// Bytes of JSON that a row may have from a stored object, a page about as many: attributes beyond that are there without a
+    /// value. `None`: all of it.
+    pub most_stored_bytes: Option<usize>,
 }
 
-/// Why a query cannot be answered. A C-FIND is then answered with A900H, a QIDO-RS request with 400.
+/// Why a query cannot be answered. A C-FIND is then answered with A900H, or C000H where a limit is exceeded; a QIDO-RS request with
+/// 400.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
     /// Query/Retrieve Level (0008,0052) is missing, unknown, or not of the information model.
@@ -99,6 +148,31 @@ pub enum QueryError {
         /// How it would be matched.
         vr: Vr,
     },
+    /// A key gives more patterns and ranges to choose from than [`limits::KEY_ALTERNATIVES`](crate::limits::KEY_ALTERNATIVES), or all
+    /// keys together more than [`limits::QUERY_ALTERNATIVES`](crate::limits::QUERY_ALTERNATIVES).
+    #[error("{} has too many patterns or ranges", .tag.map_or("the query".to_owned(), |tag| name(Some(tag))))]
+    Alternatives {
+        /// The attribute, where it is one.
+        tag: Option<Tag>,
+    },
+    /// A sequence among the keys has more than one item (PS3.4 §C.2.2.2.6).
+    #[error("{} has more than one item", name(Some(*.tag)))]
+    Items {
+        /// The sequence.
+        tag: Tag,
+    },
+}
+
+impl QueryError {
+    /// The same of an attribute that was not known where it was found.
+    pub fn of(self, tag: Tag) -> Self {
+        match self {
+            Self::Level => Self::Level,
+            Self::Value { tag: known, vr } => Self::Value { tag: known.or(Some(tag)), vr },
+            Self::Alternatives { tag: known } => Self::Alternatives { tag: known.or(Some(tag)) },
+            Self::Items { tag } => Self::Items { tag },
+        }
+    }
 }
 
 /// The attribute that a QIDO-RS parameter or `includefield` names, by keyword or eight hexadecimal digits (PS3.18 §8.3.4.1).
@@ -153,6 +227,13 @@ mod tests {
             Matching::UidList(vec![doe()]),
             Matching::Wildcard(doe()),
             Matching::Range { from: Some(doe()), to: Some(doe()) },
+            Matching::AnyOf(vec![Matching::Single(doe())]),
+            Matching::Moments { time: Tag(0x0008, 0x0030), from: Some((doe(), doe())), to: None },
+            Matching::Item(vec![Key {
+                tag: Tag(0x0010, 0x0020),
+                vr: Vr::LO,
+                matching: Matching::Single(doe()),
+            }]),
         ] {
             let key = Key { tag: Tag(0x0010, 0x0010), vr: Vr::PN, matching };
             assert!(!format!("{key:?}").contains("Doe"), "{key:?}");

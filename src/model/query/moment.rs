@@ -72,6 +72,13 @@ pub(super) fn match_moment(text: &str, parse: fn(&str) -> Option<(String, String
     range(text, parse)
 }
 
+/// A range of times that ends on a later day than it begins, as the times of a range of dates may: its end comes before its beginning.
+pub(super) fn match_time_of_days(text: &str) -> Option<Matching> {
+    let (from, to) = text.split_once('-')?;
+    let (from, to) = (time(from.trim())?.0, time(to.trim())?.1);
+    (from > to).then_some(Matching::Range { from: Some(from), to: Some(to) })
+}
+
 /// The first hyphen with something valid on both sides, or on one and nothing on the other, parts a range. A hyphen
 /// may also be the sign of an offset from UTC. A range whose ends are the wrong way round is none.
 fn range(text: &str, parse: impl Fn(&str) -> Option<(String, String)>) -> Option<Matching> {
@@ -120,13 +127,13 @@ fn time_of(text: &str) -> Option<([String; 4], [String; 4])> {
 
 const WHOLE_DAY: [[&str; 4]; 2] = [["00", "00", "00", ".000000"], ["23", "59", "59", ".999999"]];
 
-fn day_of(year: &str, month: &str, day: &str) -> Option<Date> {
+pub(super) fn day_of(year: &str, month: &str, day: &str) -> Option<Date> {
     let month = Month::try_from(u8::try_from(number(month)?).ok()?).ok()?;
     Date::from_calendar_date(number(year)?.into(), month, u8::try_from(number(day)?).ok()?).ok()
 }
 
 /// &ZZXX: hours from -12 to +14, and minutes.
-fn offset_of(text: &str) -> Option<Duration> {
+pub(super) fn offset_of(text: &str) -> Option<Duration> {
     let digits = text.get(1..).filter(|digits| digits.len() == 4)?;
     let (hours, minutes) = (number(digits.get(..2)?)?, number(digits.get(2..)?)?);
     let offset = Duration::hours(hours.into()) + Duration::minutes(minutes.into());

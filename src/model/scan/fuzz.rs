@@ -1,7 +1,7 @@
 use super::{ScanError, Scanner, scan};
 use crate::header::{Elements, Header, Value};
 use crate::limits;
-use crate::query::{Query, Root, Selection};
+use crate::query::{Mechanisms, Query, Root, Selection};
 use crate::syntax::{Encoding, Form};
 
 /// Scans anything: it must not panic, any chunking must give the same header, and the header must hold together. It is then read as
@@ -29,7 +29,7 @@ pub fn fuzz_scan(data: &[u8]) {
     if let Ok(header) = whole {
         check(&header);
         for root in [Root::Patient, Root::Study] {
-            drop(Query::from_identifier(&header, root));
+            drop(Query::from_identifier(&header, root, Mechanisms::default()));
             drop(Selection::from_identifier(&header, root));
         }
     }

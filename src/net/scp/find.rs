@@ -1,15 +1,17 @@
+mod row;
+
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Instant;
 
 use dimse::service::find::{self, CFindRq};
 use dimse::{Outcome, Status};
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
-use model::attributes::{Attributes, to_data_set};
 use model::header::Header;
-use model::query::{Query, QueryError, Root};
+use model::query::{Matching, Query, QueryError, Root};
 use model::syntax::{self, Form};
-use model::{Fault, Tag, Vr, limits, scan};
+use model::{Fault, Tag, limits, scan};
 use pipeline::{Cursor, Page, Row, Support};
 use telemetry::{Door, Event};
 use tokio::task::JoinHandle;
@@ -19,16 +21,18 @@ use super::Scp;
 use crate::drive::Drive;
 use crate::end::End;
 use crate::status;
+use row::Shape;
 
 /// A C-FIND that is being answered.
 struct Search<'a> {
     context_id: u8,
     request: &'a CFindRq,
     query: Query,
-    identifier: Header,
-    form: Form,
+    shape: Arc<Shape>,
     /// The status that goes with each match.
     pending: Status,
+    /// A key that is ours to match says that nothing does.
+    is_futile: bool,
     rows: u64,
 }
 
@@ -83,16 +87,38 @@ impl Scp<'_> {
                 return Ok(Err(Outcome::because(find::UNABLE_TO_PROCESS, status::unreadable(error))));
             }
         };
-        let mut query = match Query::from_identifier(&identifier, root) {
-            Ok(query) => query,
-            Err(error) => return Ok(Err(refusal(&error))),
-        };
+        let mut query =
+            match Query::from_identifier(&identifier, root, self.granted.of(&context.abstract_syntax)) {
+                Ok(query) => query,
+                Err(error) => return Ok(Err(refusal(&error))),
+            };
+        let is_futile = self.is_futile(&mut query);
         let pending = if self.drop_unsupported(&mut query) {
             Status::PENDING_UNSUPPORTED_KEYS
         } else {
             Status::PENDING
         };
-        Ok(Ok(Search { context_id: context.id, request, query, identifier, form, pending, rows: 0 }))
+        query.include.most_stored_bytes = Some(limits::STORED_ROW_BYTES);
+        let shape = Shape {
+            level: query.level,
+            include: query.include.clone(),
+            charset: identifier.charset().clone(),
+            form,
+            retrieve_ae_title: self.ae_title.clone(),
+        };
+        let shape = Arc::new(shape);
+        Ok(Ok(Search { context_id: context.id, request, query, shape, pending, is_futile, rows: 0 }))
+    }
+
+    /// Takes Retrieve AE Title out of the query: it is ours, not the archive's. Whether as a key it asks for another than ours.
+    fn is_futile(&self, query: &mut Query) -> bool {
+        query.include.tags.remove(&RETRIEVE_AE_TITLE);
+        let asks_for_others = query
+            .keys
+            .iter()
+            .any(|key| key.tag == RETRIEVE_AE_TITLE && !key.matching.is_met_by(self.ae_title.as_str()));
+        query.keys.retain(|key| key.tag != RETRIEVE_AE_TITLE);
+        asks_for_others
     }
 
     /// Leaves keys out of the query that cannot be matched or returned; whether there were any.
@@ -100,23 +126,30 @@ impl Scp<'_> {
     /// PS3.4 §C.2.2.1.3: unsupported optional keys are ignored.
     fn drop_unsupported(&self, query: &mut Query) -> bool {
         let level = query.level;
-        let asked = query.keys.len() + query.include.tags.len();
-        // Ours, not the archive's.
-        let had_retrieve_ae_title = usize::from(query.include.tags.remove(&RETRIEVE_AE_TITLE));
-        query.keys.retain(|key| match self.pipeline.support(level, key.tag) {
-            Support::Match => true,
-            Support::Return | Support::No => false,
+        let mut are_some_dropped = false;
+        let mut is_kept = |is_supported: bool| {
+            are_some_dropped |= !is_supported;
+            is_supported
+        };
+        let is_match = |support| matches!(support, Support::Match);
+        query.keys.retain_mut(|key| match &mut key.matching {
+            Matching::Item(inner) => {
+                let sequence = key.tag;
+                inner.retain(|key| is_kept(is_match(self.pipeline.support_within(level, sequence, key.tag))));
+                !inner.is_empty()
+            }
+            _ => is_kept(is_match(self.pipeline.support(level, key.tag))),
         });
-        query.include.tags.retain(|tag| match self.pipeline.support(level, *tag) {
-            Support::Match | Support::Return => true,
-            Support::No => false,
-        });
-        query.keys.len() + query.include.tags.len() + had_retrieve_ae_title < asked
+        query.include.tags.retain(|tag| is_kept(self.pipeline.support(level, *tag) != Support::No));
+        are_some_dropped
     }
 
     /// Sends every match; the final response is left to the caller.
     async fn send_matches(&self, drive: &mut Drive, search: &mut Search<'_>) -> Result<Outcome, End> {
         let mut after = None;
+        if search.is_futile {
+            return Ok(Status::SUCCESS.into());
+        }
         loop {
             let page = match self.next_page(drive, search, after).await? {
                 Some(Ok(page)) => page,
@@ -134,7 +167,10 @@ impl Scp<'_> {
                 None => return Ok(Status::CANCEL.into()),
             };
             for row in page.rows {
-                self.queue_match(drive, search, row)?;
+                let identifier = identifier_of(&search.shape, row).await;
+                search.rows += 1;
+                let response = search.request.answer(search.pending.into());
+                drive.queue(search.context_id, &response.into(), Some(&identifier))?;
                 if drive.queued_bytes() >= WRITE_BYTES {
                     drive.flush().await?;
                     if self.is_cancelled(drive, search).await? {
@@ -171,19 +207,15 @@ impl Scp<'_> {
             () = std::future::ready(()) => Ok(false),
         }
     }
+}
 
-    fn queue_match(&self, drive: &mut Drive, search: &mut Search<'_>, row: Row) -> Result<(), End> {
-        let mut attributes: Attributes = row.attributes;
-        attributes.insert_text(QUERY_RETRIEVE_LEVEL, Vr::CS, search.query.level.keyword());
-        attributes.insert_text(RETRIEVE_AE_TITLE, Vr::AE, self.ae_title.as_str());
-        let mut data_set = to_data_set(&attributes, search.form.encoding, search.identifier.charset());
-        if search.form.deflated {
-            data_set = deflate(&data_set);
-        }
-        search.rows += 1;
-        let response = search.request.answer(search.pending.into());
-        drive.queue(search.context_id, &response.into(), Some(&data_set))
+/// The identifier of a match, made on a thread of its own where it takes long.
+async fn identifier_of(shape: &Arc<Shape>, row: Row) -> Vec<u8> {
+    if !row::takes_time(&row) {
+        return shape.identifier(row);
     }
+    let shape = Arc::clone(shape);
+    finished(tokio::task::spawn_blocking(move || shape.identifier(row))).await
 }
 
 /// Reads the data set of the message; `None` when it is too large, and then it is dropped.
@@ -234,11 +266,13 @@ fn deflate(data_set: &[u8]) -> Vec<u8> {
 }
 
 fn refusal(error: &QueryError) -> Outcome {
-    let offending_elements = match error {
-        QueryError::Level => vec![QUERY_RETRIEVE_LEVEL],
-        QueryError::Value { tag, .. } => tag.iter().copied().collect(),
+    let (status, offending_elements) = match error {
+        QueryError::Level => (find::IDENTIFIER_DOES_NOT_MATCH, vec![QUERY_RETRIEVE_LEVEL]),
+        QueryError::Value { tag, .. } => (find::IDENTIFIER_DOES_NOT_MATCH, Vec::from_iter(*tag)),
+        QueryError::Items { tag } => (find::IDENTIFIER_DOES_NOT_MATCH, vec![*tag]),
+        QueryError::Alternatives { tag } => (find::UNABLE_TO_PROCESS, Vec::from_iter(*tag)),
     };
-    let outcome = Outcome::because(find::IDENTIFIER_DOES_NOT_MATCH, error.to_string());
+    let outcome = Outcome::because(status, error.to_string());
     Outcome { offending_elements, ..outcome }
 }
 

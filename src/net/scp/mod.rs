@@ -6,6 +6,7 @@ mod echo;
 pub(crate) mod event_report;
 mod find;
 mod get;
+mod mechanisms;
 mod move_;
 mod owed;
 mod retrieve;
@@ -27,6 +28,8 @@ use crate::config::Config;
 use crate::drive::Drive;
 use crate::end::End;
 use crate::tally::Tally;
+
+pub(crate) use mechanisms::{Granted, OFFERED, negotiate as negotiate_extended};
 
 /// A service that we provide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +114,8 @@ pub(crate) struct Scp<'a> {
     /// The process is stopping.
     pub(crate) shutdown: &'a CancellationToken,
     pub(crate) caller: Caller,
+    /// What was negotiated about queries.
+    pub(crate) granted: Granted,
     pub(crate) tally: Tally,
     /// Data sets of some size that all associations may have in memory at once.
     pub(crate) large: &'a Semaphore,

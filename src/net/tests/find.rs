@@ -1,17 +1,20 @@
 use dimse::service::find::{CCancelRq, CFindRq};
 use dimse::{Command, Status};
-use model::element::put;
+use model::element::{put, put_item};
 use model::header::Header;
 use model::syntax::{self, Encoding};
 use model::{SopClassUid, Tag, Vr, scan, sop};
 use ul::Event;
+use ul::pdu::ExtendedNegotiation;
 
-use super::peer::{EXPLICIT, IMPLICIT, Peer, store};
+use super::peer::{EXPLICIT, IMPLICIT, Peer, request, store};
 use super::{CT, Server, image, instance_uid};
 
 const LEVEL: Tag = Tag(0x0008, 0x0052);
 const PATIENT_NAME: Tag = Tag(0x0010, 0x0010);
 const STUDY_UID: Tag = Tag(0x0020, 0x000D);
+
+const CODES: Tag = Tag(0x0008, 0x1032);
 
 type Keys<'a> = &'a [(Tag, Vr, &'a [u8])];
 
@@ -95,6 +98,60 @@ async fn answers_in_the_syntax_of_the_context() {
 }
 
 #[tokio::test]
+async fn our_ae_title_is_a_key_and_stored_attributes_are_returned() {
+    let server = with_images(1).await;
+    let (title, bits) = (Tag(0x0008, 0x0054), Tag(0x0028, 0x0101));
+    for (asked, found) in [(&b""[..], 1), (b"GANTRY", 1), (b"GAN*", 1), (b"OTHER", 0), (b"gantry", 0)] {
+        let keys: Keys<'_> = &[(LEVEL, Vr::CS, b"IMAGE"), (title, Vr::AE, asked), (bits, Vr::US, b"")];
+        let data = identifier(Encoding::ImplicitLittle, keys);
+        let (matches, last) = answers(&server, sop::STUDY_ROOT_FIND, IMPLICIT, &data).await;
+        assert_eq!(last.outcome().unwrap().status, Status::SUCCESS);
+        assert_eq!(matches.len(), found, "{asked:?}");
+        for (status, row) in &matches {
+            assert_eq!(*status, Status::PENDING);
+            assert_eq!(row.text(title).as_deref(), Some("GANTRY"));
+            assert_eq!(row.element(bits).unwrap().length, Some(0), "known, and without a value");
+        }
+    }
+}
+
+/// What the acceptor answers to one extended negotiation item of `asked` for the context's class.
+async fn negotiated(server: &Server, class: &str, asked: &[u8]) -> (Peer, Vec<Vec<u8>>) {
+    let mut rq = request("PEER", "GANTRY", &[(class, &[IMPLICIT])]);
+    rq.extended = vec![ExtendedNegotiation { sop_class: class.to_owned(), information: asked.to_vec() }];
+    let (peer, event) = Peer::ask(server.address, rq).await;
+    let Event::Associated(ac) = event else { panic!("{event:?}") };
+    assert!(ac.extended.iter().all(|answer| answer.sop_class == class));
+    (peer, ac.extended.into_iter().map(|answer| answer.information).collect())
+}
+
+#[tokio::test]
+async fn extended_negotiation_is_answered_and_heeded() {
+    let server = with_images(2).await;
+    for class in [sop::STUDY_ROOT_FIND, sop::PATIENT_ROOT_FIND] {
+        let (peer, answer) = negotiated(&server, class, &[1, 0, 0, 0, 1, 1, 1, 1]).await;
+        assert_eq!(answer, [[1, 0, 0, 0, 0, 1, 1]]);
+        peer.release().await;
+    }
+    let (peer, answer) = negotiated(&server, CT, &[1]).await;
+    assert!(answer.is_empty(), "storage has nothing to negotiate");
+    peer.release().await;
+
+    let keys: Keys<'_> = &[(LEVEL, Vr::CS, b"STUDY"), (PATIENT_NAME, Vr::PN, b"DOE^1\\doe^2\\\"\"")];
+    let data = identifier(Encoding::ImplicitLittle, keys);
+    for (asked, statuses) in
+        [(&[0, 0, 0, 0, 0, 1, 1][..], vec![0xFF00, 0xFF00, 0]), (&[1, 1, 1], vec![0xA900])]
+    {
+        let (mut peer, _) = negotiated(&server, sop::STUDY_ROOT_FIND, asked).await;
+        peer.send(1, find(sop::STUDY_ROOT_FIND), Some(&data)).await;
+        for status in statuses {
+            assert_eq!(peer.status().await, status, "{asked:?}");
+        }
+        peer.release().await;
+    }
+}
+
+#[tokio::test]
 async fn tells_keys_it_does_not_support() {
     let server = with_images(1).await;
     let keys: Keys<'_> =
@@ -104,6 +161,25 @@ async fn tells_keys_it_does_not_support() {
     assert_eq!(last.outcome().unwrap().status, Status::SUCCESS);
     assert_eq!(matches[0].0, Status::PENDING_UNSUPPORTED_KEYS);
     assert!(matches[0].1.element(Tag(0x0018, 0x0015)).is_none());
+}
+
+#[tokio::test]
+async fn tells_keys_of_items_that_it_does_not_support() {
+    let server = with_images(1).await;
+    let status_and_count = async |inner: Keys<'_>| {
+        let mut item = Vec::new();
+        put_item(&mut item, Encoding::ImplicitLittle, &identifier(Encoding::ImplicitLittle, inner));
+        let keys: Keys<'_> = &[(LEVEL, Vr::CS, b"STUDY"), (CODES, Vr::SQ, &item), (STUDY_UID, Vr::UI, b"")];
+        let data = identifier(Encoding::ImplicitLittle, keys);
+        let (matches, last) = answers(&server, sop::STUDY_ROOT_FIND, IMPLICIT, &data).await;
+        assert_eq!(last.outcome().unwrap().status, Status::SUCCESS);
+        (matches.first().map(|(status, _)| *status), matches.len())
+    };
+    let (value, extension) = (Tag(0x0008, 0x0100), Tag(0x0008, 0x010B));
+    assert_eq!(status_and_count(&[(value, Vr::SH, b"")]).await, (Some(Status::PENDING), 1));
+    assert_eq!(status_and_count(&[(value, Vr::SH, b"C1")]).await, (None, 0));
+    let unsupported = status_and_count(&[(value, Vr::SH, b""), (extension, Vr::CS, b"N")]).await;
+    assert_eq!(unsupported, (Some(Status::PENDING_UNSUPPORTED_KEYS), 1));
 }
 
 #[tokio::test]
@@ -129,6 +205,13 @@ async fn refuses_what_it_cannot_ask() {
             vec![Tag(0x0008, 0x0020)],
         ),
         (sop::STUDY_ROOT_FIND, sop::STUDY_ROOT_FIND, &[study, (STUDY_UID, Vr::UI, &large)], 0xC000, none()),
+        (
+            sop::STUDY_ROOT_FIND,
+            sop::STUDY_ROOT_FIND,
+            &[study, (CODES, Vr::SQ, b"\xFE\xFF\0\xE0\0\0\0\0\xFE\xFF\0\xE0\0\0\0\0")],
+            0xA900,
+            vec![CODES],
+        ),
         (sop::STUDY_ROOT_FIND, sop::PATIENT_ROOT_FIND, &[study], 0x0122, none()),
     ] {
         let mut peer = Peer::associate(server.address, &[(root, &[IMPLICIT])]).await;

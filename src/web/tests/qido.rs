@@ -90,6 +90,11 @@ async fn keys_select() {
         ("StudyInstanceUID=2.1,2.2,2.3", vec!["2.1", "2.2"]),
         ("ModalitiesInStudy=SR", vec!["2.1"]),
         ("PatientID=A1&PatientID=B2", vec![]),
+        ("PatientID=A1%5CB*&multiplevaluematching=true", vec!["2.1", "2.2"]),
+        ("PatientName=Miller%5EJurgen&fuzzymatching=true", vec!["2.1"]),
+        ("PatientName=Miller%5EJurgen", vec![]),
+        ("PatientName=%22%22&emptyvaluematching=true", vec![]),
+        ("AccessionNumber=%22%22&emptyvaluematching=true&StudyDate=20260101-", vec!["2.1"]),
         ("PatientID=nobody", vec![]),
     ] {
         let answer = server.get(&format!("/dicom-web/studies?{query}")).await;
@@ -155,7 +160,8 @@ async fn include_fields_add_what_is_asked() {
 #[tokio::test]
 async fn what_is_not_done_is_answered_with_a_warning() {
     let server = server().await;
-    let answer = server.get("/dicom-web/studies?fuzzymatching=true&BodyPartExamined=HEAD").await;
+    let path = "/dicom-web/studies?fuzzymatching=true&BodyPartExamined=HEAD&includefield=SliceThickness";
+    let answer = server.get(path).await;
     assert_eq!(answer.status, 200);
     let warnings: Vec<_> =
         answer.headers.get_all("warning").iter().map(|value| value.to_str().unwrap()).collect();

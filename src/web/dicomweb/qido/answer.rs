@@ -57,8 +57,7 @@ impl Source for Rows {
     type Row = Row;
 
     fn is_of_objects(&self) -> bool {
-        let include = &self.query.include;
-        self.query.level == QueryRetrieveLevel::Image && (include.all || !include.tags.is_empty())
+        self.pipeline.needs_objects(&self.query)
     }
 
     async fn fetch(&self, after: Option<Cursor>) -> Result<Page<Row>, Error> {
@@ -66,7 +65,7 @@ impl Source for Rows {
     }
 
     fn write(&self, row: Row, out: &mut Vec<u8>) {
-        row::write(row, &self.query.include, &self.urls, out);
+        row::write(row, &self.urls, out);
     }
 
     fn sending(&mut self, rows: usize) {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use model::query::{self, Include, Key, Matching, Query};
+use model::query::{self, Include, Key, Keys, Matching, Mechanisms, Query, QueryError, Zone};
 use model::{QueryRetrieveLevel, Tag, Vr};
 use percent_encoding::percent_decode_str;
 use pipeline::Support;
@@ -20,7 +20,8 @@ pub(super) struct Search {
 
 /// Reads the path and the query of a search URL.
 ///
-/// `support` tells what the index can do with an attribute; a well-formed attribute that it cannot match is passed over with a warning.
+/// `support` tells what can be done with an attribute, behind the sequences it stands in; a well-formed one that cannot be matched is
+/// passed over with a warning.
 ///
 /// # Errors
 /// 400, naming the parameter but not its value, for a parameter that is no attribute or has no sense.
@@ -30,56 +31,91 @@ pub(super) fn parse(
     level: QueryRetrieveLevel,
     target: &Target,
     query: &str,
-    support: impl Fn(Tag) -> Support,
+    support: impl Fn(&[Tag]) -> Support,
 ) -> Result<Search, Problem> {
-    let mut reader =
-        Reader { level, support, keys: path_keys(target), include: defaults(), warnings: Vec::new() };
+    let parameters = parameters(query)?;
+    let mechanisms = mechanisms(&parameters)?;
+    let mut reader = Reader {
+        level,
+        support,
+        keys: Keys::new(mechanisms),
+        zone: None,
+        include: defaults(),
+        warnings: Vec::new(),
+    };
     let (mut limit, mut offset) = (None, None);
-    for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
-        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let name = decode(name)
-            .ok_or_else(|| Problem::bad_request("a parameter's name is not percent-encoded UTF-8"))?;
-        let value = decode(value).ok_or_else(|| refused(&name, "is not percent-encoded UTF-8"))?;
-        match &*name {
-            "limit" => set_once(&mut limit, &name, &value)?,
-            "offset" => set_once(&mut offset, &name, &value)?,
-            "includefield" => reader.include(&value)?,
-            "fuzzymatching" => reader.flag(&name, &value, NO_FUZZY_MATCHING)?,
-            "emptyvaluematching" => reader.flag(&name, &value, NO_EMPTY_VALUE_MATCHING)?,
-            "multiplevaluematching" => reader.flag(&name, &value, NO_MULTIPLE_VALUE_MATCHING)?,
+    for (name, value) in &parameters {
+        match &**name {
+            "limit" => set_once(&mut limit, name, value)?,
+            "offset" => set_once(&mut offset, name, value)?,
+            "includefield" => reader.include(value)?,
+            // Read before.
+            "fuzzymatching" | "emptyvaluematching" | "multiplevaluematching" => {}
             // Negotiated elsewhere, or of no consequence: answers are UTF-8 (PS3.18 §8.3.3).
             "accept" | "charset" => {}
-            _ => reader.key(&name, &value)?,
+            _ => reader.key(name, value)?,
         }
     }
-    let Reader { keys, include, warnings, .. } = reader;
-    let query = Query { level, keys, include, limit, offset: offset.unwrap_or(0) };
+    let Reader { keys: found, include, warnings, zone, .. } = reader;
+    let mut keys = path_keys(target);
+    keys.extend(found.finish().map_err(|error| invalid(&error))?);
+    let (fuzzy, offset) = (mechanisms.fuzzy_names, offset.unwrap_or(0));
+    let query = Query { level, keys, include, fuzzy, zone, limit, offset };
     Ok(Search { query, warnings })
 }
 
 struct Reader<F> {
     level: QueryRetrieveLevel,
     support: F,
-    keys: Vec<Key>,
+    keys: Keys,
+    /// The zone of dates and times in the keys.
+    zone: Option<Zone>,
     include: Include,
     warnings: Vec<&'static str>,
 }
 
-impl<F: Fn(Tag) -> Support> Reader<F> {
+impl<F: Fn(&[Tag]) -> Support> Reader<F> {
     fn key(&mut self, name: &str, value: &str) -> Result<(), Problem> {
         let unknown = || refused(name, "is neither a parameter of this resource nor an attribute");
-        let (tag, vr, is_nested) = attribute(name).ok_or_else(unknown)?;
-        if is_nested || (self.support)(tag) != Support::Match {
+        let path = attribute(name).ok_or_else(unknown)?;
+        let tags: Vec<Tag> = path.iter().map(|(tag, _)| *tag).collect();
+        if tags == [TIMEZONE_OFFSET] {
+            return self.zone(name, value);
+        }
+        if (self.support)(&tags) != Support::Match {
             self.warn(NOT_A_KEY);
             return Ok(());
         }
-        self.include.tags.insert(tag);
-        let matching = Matching::parse(vr, value);
-        let matching = matching
-            .map_err(|_| refused(name, &format!("has a value that is not valid for matching as {vr}")))?;
-        let Some(matching) = matching else { return Ok(()) };
-        self.keys.push(Key { tag, vr, matching });
+        let added = match *path {
+            [(tag, vr)] => {
+                self.include.tags.insert(tag);
+                self.keys.add(tag, vr, value)
+            }
+            [(sequence, _), (tag, vr)] => {
+                self.include.tags.insert(sequence);
+                let mut inner = self.keys.of_item();
+                let read = inner.add(tag, vr, value).and_then(|()| inner.finish());
+                read.map(|keys| self.keys.add_within(sequence, keys))
+            }
+            _ => Ok(()),
+        };
+        added.map_err(|error| match error {
+            QueryError::Alternatives { .. } => refused(name, "has too many patterns or ranges"),
+            QueryError::Level | QueryError::Value { .. } | QueryError::Items { .. } => {
+                refused(name, "has a value that is not valid for matching")
+            }
+        })?;
         if self.keys.len() > MOST_KEYS { Err(refused(name, "is one key too many")) } else { Ok(()) }
+    }
+
+    /// The plus of an offset may have come as the space that forms write for it.
+    fn zone(&mut self, name: &str, value: &str) -> Result<(), Problem> {
+        self.include.tags.insert(TIMEZONE_OFFSET);
+        if !value.is_empty() {
+            let zone = Zone::parse(&value.replacen(' ', "+", 1));
+            self.zone = Some(zone.ok_or_else(|| refused(name, "is an offset such as +0100"))?);
+        }
+        Ok(())
     }
 
     fn include(&mut self, value: &str) -> Result<(), Problem> {
@@ -89,8 +125,8 @@ impl<F: Fn(Tag) -> Support> Reader<F> {
                 continue;
             }
             let unknown = || refused("includefield", "names something that is not an attribute");
-            let (tag, _, _) = attribute(name).ok_or_else(unknown)?;
-            if self.level != QueryRetrieveLevel::Image && (self.support)(tag) == Support::No {
+            let (tag, _) = *attribute(name).ok_or_else(unknown)?.first().ok_or_else(unknown)?;
+            if self.level != QueryRetrieveLevel::Image && (self.support)(&[tag]) == Support::No {
                 self.warn(NOT_RETURNED);
             }
             // Of an attribute inside a sequence the whole sequence is returned.
@@ -104,15 +140,50 @@ impl<F: Fn(Tag) -> Support> Reader<F> {
             self.warnings.push(warning);
         }
     }
+}
 
-    /// A switch for something that is not done: taken when off, answered with a warning when on.
-    fn flag(&mut self, name: &str, value: &str, warning: &'static str) -> Result<(), Problem> {
-        match value {
-            "true" => self.warn(warning),
-            "false" => {}
-            _ => return Err(refused(name, "is true or false")),
+/// A key that is wrong together with another.
+fn invalid(error: &QueryError) -> Problem {
+    Problem::bad_request(error.to_string())
+}
+
+/// Name and value.
+type Parameter<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+/// The parameters of a URL, decoded.
+fn parameters(query: &str) -> Result<Vec<Parameter<'_>>, Problem> {
+    let parameters = query.split('&').filter(|parameter| !parameter.is_empty()).map(|parameter| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let name = decode(name)
+            .ok_or_else(|| Problem::bad_request("a parameter's name is not percent-encoded UTF-8"))?;
+        let value = decode(value).ok_or_else(|| refused(&name, "is not percent-encoded UTF-8"))?;
+        Ok((name, value))
+    });
+    parameters.collect()
+}
+
+/// The extended matching that is asked for; it holds for keys before the parameter, too. A date and its time are always matched
+/// together.
+///
+/// PS3.18 §8.3.4.1, §8.3.4.2, §8.3.4.5, §8.3.4.6.
+fn mechanisms(parameters: &[Parameter<'_>]) -> Result<Mechanisms, Problem> {
+    let mut mechanisms = Mechanisms { combined_datetime: true, ..Mechanisms::default() };
+    for (name, value) in parameters {
+        match &**name {
+            "fuzzymatching" => mechanisms.fuzzy_names = flag(name, value)?,
+            "emptyvaluematching" => mechanisms.empty_values = flag(name, value)?,
+            "multiplevaluematching" => mechanisms.multiple_values = flag(name, value)?,
+            _ => {}
         }
-        Ok(())
+    }
+    Ok(mechanisms)
+}
+
+fn flag(name: &str, value: &str) -> Result<bool, Problem> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(refused(name, "is true or false")),
     }
 }
 
@@ -133,12 +204,9 @@ fn path_keys(target: &Target) -> Vec<Key> {
 
 /// Reads an attribute's name: keywords or tags, with dots between them where it stands in sequences (PS3.18 §8.3.4.1).
 ///
-/// Gives the first of them, its VR, and whether others follow.
-fn attribute(name: &str) -> Option<(Tag, Vr, bool)> {
-    let mut names = name.split('.').map(query::attribute);
-    let (tag, vr) = names.next()??;
-    let inner = names.collect::<Option<Vec<_>>>()?;
-    Some((tag, vr, !inner.is_empty()))
+/// Gives each of them with its VR, the outermost sequence first.
+fn attribute(name: &str) -> Option<Vec<(Tag, Vr)>> {
+    name.split('.').map(query::attribute).collect()
 }
 
 /// Undoes percent-encoding, and the `+` that forms write for a space; `None` for what is not so encoded.
@@ -178,15 +246,12 @@ fn refused(name: &str, what: &str) -> Problem {
     })
 }
 
-const NO_FUZZY_MATCHING: &str =
-    "The fuzzymatching parameter is not supported. Only literal matching has been performed.";
-const NO_EMPTY_VALUE_MATCHING: &str = "The emptyvaluematching parameter is not supported.";
-const NO_MULTIPLE_VALUE_MATCHING: &str = "The multiplevaluematching parameter is not supported.";
 const NOT_A_KEY: &str = "Attributes that are not indexed at this level were not matched.";
-const NOT_RETURNED: &str = "Attributes that are not indexed at this level are not returned.";
+const NOT_RETURNED: &str = "Attributes of a level below are not returned.";
 
 /// More keys than there are attributes to match are no honest search.
 const MOST_KEYS: usize = 64;
+const TIMEZONE_OFFSET: Tag = Tag(0x0008, 0x0201);
 const STUDY_INSTANCE_UID: Tag = Tag(0x0020, 0x000D);
 const SERIES_INSTANCE_UID: Tag = Tag(0x0020, 0x000E);
 

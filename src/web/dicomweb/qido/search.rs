@@ -4,7 +4,8 @@ use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use axum::routing::get;
-use model::QueryRetrieveLevel;
+use model::{QueryRetrieveLevel, Tag};
+use pipeline::Support;
 
 use super::{answer, params};
 use crate::app::App;
@@ -60,7 +61,11 @@ async fn search(
 ) -> Result<Response, Problem> {
     let started = Instant::now();
     let media_type = accept.json()?;
-    let support = |tag| app.pipeline.support(level, tag);
+    let support = |path: &[Tag]| match *path {
+        [tag] => app.pipeline.support(level, tag),
+        [sequence, tag] => app.pipeline.support_within(level, sequence, tag),
+        _ => Support::No,
+    };
     let search = params::parse(level, &target, query.as_deref().unwrap_or_default(), support)?;
     answer::answer(&app, search, media_type, started).await
 }

@@ -1,5 +1,5 @@
-use model::query::{Include, Matching};
-use model::{QueryRetrieveLevel, Tag, Uid};
+use model::query::{Include, Key, Matching, Zone};
+use model::{QueryRetrieveLevel, Tag, Uid, Vr};
 use pipeline::Support;
 
 use super::params::{Search, fuzz_qido, parse};
@@ -8,12 +8,15 @@ use crate::problem::Problem;
 
 const PATIENT_NAME: Tag = Tag(0x0010, 0x0010);
 const STUDY_DATE: Tag = Tag(0x0008, 0x0020);
+const STUDY_TIME: Tag = Tag(0x0008, 0x0030);
+const CODES: Tag = Tag(0x0008, 0x1032);
 const STUDY_INSTANCE_UID: Tag = Tag(0x0020, 0x000D);
 
-fn support(tag: Tag) -> Support {
-    match tag {
-        PATIENT_NAME | STUDY_DATE | STUDY_INSTANCE_UID => Support::Match,
-        Tag(0x0008, 0x1030) => Support::Return,
+fn support(path: &[Tag]) -> Support {
+    match *path {
+        [PATIENT_NAME | STUDY_DATE | STUDY_TIME | STUDY_INSTANCE_UID] => Support::Match,
+        [CODES, Tag(0x0008, 0x0100 | 0x0102)] => Support::Match,
+        [Tag(0x0008, 0x1030)] => Support::Return,
         _ => Support::No,
     }
 }
@@ -66,6 +69,61 @@ fn uid_lists_have_commas_or_backslashes() {
 }
 
 #[test]
+fn empty_and_multiple_value_matching_are_done_where_they_are_asked_for() {
+    let empty = Matching::Empty;
+    let either = Matching::AnyOf(vec![Matching::Empty, Matching::Wildcard("A*".into())]);
+    let many = "a*%5C".repeat(65);
+    assert_eq!(keys("PatientName=%22%22"), [(PATIENT_NAME, single("\"\""))]);
+    assert_eq!(keys("PatientName=%22%22&emptyvaluematching=true"), [(PATIENT_NAME, empty)]);
+    let both = "emptyvaluematching=true&multiplevaluematching=true";
+    assert_eq!(keys(&format!("{both}&PatientName=%22%22%5CA*")), [(PATIENT_NAME, either)]);
+    for refused in ["PatientName=A%5CB", "PatientName=A%5CB&multiplevaluematching=false"] {
+        assert_eq!(search(refused).unwrap_err().status(), 400, "{refused}");
+    }
+    let problem = search(&format!("{both}&PatientName={many}")).unwrap_err();
+    assert!(problem.status() == 400 && format!("{problem:?}").contains("too many patterns"));
+}
+
+#[test]
+fn attributes_of_a_sequence_are_asked_of_one_item() {
+    let inner = |element, value: &str| Key { tag: Tag(0x0008, element), vr: Vr::SH, matching: single(value) };
+    let expected = Matching::Item(vec![inner(0x0100, "C1"), inner(0x0102, "DCM")]);
+    for query in [
+        "ProcedureCodeSequence.CodeValue=C1&PatientName=&00081032.00080102=DCM",
+        "00081032.00080100=C1&ProcedureCodeSequence.CodingSchemeDesignator=DCM",
+    ] {
+        assert_eq!(keys(query), [(CODES, expected.clone())], "{query}");
+        assert!(include(query).tags.contains(&CODES));
+    }
+    assert!(keys("ProcedureCodeSequence.CodeValue=").is_empty());
+    assert_eq!(search("ProcedureCodeSequence.CodeMeaning=x").unwrap().warnings.len(), 1);
+    assert_eq!(
+        search("ProcedureCodeSequence.ContextGroupExtensionFlag.CodeValue=x").unwrap().warnings.len(),
+        1
+    );
+}
+
+#[test]
+fn a_date_range_and_its_time_range_are_one() {
+    let keys = keys("StudyTime=10-11&StudyDate=20260101-20260102");
+    assert!(matches!(&keys[..], [(STUDY_DATE, Matching::Moments { time: STUDY_TIME, .. })]), "{keys:?}");
+}
+
+#[test]
+fn names_match_by_sound_and_times_in_a_zone_where_that_is_asked_for() {
+    let query = |text: &str| search(text).unwrap().query;
+    assert!(query("PatientName=Meyer&fuzzymatching=true").fuzzy);
+    assert!(!query("PatientName=Meyer&fuzzymatching=false").fuzzy && !query("").fuzzy);
+    for zone in ["TimezoneOffsetFromUTC=%2B0130", "00080201=+0130", "StudyDate=20260101&00080201=+0130"] {
+        let query = query(zone);
+        assert_eq!(query.zone.map(Zone::minutes), Some(90), "{zone}");
+        assert!(query.include.tags.contains(&Tag(0x0008, 0x0201)));
+    }
+    assert_eq!(query("TimezoneOffsetFromUTC=").zone, None);
+    assert_eq!(search("TimezoneOffsetFromUTC=CET").unwrap_err().status(), 400);
+}
+
+#[test]
 fn an_empty_value_matches_all_and_is_returned() {
     assert!(keys("StudyDate=").is_empty());
     assert!(keys("StudyDate").is_empty());
@@ -99,10 +157,9 @@ fn limit_and_offset_are_numbers() {
 #[test]
 fn what_is_not_done_is_said() {
     let warnings = |query: &str| search(query).unwrap().warnings.len();
-    assert_eq!(warnings("fuzzymatching=true"), 1);
-    assert_eq!(warnings("fuzzymatching=false&emptyvaluematching=false"), 0);
+    assert_eq!(warnings("fuzzymatching=true&emptyvaluematching=true&multiplevaluematching=true"), 0);
     assert_eq!(warnings("BodyPartExamined=HEAD"), 1);
-    assert_eq!(warnings("BodyPartExamined=HEAD&00091001=a&fuzzymatching=true&SeriesNumber=1"), 2);
+    assert_eq!(warnings("BodyPartExamined=HEAD&00091001=a&includefield=PixelSpacing&SeriesNumber=1"), 2);
     assert_eq!(warnings("RequestAttributesSequence.ScheduledProcedureStepID=1"), 1);
     assert_eq!(warnings("includefield=PixelSpacing"), 1);
     assert!(keys("BodyPartExamined=HEAD").is_empty());
@@ -121,6 +178,8 @@ fn refusals_name_the_parameter_and_never_its_value() {
         ("limit=1&limit=1", "limit"),
         ("offset=1.5", "offset"),
         ("fuzzymatching=secret", "fuzzymatching"),
+        ("emptyvaluematching=", "emptyvaluematching"),
+        ("multiplevaluematching=1", "multiplevaluematching"),
         ("includefield=secret", "includefield"),
         ("PatientName=%FFsecret", "PatientName"),
         ("PatientName=secret%2", "PatientName"),

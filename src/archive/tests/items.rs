@@ -1,0 +1,180 @@
+//! Sequence matching, and what becomes of items when studies change hands.
+
+use model::QueryRetrieveLevel::{Image, Patient, Series, Study};
+
+use model::query::Include;
+
+use super::*;
+use crate::{Support, support, support_within};
+
+const REQUESTS: Tag = Tag(0x0040, 0x0275);
+const STEP_ID: Tag = Tag(0x0040, 0x0009);
+const PROCEDURE_ID: Tag = Tag(0x0040, 0x1001);
+const CODES: Tag = Tag(0x0008, 0x1032);
+const CODE_VALUE: Tag = Tag(0x0008, 0x0100);
+const SCHEME: Tag = Tag(0x0008, 0x0102);
+const MEANING: Tag = Tag(0x0008, 0x0104);
+const OTHER_IDS: Tag = Tag(0x0010, 0x1002);
+const CONCEPT: Tag = Tag(0x0040, 0xA043);
+
+/// Three studies of two patients.
+async fn stored() -> Home {
+    let home = Home::new();
+    let first = Sample::new(1, 1, 1)
+        .with_item(REQUESTS, &[(STEP_ID, "S1"), (PROCEDURE_ID, "P1 ")])
+        .with_item(REQUESTS, &[(STEP_ID, "S2"), (PROCEDURE_ID, "P2"), (ACCESSION, "A2")])
+        .with_item(CODES, &[(CODE_VALUE, "C1"), (SCHEME, "DCM"), (MEANING, "Schädel")])
+        .with_item(CODES, &[(CODE_VALUE, "C2"), (SCHEME, "99X")])
+        .with_item(OTHER_IDS, &[(PATIENT_ID, "OTHER1"), (ISSUER, "H")]);
+    let second_series = Sample::new(1, 2, 1)
+        .with_item(REQUESTS, &[(STEP_ID, "S3"), (PROCEDURE_ID, "P1")])
+        .with_item(CODES, &[(CODE_VALUE, "C9"), (SCHEME, "DCM")]);
+    let second = Sample::new(2, 1, 1)
+        .with_item(CODES, &[(CODE_VALUE, "C1"), (SCHEME, "99X")])
+        .with_item(CONCEPT, &[(CODE_VALUE, "113701"), (SCHEME, "DCM")]);
+    let third = Sample::new(3, 1, 1)
+        .with(PATIENT_ID, "P2")
+        .with_item(REQUESTS, &[(STEP_ID, "S1")])
+        .with_item(OTHER_IDS, &[(PATIENT_ID, "OTHER2")]);
+    for sample in [first, second_series, second, third] {
+        home.store_new(&sample).await;
+    }
+    home
+}
+
+async fn found(home: &Home, level: QueryRetrieveLevel, sequence: Tag, keys: &[(Tag, &str)]) -> String {
+    let uids = home.uids(&query_within(level, sequence, keys)).await;
+    uids.iter().map(|uid| uid.trim_start_matches("2.25.")).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn one_item_meets_all_keys_of_a_sequence() {
+    run(async {
+        let home = stored().await;
+        let check = async |level, sequence, keys: &[(Tag, &str)], expected: &str| {
+            assert_eq!(found(&home, level, sequence, keys).await, expected, "{level:?} {keys:?}");
+        };
+        check(Series, REQUESTS, &[(STEP_ID, "S1")], "1.1 3.1").await;
+        check(Series, REQUESTS, &[(STEP_ID, "S1"), (PROCEDURE_ID, "P1")], "1.1").await;
+        check(Series, REQUESTS, &[(STEP_ID, "S1"), (PROCEDURE_ID, "P2")], "").await;
+        check(Series, REQUESTS, &[(STEP_ID, "S?"), (PROCEDURE_ID, "P1")], "1.1 1.2").await;
+        check(Series, REQUESTS, &[(STEP_ID, "S2\\S3")], "1.1 1.2").await;
+        check(Series, REQUESTS, &[(STEP_ID, "S1"), (PROCEDURE_ID, "\"\"")], "3.1").await;
+        check(Series, REQUESTS, &[(STEP_ID, "\"\"")], "2.1").await;
+        check(Series, REQUESTS, &[(PROCEDURE_ID, "\"\"\\P2")], "1.1 2.1 3.1").await;
+        check(Series, REQUESTS, &[(ACCESSION, "A2")], "1.1").await;
+        check(Image, REQUESTS, &[(STEP_ID, "S3")], "1.2.1").await;
+        check(Study, CODES, &[(CODE_VALUE, "C1"), (SCHEME, "DCM")], "1").await;
+        check(Study, CODES, &[(CODE_VALUE, "C1"), (SCHEME, "99X")], "2").await;
+        check(Study, CODES, &[(CODE_VALUE, "C9")], "").await;
+        check(Study, CODES, &[(MEANING, "Sch*")], "1").await;
+        check(Series, CODES, &[(CODE_VALUE, "C1")], "1.1 1.2 2.1").await;
+        check(Image, CODES, &[(CODE_VALUE, "C2")], "1.1.1 1.2.1").await;
+        check(Study, OTHER_IDS, &[(PATIENT_ID, "OTHER1"), (ISSUER, "H")], "1").await;
+        check(Study, OTHER_IDS, &[(PATIENT_ID, "OTHER*")], "3 1").await;
+        check(Image, CONCEPT, &[(CODE_VALUE, "113701")], "2.1.1").await;
+        let patients = home.all(&query_within(Patient, OTHER_IDS, &[(PATIENT_ID, "OTHER2")])).await;
+        assert_eq!(patients.len(), 1);
+        // What is not indexed is passed over.
+        check(Series, REQUESTS, &[(STEP_ID, "S3"), (Tag(0x0040, 0x1003), "x")], "1.2").await;
+        check(Series, REQUESTS, &[(Tag(0x0040, 0x1003), "x")], "1.1 1.2 2.1 3.1").await;
+    });
+}
+
+#[test]
+fn requests_are_returned_unasked_where_there_are_any() {
+    run(async {
+        let home = stored().await;
+        let json = async |query: Query| {
+            let query = Query { include: Include { defaults: true, ..Include::default() }, ..query };
+            let rows = home.all(&query).await;
+            rows.iter()
+                .map(|row| row.json.as_ref().map(|json| String::from_utf8_lossy(json).into_owned()))
+                .collect::<Vec<_>>()
+        };
+        let of_series = json(query(Series)).await;
+        assert_eq!(of_series.iter().map(Option::is_some).collect::<Vec<_>>(), [true, true, false, true]);
+        let requests = of_series[1].as_deref().unwrap();
+        assert!(
+            requests.starts_with("{\"00400275\":{\"vr\":\"SQ\"") && requests.contains("S3"),
+            "{requests}"
+        );
+        assert!(json(query(Study)).await.iter().all(Option::is_none));
+    });
+}
+
+#[test]
+fn many_owners_are_matched_as_few_are() {
+    let home = Home::new();
+    run(async {
+        let mut tasks = tokio::task::JoinSet::new();
+        for n in 1..=2050 {
+            let step = if n % 1000 == 0 { "RARE" } else { "COMMON" };
+            let sample = Sample::new(n, 1, 1)
+                .with_item(REQUESTS, &[(STEP_ID, step), (PROCEDURE_ID, &format!("P{}", n % 10))])
+                .with_item(CODES, &[(CODE_VALUE, "ALL"), (SCHEME, "DCM")]);
+            let (archive, prepared) = (home.archive.clone(), sample.prepared(&home.archive));
+            tasks.spawn(async move { archive.commit(prepared).await.unwrap() });
+        }
+        tasks.join_all().await;
+        let count = async |level, sequence, keys: &[(Tag, &str)]| {
+            home.all(&query_within(level, sequence, keys)).await.len()
+        };
+        for level in [Series, Image] {
+            assert_eq!(count(level, REQUESTS, &[(STEP_ID, "RARE")]).await, 2);
+            assert_eq!(count(level, REQUESTS, &[(STEP_ID, "COMMON")]).await, 2048);
+            assert_eq!(count(level, REQUESTS, &[(STEP_ID, "COMMON"), (PROCEDURE_ID, "P0")]).await, 203);
+            assert_eq!(count(level, REQUESTS, &[(STEP_ID, "C*"), (PROCEDURE_ID, "P1")]).await, 205);
+            assert_eq!(count(level, CODES, &[(CODE_VALUE, "ALL"), (SCHEME, "DCM")]).await, 2050);
+        }
+        assert_eq!(count(Study, CODES, &[(CODE_VALUE, "ALL")]).await, 2050);
+    });
+}
+
+#[test]
+fn items_go_with_their_study_to_another_patient() {
+    let home = Home::new();
+    run(async {
+        let other = |sample: Sample, id: &str| sample.with_item(OTHER_IDS, &[(PATIENT_ID, id)]);
+        home.store_new(&other(Sample::new(1, 1, 1).without(PATIENT_ID), "X")).await;
+        home.store_new(&other(Sample::new(2, 1, 1), "Y")).await;
+        // It turns out to be of P1.
+        home.store_new(&Sample::new(1, 1, 2)).await;
+        let count = async |level, id: &str| {
+            home.all(&query_within(level, OTHER_IDS, &[(PATIENT_ID, id)])).await.len()
+        };
+        assert_eq!([count(Patient, "X").await, count(Patient, "Y").await], [0, 1]);
+        assert_eq!([count(Study, "X").await, count(Study, "Y").await], [1, 1]);
+        assert_eq!(home.count("SELECT count(*) FROM item"), 3, "none of the patient that is no more");
+        for table in ["term", "beginning"] {
+            let left = format!(
+                "SELECT count(*) FROM {table} WHERE kind IN (1, 9, 101, 109) AND owner NOT IN (SELECT patient_pk FROM patient)"
+            );
+            assert_eq!(home.count(&left), 0, "{table}");
+        }
+    });
+}
+
+#[test]
+fn items_have_an_end() {
+    let home = Home::new();
+    run(async {
+        let mut sample = Sample::new(1, 1, 1);
+        for n in 0..100 {
+            sample = sample.with_item(REQUESTS, &[(STEP_ID, &format!("S{n}"))]);
+        }
+        home.store_new(&sample.with_item(REQUESTS, &[(STEP_ID, &"x".repeat(5000))])).await;
+    });
+    assert_eq!(home.count("SELECT count(*) FROM item"), 32);
+}
+
+#[test]
+fn says_what_it_supports() {
+    assert_eq!(support(Series, REQUESTS), Support::Match);
+    assert_eq!(support(Study, REQUESTS), Support::No);
+    assert_eq!(support_within(Series, REQUESTS, STEP_ID), Support::Match);
+    assert_eq!(support_within(Image, CODES, CODE_VALUE), Support::Match);
+    assert_eq!(support_within(Series, REQUESTS, Tag(0x0040, 0x0008)), Support::Return);
+    assert_eq!(support_within(Study, REQUESTS, STEP_ID), Support::No);
+    assert_eq!(support_within(Image, Tag(0x0008, 0x1140), Tag(0x0008, 0x1155)), Support::Return);
+}

@@ -1,0 +1,117 @@
+//! An index that an earlier version of the schema wrote, made into one of the present version.
+
+use model::QueryRetrieveLevel::{Image, Patient, Series, Study};
+
+use super::*;
+
+const REQUESTS: Tag = Tag(0x0040, 0x0275);
+const STEP_ID: Tag = Tag(0x0040, 0x0009);
+const OTHER_IDS: Tag = Tag(0x0010, 0x1000);
+const OTHER_NAMES: Tag = Tag(0x0010, 0x1001);
+const OTHER_ID_ITEMS: Tag = Tag(0x0010, 0x1002);
+const CONCEPT: Tag = Tag(0x0040, 0xA043);
+const CODE_VALUE: Tag = Tag(0x0008, 0x0100);
+const REPORT: &str = "1.2.840.10008.5.1.4.1.1.88.22";
+
+/// Takes from an index what came with the eighth file of its schema.
+fn undo(index: &Connection) {
+    for sql in [
+        "DROP TABLE item",
+        "ALTER TABLE patient DROP COLUMN other_patient_ids",
+        "ALTER TABLE patient DROP COLUMN other_patient_names",
+        "ALTER TABLE study DROP COLUMN other_patient_ids",
+        "ALTER TABLE study DROP COLUMN other_patient_names",
+        "ALTER TABLE study DROP COLUMN other_study_numbers",
+        "DROP TABLE beginning",
+        "CREATE TABLE former (kind INTEGER NOT NULL, value TEXT NOT NULL, owner INTEGER NOT NULL,
+            PRIMARY KEY (kind, value, owner)) STRICT, WITHOUT ROWID",
+        "INSERT INTO former SELECT kind, value, owner FROM term WHERE kind < 9",
+        "DROP TABLE term",
+        "ALTER TABLE former RENAME TO term",
+        "CREATE UNIQUE INDEX term_by_owner ON term (kind, owner, value)",
+        "PRAGMA user_version = 6",
+    ] {
+        index.execute_batch(sql).unwrap();
+    }
+}
+
+/// All rows of the tables that are filled.
+fn filled(home: &Home) -> Vec<String> {
+    let index = home.index();
+    let rows = |sql: &str| {
+        let mut statement = index.prepare(sql).unwrap();
+        statement
+            .query_map([], |row| row.get::<_, String>(0))
+            .unwrap()
+            .collect::<Result<Vec<_>, _>>()
+            .unwrap()
+    };
+    [
+        rows("SELECT concat_ws('|', 'term', kind, value, study_date, owner) FROM term ORDER BY 1"),
+        rows("SELECT concat_ws('|', 'beginning', kind, value, study_date, owner) FROM beginning ORDER BY 1"),
+        rows("SELECT concat_ws('|', 'item', kind, value, owner, number) FROM item ORDER BY 1"),
+    ]
+    .concat()
+}
+
+#[test]
+fn what_stored_objects_say_is_filled_in() {
+    let home = Home::new();
+    run(async {
+        home.store_new(
+            &Sample::new(1, 1, 1)
+                .with(OTHER_IDS, "X1\\X2")
+                .with(Tag(0x0008, 0x1070), "Kovács^A")
+                .with(OTHER_NAMES, "Mädchen^Name\\Künstler")
+                .with_item(OTHER_ID_ITEMS, &[(PATIENT_ID, "OTHER")])
+                .with_item(REQUESTS, &[(STEP_ID, "S1")]),
+        )
+        .await;
+        home.store_new(&Sample::new(1, 2, 1).with_item(REQUESTS, &[(STEP_ID, "S2")])).await;
+        home.store_new(
+            &Sample::new(2, 1, 1)
+                .with(Tag(0x0008, 0x0016), REPORT)
+                .with_item(CONCEPT, &[(CODE_VALUE, "113701")]),
+        )
+        .await;
+    });
+    let before = filled(&home);
+    let home = home.reopen_after(|folder| undo(&Connection::open(folder.join("index.sqlite")).unwrap()));
+    assert_eq!(filled(&home), before, "as if it had always been so");
+    run(async {
+        assert_eq!(home.uids(&query_within(Series, REQUESTS, &[(STEP_ID, "S2")])).await, ["2.25.1.2"]);
+        assert_eq!(
+            home.uids(&query_within(Study, OTHER_ID_ITEMS, &[(PATIENT_ID, "OTHER")])).await,
+            ["2.25.1"]
+        );
+        assert_eq!(home.all(&query_within(Patient, OTHER_ID_ITEMS, &[(PATIENT_ID, "OTHER")])).await.len(), 1);
+        assert_eq!(home.uids(&query_within(Image, CONCEPT, &[(CODE_VALUE, "113701")])).await, ["2.25.2.1.1"]);
+        assert_eq!(home.uids(&query_for(Study, &[(OTHER_IDS, "X2")])).await, ["2.25.1"]);
+        assert_eq!(home.uids(&query_for(Study, &[(OTHER_NAMES, "kunstler")])).await, ["2.25.1"]);
+        assert_eq!(home.all(&query_for(Patient, &[(OTHER_NAMES, "madchen*")])).await.len(), 1);
+        let fuzzy = |level, key| Query { fuzzy: true, ..query_for(level, &[key]) };
+        assert_eq!(home.all(&fuzzy(Patient, (NAME, "Jayne"))).await.len(), 1);
+        assert_eq!(home.uids(&fuzzy(Study, (OTHER_NAMES, "Kinstler"))).await, ["2.25.1"]);
+        assert_eq!(home.uids(&fuzzy(Series, (Tag(0x0008, 0x1070), "Kowatz"))).await, ["2.25.1.1"]);
+        assert_eq!(home.store(&Sample::new(3, 1, 1)).await, Committed::New);
+    });
+}
+
+#[test]
+fn damaged_json_of_one_instance_does_not_keep_an_archive_from_starting() {
+    let home = Home::new();
+    run(async {
+        for study in [1, 2] {
+            home.store_new(&Sample::new(study, 1, 1).with_item(REQUESTS, &[(STEP_ID, "S1")])).await;
+        }
+    });
+    let home = home.reopen_after(|folder| {
+        let index = Connection::open(folder.join("index.sqlite")).unwrap();
+        undo(&index);
+        index.execute("UPDATE metadata SET json = x'00' WHERE instance_pk = 1", []).unwrap();
+    });
+    run(async {
+        assert_eq!(home.uids(&query_within(Series, REQUESTS, &[(STEP_ID, "S1")])).await, ["2.25.2.1"]);
+        assert_eq!(home.uids(&query_for(Study, &[(NAME, "doe*")])).await, ["2.25.2", "2.25.1"]);
+    });
+}
