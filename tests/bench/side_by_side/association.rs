@@ -6,7 +6,7 @@
 
 use std::io::{IoSlice, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use socket2::SockRef;
@@ -24,6 +24,15 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const FRAGMENTS_PER_WRITE: usize = 64;
 /// Fragments are never larger than this, also for a peer without limit.
 const LARGEST_FRAGMENT_BYTES: usize = 131_072 - 6;
+
+/// How long the first identifiers of a C-FIND took.
+#[derive(Default)]
+pub(crate) struct FirstRows {
+    pub(crate) first: Option<Duration>,
+    pub(crate) all: Option<Duration>,
+    /// Identifiers that came, those too that were on their way when it was cancelled.
+    pub(crate) matches: u64,
+}
 
 /// An open association with the peer's limits.
 pub(crate) struct Association {
@@ -119,6 +128,40 @@ impl Association {
                 0xFF00 | 0xFF01 => matches += 1,
                 0x0000 => return Ok(matches),
                 status => bail!("C-FIND was answered {status:04X}H"),
+            }
+        }
+    }
+
+    /// C-FIND in the study root, cancelled after so many identifiers.
+    pub(crate) fn find_first(&mut self, identifier: &[u8], rows: u64) -> Result<FirstRows> {
+        let begin = Instant::now();
+        let message_id = self.next_message_id();
+        let find = Command {
+            field: 0x0020,
+            message_id,
+            sop_class: STUDY_ROOT_FIND,
+            has_data_set: true,
+            has_priority: true,
+            ..Command::default()
+        };
+        self.send(5, &wire::command_set(&find), identifier)?;
+        let mut found = FirstRows::default();
+        loop {
+            let status = self.receive()?;
+            let elapsed = begin.elapsed();
+            let is_over = matches!(status, 0x0000 | 0xFE00);
+            ensure!(is_over || matches!(status, 0xFF00 | 0xFF01), "C-FIND was answered {status:04X}H");
+            found.matches += u64::from(!is_over);
+            found.first.get_or_insert(elapsed);
+            if is_over || found.matches == rows {
+                found.all.get_or_insert(elapsed);
+            }
+            if is_over {
+                return Ok(found);
+            }
+            if found.matches == rows {
+                let cancel = Command { field: 0x0FFF, answers: Some(message_id), ..Command::default() };
+                self.send(5, &wire::command_set(&cancel), &[])?;
             }
         }
     }

@@ -5,9 +5,9 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 cargo bench --bench side_by_side -- [OPTIONS] [SECTION…]
 
-Sections (all but `million` and `profile` when none is named):
+Sections (all but `million`, `scale` and `profile` when none is named):
   ingest-ct ingest-small disk-ct disk-small send route-ct route-small route-ordinary route-latency fan-out
-  s3 backlog query metadata memory transcode million profile
+  s3 backlog query metadata memory transcode million scale profile
 Options:
   --quick       one short round each
   --million     also `million`: needs about 8 GB of free memory and some minutes
@@ -45,7 +45,7 @@ const DEFAULT_SECTIONS: [&str; 16] = [
     "transcode",
 ];
 /// Sections that run only when named.
-const OTHER_SECTIONS: [&str; 2] = ["million", "profile"];
+const OTHER_SECTIONS: [&str; 3] = ["million", "scale", "profile"];
 
 impl Options {
     pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Self> {

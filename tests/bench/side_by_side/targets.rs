@@ -2,7 +2,9 @@
 
 use crate::figures::column;
 use crate::report::{GANTRY, Report};
-use crate::sections::{backlog, disk, fanout, ingest, memory, metadata, million, query, route, s3, send};
+use crate::sections::{
+    backlog, disk, fanout, ingest, memory, metadata, million, query, route, s3, scale, send,
+};
 
 /// One claim and how it is measured.
 pub(crate) struct Target {
@@ -23,7 +25,7 @@ enum Bound {
 
 use Bound::{AtLeast, AtMost, Times};
 
-pub(crate) const TARGETS: [Target; 39] = [
+pub(crate) const TARGETS: [Target; 41] = [
     target("CT, 1 association: 3× Orthanc", ingest::CT, "1 association", Times("Orthanc", 3.0)),
     target("CT, 4 associations: 3× Orthanc", ingest::CT, "4 associations", Times("Orthanc", 3.0)),
     target("CT, 16 associations: 3× Orthanc", ingest::CT, "16 associations", Times("Orthanc", 3.0)),
@@ -65,6 +67,8 @@ pub(crate) const TARGETS: [Target; 39] = [
     target("on a million deliveries: 150 MiB", backlog::TITLE, backlog::START, AtMost("peak MiB", 150.0)),
     target("C-FIND of 100 studies: 15 ms", query::TITLE, query::FIND_AT_FULL, AtMost("p50 ms", 15.0)),
     target("QIDO of 100 studies: 15 ms", query::TITLE, query::QIDO_AT_FULL, AtMost("p50 ms", 15.0)),
+    target("first row at 1,000,000 studies: 5 ms", scale::TITLE, scale::WORST_FIRST, AtMost("p50 ms", 5.0)),
+    target("100 rows at 1,000,000 studies: 15 ms", scale::TITLE, scale::WORST_ALL, AtMost("p50 ms", 15.0)),
     target("metadata of 2,000 instances, first: 80 ms", metadata::TITLE, "first", AtMost("p50 ms", 80.0)),
     target("metadata of 2,000 instances, again: 80 ms", metadata::TITLE, "again", AtMost("p50 ms", 80.0)),
     target("idle: 50 MiB", memory::TITLE, "idle", AtMost("RSS MiB", 50.0)),

@@ -11,6 +11,7 @@ mod profile;
 pub(crate) mod query;
 pub(crate) mod route;
 pub(crate) mod s3;
+pub(crate) mod scale;
 pub(crate) mod send;
 mod studies;
 pub(crate) mod transcode;
@@ -40,6 +41,7 @@ pub(crate) fn run(name: &str, bench: &Bench) -> Result<Section> {
         "memory" => memory::run(bench),
         "transcode" => transcode::run(bench),
         "million" => million::run(bench),
+        "scale" => scale::run(bench),
         "profile" => profile::run(bench),
         _ => bail!("there is no section {name}"),
     }
