@@ -50,7 +50,10 @@ fn qido_refuses_what_it_cannot_read_and_says_what_it_ignores() {
     }
     let fuzzy = server.get("/dicom-web/studies?PatientName=test1*&fuzzymatching=true");
     assert_eq!((fuzzy.status, fuzzy.json().as_array().unwrap().len()), (200, 1));
-    assert!(fuzzy.header("warning").starts_with("299"), "{fuzzy:?}");
+    assert!(fuzzy.headers.get("warning").is_none(), "{fuzzy:?}");
+    let ignored = server.get("/dicom-web/studies?PatientName=test1*&BodyPartExamined=HEAD");
+    assert_eq!((ignored.status, ignored.json().as_array().unwrap().len()), (200, 1));
+    assert!(ignored.header("warning").starts_with("299"), "{ignored:?}");
 }
 
 #[test]

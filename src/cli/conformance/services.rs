@@ -45,11 +45,12 @@ fn store_answers() -> String {
 fn query() -> String {
     let mut keys = Table::new(&["level", "attribute", "tag", "VR", "key", "matching"]);
     for (level, tag, vr) in archive::indexed() {
+        let keyword = vr::keyword(tag).unwrap_or_default();
         let matching = match archive::support(level, tag) {
+            _ if keyword == "TimezoneOffsetFromUTC" => "the zone of the keys, where that is negotiated",
             Support::Match => matching(vr),
             Support::Return | Support::No => "returned only",
         };
-        let keyword = vr::keyword(tag).unwrap_or_default();
         keys.row(&[
             level.keyword(),
             keyword,

@@ -122,7 +122,7 @@ fn vr_of(element: &Element<'_>) -> Vr {
     }
 }
 
-/// VR and value of a key as [`Matching::parse`] takes it, or none where the attribute is a return key only.
+/// VR and value of a key as [`super::Matching::parse`] takes it, or none where the attribute is a return key only.
 fn text_of(element: &Element<'_>, charset: &Charset) -> Result<Option<(Vr, String)>, QueryError> {
     let vr = vr_of(element);
     let invalid = || QueryError::Value { tag: Some(element.tag), vr };
