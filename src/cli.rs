@@ -2,6 +2,7 @@
 
 mod check;
 mod conformance;
+mod doctor;
 mod echo;
 mod explain;
 mod find;
@@ -42,6 +43,7 @@ struct Cli {
 enum Command {
     Serve(serve::Arguments),
     Check(check::Arguments),
+    Doctor(doctor::Arguments),
     Echo(echo::Arguments),
     Send(send::Arguments),
     Find(find::Arguments),
@@ -65,12 +67,15 @@ struct ConfigFile {
 
 /// Exit code of a configuration that cannot be used (EX_USAGE of sysexits).
 const BAD_CONFIGURATION: u8 = 64;
+/// Exit code of arguments that lead nowhere, as clap has it.
+const WRONG_ARGUMENTS: u8 = 2;
 
 /// Runs the command that the arguments name.
 pub(crate) fn run() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Echo(arguments) => echo::run(&arguments),
         Command::Send(arguments) => send::run(&arguments),
         Command::Find(arguments) => find::run(&arguments),

@@ -146,6 +146,25 @@ pub(crate) fn ask_to_reload(data_dir: &Path) -> anyhow::Result<Answer> {
     }
 }
 
+/// Whether a server runs on a data folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// It answers at its control socket, or would if this user were its own.
+    Runs,
+    /// None does.
+    None,
+}
+
+/// Looks whether a server runs on this data folder. It is not disturbed.
+pub(crate) fn presence(data_dir: &Path) -> Presence {
+    let Ok((short, _folder)) = short_path(data_dir) else { return Presence::None };
+    match Connected::connect(short) {
+        Ok(_) => Presence::Runs,
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Presence::Runs,
+        Err(_) => Presence::None,
+    }
+}
+
 fn exchange(stream: &mut Connected) -> io::Result<String> {
     stream.set_read_timeout(Some(ANSWER))?;
     stream.set_write_timeout(Some(PATIENCE))?;

@@ -75,7 +75,11 @@ fn call(peer: &Peer, config: &Config) -> (Target, Settings) {
     (peer.target(), Settings::new(&config.net, config.net.ae_title.clone()))
 }
 
-fn s3(bucket: &config::S3) -> anyhow::Result<S3Config> {
+/// How a bucket of the configuration is reached, its secrets read.
+///
+/// # Errors
+/// A secret is not at hand.
+pub(crate) fn s3(bucket: &config::S3) -> anyhow::Result<S3Config> {
     let read = |place: &SecretPlace| -> anyhow::Result<Secret> {
         Ok(Secret::new(place.read().map_err(|(message, help)| anyhow!("{message}: {help}"))?))
     };

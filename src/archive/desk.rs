@@ -175,6 +175,11 @@ impl Desk {
         commitment::hasten(&writer)
     }
 
+    /// The connection that cannot write.
+    pub(crate) fn reader(&self) -> &Connection {
+        &self.reader
+    }
+
     fn destination(&self, name: &DestinationName) -> Result<DestinationId, Error> {
         enrol::destination(&self.reader, name)?.ok_or(Error::UnknownDestination)
     }

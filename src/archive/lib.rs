@@ -23,6 +23,7 @@
 mod archive;
 mod attribute;
 mod batch;
+pub mod checkup;
 mod claim;
 mod clock;
 mod commitment;

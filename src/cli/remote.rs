@@ -8,7 +8,7 @@ use net::scu::{Settings, Target, Terms};
 
 use super::peer::{ae_title, target};
 use super::tls::Tls;
-use super::{ConfigFile, say_error};
+use super::{ConfigFile, WRONG_ARGUMENTS, say_error};
 use crate::config::closest;
 
 /// Whom to call, and as whom.
@@ -85,6 +85,3 @@ fn named(name: &str, config: &net::Config) -> Result<Target, String> {
         None => format!("there is no peer {name:?}; there are {}", names().collect::<Vec<_>>().join(", ")),
     })
 }
-
-/// As clap has it.
-const WRONG_ARGUMENTS: u8 = 2;

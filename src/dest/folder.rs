@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use crate::claim::Claims;
 use crate::key::Key;
+use crate::probe::{self, FolderProbe};
 use crate::source::blocking;
 
 /// A folder that gets each instance as the file that is stored: `{path}/{Study}/{Series}/{SOP}[~sha12].dcm`.
@@ -31,6 +32,12 @@ impl Folder {
     pub fn new(name: DestinationName, path: PathBuf, parallel: NonZeroUsize) -> Self {
         let threads = Arc::new(Semaphore::new(parallel.get()));
         Self { name, parallel, shared: Arc::new(Shared { path, claims: Arc::default(), threads }) }
+    }
+
+    /// Writes a small file there, syncs it and removes it. Takes at most ten seconds; a file system that has stopped answering keeps a
+    /// thread. Cancel safe.
+    pub async fn probe(&self) -> FolderProbe {
+        probe::folder(&self.shared.path, PROBE_PATIENCE).await
     }
 }
 
@@ -110,3 +117,5 @@ impl Courier for FolderCourier {
 fn patience(length: u64) -> Duration {
     limits::FOLDER_TIMEOUT + Duration::from_secs(length / limits::FOLDER_BYTES_PER_SECOND)
 }
+
+const PROBE_PATIENCE: Duration = Duration::from_secs(10);

@@ -19,6 +19,7 @@ mod claim;
 mod dicom;
 mod folder;
 mod key;
+mod probe;
 mod s3;
 mod source;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod words;
 
 pub use dicom::{Dicom, Verifier, store_verdicts};
 pub use folder::Folder;
+pub use probe::{FolderProbe, Probed};
 pub use s3::{Error, S3, S3Config, Secret};
 
 /// The kinds of destinations, as the configuration calls them.

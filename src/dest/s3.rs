@@ -4,6 +4,7 @@ mod answer;
 mod bucket;
 mod courier;
 mod http;
+mod probe;
 mod trouble;
 mod upload;
 
@@ -16,6 +17,7 @@ use pipeline::{Courier, Destination};
 
 use self::bucket::Bucket;
 use self::courier::S3Courier;
+use crate::probe::Probed;
 
 /// An S3 bucket that gets each instance as the file that is stored, at `{prefix}v1/{hh}/{Study}/{Series}/{SOP}[~sha12].dcm`, where
 /// `hh` is the first byte of the SHA-256 of the Study Instance UID.
@@ -59,6 +61,18 @@ impl S3 {
     pub fn new(name: DestinationName, config: S3Config) -> Result<Self, Error> {
         let parallel = config.parallel;
         Ok(Self { name, parallel, bucket: Arc::new(Bucket::new(&config)?) })
+    }
+
+    /// Puts a small object at `{prefix}gantry-doctor`, gets it back and deletes it, as far as that works.
+    ///
+    /// Each step takes at most two minutes. Cancel safe; the object may stay then.
+    pub async fn probe(&self) -> Vec<Probed> {
+        probe::probe(&self.bucket).await
+    }
+
+    /// What reasons call it: endpoint and bucket.
+    pub fn place(&self) -> &str {
+        &self.bucket.place
     }
 }
 

@@ -267,6 +267,7 @@ mod tests {
     async fn the_ae_title_of_a_peer_with_a_certificate_takes_that_certificate() {
         let certificate = |byte: u8| Certificate {
             sha256: [byte; 32],
+            issuer: String::new(),
             subject: "CN=CT1".to_owned(),
             common_names: vec!["CT1".to_owned()],
             names: Vec::new(),

@@ -5,6 +5,8 @@ use model::Fault;
 use ul::Violation;
 use ul::pdu::{Abort, AbortReason, AssociateRj};
 
+use crate::tls::TlsError;
+
 /// How an association came to its end, or why it never began.
 #[derive(Debug, thiserror::Error)]
 pub enum End {
@@ -105,6 +107,12 @@ impl End {
             Self::Panicked => "panicked",
             Self::Shutdown => "shutdown",
         }
+    }
+
+    /// What TLS says of it; `None` where it is not about TLS.
+    pub fn tls(&self) -> Option<&TlsError> {
+        let Self::Lost(error) = self else { return None };
+        TlsError::behind(error)
     }
 
     /// Who must act.

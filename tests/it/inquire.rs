@@ -22,7 +22,7 @@ pub(crate) struct DcmQrScp {
 }
 
 impl DcmQrScp {
-    fn start(destination: SocketAddr) -> Self {
+    pub(crate) fn start(destination: SocketAddr) -> Self {
         Self::knowing("STORESCP", destination)
     }
 

@@ -105,6 +105,11 @@ impl Bucket {
         Path::parse(text).expect("the prefix is checked, and a key has no empty part")
     }
 
+    /// The place of an object that is only to show whether it can be written.
+    pub(super) fn probe_path(&self) -> Path {
+        Path::parse(format!("{}gantry-doctor", self.prefix)).expect("the prefix is checked")
+    }
+
     /// Sees to it that there are keys to sign with; they are kept until they expire.
     pub(super) async fn sign_in(&self) -> Result<(), Trouble> {
         if self.has_role {

@@ -55,6 +55,18 @@ impl Trouble {
         }
     }
 
+    /// What happened at `place`, in words.
+    pub(super) fn reason(self, place: &str) -> String {
+        match self.outcome(place) {
+            Outcome::Delivered { answer: reason, .. }
+            | Outcome::Stored { answer: reason, .. }
+            | Outcome::Retry { reason, .. }
+            | Outcome::Down { reason }
+            | Outcome::Refused { reason }
+            | Outcome::Poison { reason } => reason,
+        }
+    }
+
     /// How a delivery ends that met with this at `place`.
     pub(super) fn outcome(self, place: &str) -> Outcome {
         match self {

@@ -45,15 +45,7 @@ pub(super) async fn associate_as(
     contexts: impl IntoIterator<Item = (String, Vec<String>)>,
     roles: Vec<RoleSelection>,
 ) -> Result<Requested, Error> {
-    let implementation = Implementation {
-        class_uid: Some(part10::IMPLEMENTATION_CLASS_UID.to_owned()),
-        version_name: Some(part10::IMPLEMENTATION_VERSION_NAME.to_owned()),
-    };
-    let contexts = ProposedContext::numbered(contexts).map_err(unrequestable)?;
-    let titles = Titles::new(&target.ae_title, &settings.calling);
-    let rq =
-        AssociateRq { roles, ..AssociateRq::new(titles, contexts, settings.max_pdu_bytes, implementation) };
-    let association = Association::requestor(rq, settings.artim_timeout).map_err(unrequestable)?;
+    let association = request(target, settings, contexts, roles).map_err(unrequestable)?;
     let stream = connect(target, settings).await?;
     let mut drive = Drive::new(stream, association, settings.message_timeout);
     match drive.associate().await {
@@ -63,6 +55,27 @@ pub(super) async fn associate_as(
             Err(Error::Association(end))
         }
     }
+}
+
+/// An association that is to be requested so, once there is a connection.
+///
+/// # Errors
+/// More contexts than ids can tell apart, or a value that does not fit its field.
+pub(super) fn request(
+    target: &Target,
+    settings: &Settings,
+    contexts: impl IntoIterator<Item = (String, Vec<String>)>,
+    roles: Vec<RoleSelection>,
+) -> Result<Association, ul::Error> {
+    let implementation = Implementation {
+        class_uid: Some(part10::IMPLEMENTATION_CLASS_UID.to_owned()),
+        version_name: Some(part10::IMPLEMENTATION_VERSION_NAME.to_owned()),
+    };
+    let contexts = ProposedContext::numbered(contexts)?;
+    let titles = Titles::new(&target.ae_title, &settings.calling);
+    let rq =
+        AssociateRq { roles, ..AssociateRq::new(titles, contexts, settings.max_pdu_bytes, implementation) };
+    Association::requestor(rq, settings.artim_timeout)
 }
 
 /// Ends an association in good order.

@@ -48,7 +48,8 @@ async fn release(drive: Drive) {
     }
 }
 
-async fn ask(drive: &mut Drive, settings: &Settings) -> Result<Outcome, End> {
+/// Asks in the first context of an association, which is one for Verification.
+pub(super) async fn ask(drive: &mut Drive, settings: &Settings) -> Result<Outcome, End> {
     drive.queue(FIRST_CONTEXT, &CEchoRq { message_id: 1 }.into(), None)?;
     drive.flush().await?;
     match drive.next_message(settings.message_timeout).await?.command {

@@ -5,6 +5,7 @@ mod associate;
 mod association;
 mod commitment;
 mod echo;
+pub mod examine;
 mod file;
 mod find;
 mod get;

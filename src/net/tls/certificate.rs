@@ -17,6 +17,8 @@ pub struct Certificate {
     pub sha256: [u8; 32],
     /// Its subject, such as `C=DE, O=Hospital, CN=CT1`.
     pub subject: String,
+    /// The subject of whoever certified it; its own where nobody else did.
+    pub issuer: String,
     /// The common names of its subject.
     pub common_names: Vec<String>,
     /// Its subject alternative names.
@@ -48,11 +50,17 @@ impl Certificate {
         Some(Self {
             sha256: Sha256::digest(der).into(),
             subject: read.subject().to_string(),
+            issuer: read.issuer().to_string(),
             common_names: common_names.filter_map(|name| name.as_str().ok()).map(str::to_owned).collect(),
             names: names.filter_map(alternative).take(MOST_NAMES).collect(),
             not_before: read.validity().not_before.timestamp(),
             not_after: read.validity().not_after.timestamp(),
         })
+    }
+
+    /// Whether it names itself as the one who certified it.
+    pub fn is_self_signed(&self) -> bool {
+        self.subject == self.issuer
     }
 
     /// Whether one of the names is this certificate's.

@@ -67,6 +67,22 @@ impl Problem {
         }
     }
 
+    /// Whether the other end may not have spoken TLS at all.
+    pub fn may_be_no_tls(self) -> bool {
+        match self {
+            Self::Plain | Self::Protocol | Self::Closed | Self::TimedOut => true,
+            Self::Nothing
+            | Self::Expired
+            | Self::NotYetValid
+            | Self::UnknownCa
+            | Self::WrongName
+            | Self::BadCertificate
+            | Self::NoCertificate
+            | Self::Refused
+            | Self::Internal => false,
+        }
+    }
+
     /// Who must act.
     pub(crate) fn fault(self) -> Fault {
         match self {

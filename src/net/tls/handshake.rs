@@ -82,13 +82,13 @@ impl Client {
 
 /// What is known of a connection under TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Secured {
+pub struct Secured {
     /// Such as `TLSv1_3`.
-    pub(crate) version: String,
+    pub version: String,
     /// Such as `TLS13_AES_256_GCM_SHA384`.
-    pub(crate) cipher_suite: String,
+    pub cipher_suite: String,
     /// The certificate of the peer, which was verified.
-    pub(crate) certificate: Option<Certificate>,
+    pub certificate: Option<Certificate>,
 }
 
 impl Secured {

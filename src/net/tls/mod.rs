@@ -23,11 +23,12 @@ pub use certificate::{AlternativeName, Certificate};
 pub use client::{Client, ClientSettings, is_server_name};
 pub use error::{Problem, TlsError};
 pub use files::{FileError, FileRole, KeyFiles, check_ca, is_open_to_others};
+pub use handshake::Secured;
 pub use name::{CertificateName, NameError};
 pub use reload::Fresh;
 pub use server::{ClientAuth, Server, ServerSettings};
 
-pub(crate) use handshake::{Secured, is_unclosed, looks_like_tls};
+pub(crate) use handshake::{is_unclosed, looks_like_tls};
 
 fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(ring::default_provider()));

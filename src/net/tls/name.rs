@@ -141,6 +141,7 @@ mod tests {
     fn a_name_is_that_of_one_certificate() {
         let certificate = Certificate {
             sha256: [7; 32],
+            issuer: String::new(),
             subject: "O=H, CN=CT1".to_owned(),
             common_names: vec!["CT1".to_owned()],
             names: vec![
