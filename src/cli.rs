@@ -19,6 +19,7 @@ mod rules;
 mod send;
 mod serve;
 mod tls;
+mod user;
 
 use std::io::Write;
 use std::path::PathBuf;

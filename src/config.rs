@@ -6,7 +6,9 @@ mod build;
 mod destination;
 mod fault;
 mod keys;
+mod names;
 mod object_store;
+mod peer;
 #[cfg(test)]
 mod reference;
 mod rule_files;

@@ -55,7 +55,7 @@ impl Reloader {
     /// What is in force now, and what is doubtful about it.
     async fn try_reload(&self) -> Result<(String, Vec<Remark>), String> {
         let (file, net) = (self.file.clone(), self.net.clone());
-        let read = move || (config::load(file.as_deref(), For::Checking), net.read_tls_again());
+        let read = move || (config::load(file.as_deref(), For::Checking), net.read_key_files_again());
         let read = tokio::task::spawn_blocking(read).await;
         let (config, certificates) =
             read.map_err(|_| "the configuration could not be read: an internal error".to_owned())?;
@@ -77,7 +77,7 @@ impl Reloader {
                 told
             }
         };
-        if self.net.has_tls() {
+        if self.net.has_key_files() {
             certificates.put_in_force();
             told += "; certificates and keys are those of now";
         }

@@ -7,6 +7,7 @@ use net::scu::{Settings, Target};
 use net::{End, Error};
 
 use super::tls::{self, Tls};
+use super::user::User;
 use crate::{config, logging};
 
 /// Whom to call, and as whom.
@@ -20,6 +21,8 @@ pub(super) struct Peer {
     calling: AeTitle,
     #[command(flatten)]
     tls: Tls,
+    #[command(flatten)]
+    user: User,
 }
 
 impl Peer {
@@ -33,6 +36,7 @@ impl Peer {
     pub(super) fn target(&self) -> anyhow::Result<Target> {
         let mut target = self.target.clone();
         target.terms.tls = self.tls.client()?;
+        target.terms.identity = self.user.identity();
         Ok(target)
     }
 
@@ -67,6 +71,9 @@ pub(super) fn explain(error: &Error) -> String {
     match error {
         Error::Association(End::Rejected(rejection)) if (rejection.source, rejection.reason) == (1, 3) => {
             format!("{told}: see --calling")
+        }
+        Error::Association(End::Rejected(rejection)) if (rejection.source, rejection.reason) == (2, 1) => {
+            format!("{told}: see --user")
         }
         _ => match error.tls().and_then(|error| tls::option(error.problem)) {
             Some(option) => format!("{told}: see {option}"),

@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use model::AeTitle;
-use net::scu::{Settings, Target, Terms};
+use net::scu::{Settings, Target};
 
 use super::peer::{ae_title, target};
 use super::tls::Tls;
+use super::user::User;
 use super::{ConfigFile, WRONG_ARGUMENTS, say_error};
 use crate::config::closest;
 
@@ -24,6 +25,8 @@ pub(super) struct Remote {
     calling: Option<AeTitle>,
     #[command(flatten)]
     tls: Tls,
+    #[command(flatten)]
+    user: User,
 }
 
 /// The peer as the user wrote it.
@@ -43,9 +46,9 @@ impl Remote {
     /// Looks the peer up; what is wrong is told, and then there is only an exit code.
     pub(super) fn call(&self) -> Result<Call, ExitCode> {
         let config = self.config.ask()?.net;
-        let target = match &self.peer {
+        let mut target = match &self.peer {
             Called::At(target) => target.clone(),
-            // What the configuration says of its TLS goes with it.
+            // What the configuration says of its TLS and of our identity goes with it.
             Called::Named(name) => match named(name, &config) {
                 Ok(target) => target,
                 Err(reason) => {
@@ -54,14 +57,17 @@ impl Remote {
                 }
             },
         };
-        let target = match self.tls.client() {
-            Ok(Some(tls)) => Target { terms: Terms { tls: Some(tls) }, ..target },
-            Ok(None) => target,
+        match self.tls.client() {
+            Ok(Some(tls)) => target.terms.tls = Some(tls),
+            Ok(None) => {}
             Err(error) => {
                 say_error(&format!("gantry: {error:#}"));
                 return Err(ExitCode::FAILURE);
             }
-        };
+        }
+        if let Some(identity) = self.user.identity() {
+            target.terms.identity = Some(identity);
+        }
         let calling = self.calling.clone().unwrap_or_else(|| config.ae_title.clone());
         Ok(Call { target, settings: Settings::new(&config, calling) })
     }

@@ -9,7 +9,7 @@ use super::fault::Finder;
 use super::keys::Section;
 use super::value::is_loopback;
 use super::walk::{Document, Named, Values};
-use super::{Config, For, destination, tls};
+use super::{Config, For, destination, peer, tls};
 
 /// Builds the configuration, without rules; `None` when a fault stands in the way, which is then noted.
 pub(super) fn config(
@@ -42,10 +42,11 @@ pub(super) fn config(
 
 fn net(document: &Document, folder: &Path, purpose: For, finder: &mut Finder<'_>) -> Option<net::Config> {
     let dimse = document.table(Section::Dimse);
+    warn_of_idle_aliases(dimse, finder);
     let tls = tls::server(document, folder, purpose, finder);
     let peers: Vec<_> = in_order(&document.peers)
         .into_iter()
-        .map(|named| peer(named, document, folder, purpose, finder))
+        .map(|named| peer::peer(named, document, folder, purpose, finder))
         .collect();
     let listen: SocketAddr = dimse.get("listen")?;
     let tls_listen: Option<SocketAddr> = document.table(Section::DimseTls).get("listen")?;
@@ -63,6 +64,7 @@ fn net(document: &Document, folder: &Path, purpose: For, finder: &mut Finder<'_>
         tls: tls?,
         accept,
         check_called_ae: dimse.get("check_called_ae")?,
+        aliases: dimse.get("aliases")?,
         max_pdu_bytes: u32::try_from(dimse.get::<u64>("max_pdu_bytes")?).expect("the table's range fits"),
         max_associations: usize::try_from(dimse.get::<u64>("max_associations")?)
             .expect("the table's range fits"),
@@ -79,22 +81,11 @@ fn net(document: &Document, folder: &Path, purpose: For, finder: &mut Finder<'_>
     })
 }
 
-fn peer(
-    peer: &Named,
-    document: &Document,
-    folder: &Path,
-    purpose: For,
-    finder: &mut Finder<'_>,
-) -> Option<net::Peer> {
-    let tls = tls::client(peer, document, folder, purpose, finder);
-    Some(net::Peer {
-        name: model::PeerName::new(&peer.name),
-        ae_title: peer.values.get("ae_title")?,
-        address: peer.values.get("address")?,
-        from: peer.values.get("from")?,
-        as_caller: net::CallerTerms { certificate: peer.values.get("certificate")? },
-        as_called: net::scu::Terms { tls: tls? },
-    })
+fn warn_of_idle_aliases(dimse: &Values, finder: &mut Finder<'_>) {
+    if let (Some(at), Some(false)) = (dimse.place("aliases"), dimse.get::<bool>("check_called_ae")) {
+        let help = "write check_called_ae = true, or leave `aliases` out".to_owned();
+        finder.warn(&at, "every called AE title is taken, so `aliases` changes nothing", help);
+    }
 }
 
 fn web(values: &Values, archive: &archive::Config, net: &net::Config) -> Option<web::Config> {

@@ -16,6 +16,10 @@ pub(super) enum Section {
     Peer,
     /// The table `tls` in that of a peer.
     PeerTls,
+    /// The table `identity` in that of a peer.
+    Identity,
+    /// The table `our_identity` in that of a peer.
+    OurIdentity,
     /// One of the named tables below `destination`: the keys that each kind has.
     Destination,
     /// The further keys of a destination of kind `dicom`.
@@ -60,6 +64,18 @@ pub(super) enum Kind {
     PeerTls,
     /// What a certificate is for, or nothing.
     ServerName,
+    /// AE titles.
+    AeTitles,
+    SopClasses,
+    TransferSyntaxes,
+    /// The longest PDU, or 0.
+    PduBytes,
+    /// Any text, or nothing.
+    Words,
+    /// The table of [`Section::Identity`].
+    Identity,
+    /// The table of [`Section::OurIdentity`].
+    OurIdentity,
     Flag,
     Number {
         least: u64,
@@ -122,7 +138,7 @@ impl Section {
     /// The table's name; `None` for the top itself and for what is no table that stands by itself.
     pub(super) fn name(self) -> Option<&'static str> {
         match self {
-            Self::Root | Self::PeerTls | Self::Retry => None,
+            Self::Root | Self::PeerTls | Self::Identity | Self::OurIdentity | Self::Retry => None,
             Self::Dimse => Some("dimse"),
             Self::DimseTls => Some("dimse.tls"),
             Self::Web => Some("web"),
@@ -144,6 +160,8 @@ impl Section {
             Self::Rules => "in [rules]",
             Self::Peer => "in [peer.NAME]",
             Self::PeerTls => "in `tls` of a peer",
+            Self::Identity => "in `identity` of a peer",
+            Self::OurIdentity => "in `our_identity` of a peer",
             Self::Destination => "in [destination.NAME]",
             Self::Dicom => "in a destination of kind \"dicom\"",
             Self::S3 => "in a destination of kind \"s3\"",
@@ -158,6 +176,20 @@ impl Section {
 }
 
 impl Kind {
+    /// Whether it is a list of texts.
+    pub(super) fn is_list(self) -> bool {
+        matches!(
+            self,
+            Self::Origins
+                | Self::Networks
+                | Self::Patterns
+                | Self::Certificates
+                | Self::AeTitles
+                | Self::SopClasses
+                | Self::TransferSyntaxes
+        )
+    }
+
     /// What a message asks for.
     pub(super) fn noun(self) -> &'static str {
         match self {
@@ -170,6 +202,12 @@ impl Kind {
             Self::Certificates => "a list of certificates",
             Self::PeerTls => "true, false or a table in braces",
             Self::ServerName => "the name of a host in quotes",
+            Self::AeTitles => "a list of AE titles",
+            Self::SopClasses => "a list of SOP classes",
+            Self::TransferSyntaxes => "a list of transfer syntaxes",
+            Self::PduBytes => "a whole number without quotes",
+            Self::Words => "a text in quotes",
+            Self::Identity | Self::OurIdentity => "a table in braces",
             Self::Flag => "true or false",
             Self::Number { .. } => "a whole number without quotes",
             Self::Factor { .. } => "a number without quotes",

@@ -64,8 +64,16 @@ pub(super) const KEYS: &[Key] = &[
         "check_called_ae",
         Kind::Flag,
         "false",
-        "true: refuse associations that call another AE title than ours.",
+        "true: refuse associations that call another AE title than ours, `aliases` included.",
     ),
+    Key {
+        section: Section::Dimse,
+        name: "aliases",
+        kind: Kind::AeTitles,
+        default: Some("[]"),
+        example: r#"["OLD_PACS"]"#,
+        explanation: "Other AE titles that we answer to when `check_called_ae` is true.",
+    },
     key(
         Section::Dimse,
         "max_pdu_bytes",
@@ -261,6 +269,91 @@ pub(super) const KEYS: &[Key] = &[
                       [dimse.tls]), `certificate` and `key` (files with ours for it, in place of those), and `server_name` (what its \
                       certificate must be for, in place of the host in `address`).",
     },
+    Key {
+        section: Section::Peer,
+        name: "identity",
+        kind: Kind::Identity,
+        default: Some("{}"),
+        example: r#"{ user = "ct1", password = { env = "CT1_PASSWORD" } }"#,
+        explanation: "The user identity that it must present when it calls (PS3.7 §D.3.3.7): `user`, with `password` where one is asked \
+                      for; or a JSON Web Token, signed by a public key in the file `jwt_key` (PEM: RSA, P-256, P-384 or Ed25519), with \
+                      this `issuer`, `audience` and `subject` where they are given. {}: none is asked for. The key file is read again as \
+                      certificates are, `password` when the server starts.",
+    },
+    Key {
+        section: Section::Peer,
+        name: "our_identity",
+        kind: Kind::OurIdentity,
+        default: Some("{}"),
+        example: r#"{ user = "gantry", password = { env = "PACS_PASSWORD" } }"#,
+        explanation: "The user identity that we present when we call it: `user`, with `password` if it has one; or `jwt`, the place of a \
+                      JSON Web Token. Both are read for each association. With `response` = true there is no association \
+                      unless it says that it looked at it.",
+    },
+    Key {
+        section: Section::Peer,
+        name: "sop_classes",
+        kind: Kind::SopClasses,
+        default: Some("[]"),
+        example: r#"["storage", "StudyRootQueryRetrieveInformationModelFind"]"#,
+        explanation: "What it may use when it calls: \"storage\" is all of storage; others by their keyword in PS3.6 or their UID. \
+                      Verification always. []: all that we provide.",
+    },
+    Key {
+        section: Section::Peer,
+        name: "transfer_syntaxes",
+        kind: Kind::TransferSyntaxes,
+        default: Some("[]"),
+        example: r#"["Explicit VR Little Endian", "Implicit VR Little Endian"]"#,
+        explanation: "The transfer syntaxes that instances are taken from it in, by name or UID: of those that it offers, the first one \
+                      in this list. []: all, as it prefers.",
+    },
+    key(
+        Section::Peer,
+        "max_associations",
+        Kind::Number { least: 0, most: 10_000 },
+        "0",
+        "Associations that it may have open with us at once (1 to 10000), beside `max_associations` of all. 0: no limit of its own.",
+    ),
+    key(
+        Section::Peer,
+        "max_pdu_bytes",
+        Kind::PduBytes,
+        "0",
+        "Largest PDU in associations with it, either way (4096 to 1048576), for peers that cannot take what they say. 0: as [dimse] has \
+         it.",
+    ),
+    key(Section::Identity, "user", Kind::Words, r#""""#, "The user's name."),
+    Key {
+        section: Section::Identity,
+        name: "password",
+        kind: Kind::Secret,
+        default: Some("{}"),
+        example: r#"{ env = "CT1_PASSWORD" }"#,
+        explanation: "Where the user's passcode is.",
+    },
+    key(Section::Identity, "jwt_key", Kind::File, r#""""#, "The public keys of tokens."),
+    key(Section::Identity, "issuer", Kind::Words, r#""""#, "Their `iss`."),
+    key(Section::Identity, "audience", Kind::Words, r#""""#, "One of their `aud`."),
+    key(Section::Identity, "subject", Kind::Words, r#""""#, "Their `sub`."),
+    key(Section::OurIdentity, "user", Kind::Words, r#""""#, "The name that we have there."),
+    Key {
+        section: Section::OurIdentity,
+        name: "password",
+        kind: Kind::Secret,
+        default: Some("{}"),
+        example: r#"{ env = "PACS_PASSWORD" }"#,
+        explanation: "Where our passcode there is.",
+    },
+    Key {
+        section: Section::OurIdentity,
+        name: "jwt",
+        kind: Kind::Secret,
+        default: Some("{}"),
+        example: r#"{ file = "token" }"#,
+        explanation: "Where our token for it is.",
+    },
+    key(Section::OurIdentity, "response", Kind::Flag, "false", "Whether it must answer to it."),
     Key {
         section: Section::PeerTls,
         name: "ca",

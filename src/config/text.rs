@@ -98,6 +98,14 @@ pub(super) fn file(given: &str) -> Result<PathBuf, Refusal> {
     Ok(PathBuf::from(given))
 }
 
+/// A name or the like.
+pub(super) fn words(given: &str) -> Result<String, Refusal> {
+    match given.len() > 1_000 || given.contains(|c: char| c.is_control()) {
+        true => Err(Refusal::new("is longer than 1000 bytes, or has a control character", None)),
+        false => Ok(given.to_owned()),
+    }
+}
+
 /// What a peer's certificate is.
 pub(super) fn certificate(given: &str) -> Result<net::tls::CertificateName, Refusal> {
     net::tls::CertificateName::parse(given).map_err(|refusal| {

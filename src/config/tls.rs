@@ -142,11 +142,17 @@ fn ca(values: &Values, folder: &Path, purpose: For, finder: &mut Finder<'_>) -> 
 }
 
 /// Notes what is wrong with a file; that it cannot be read, whoever only checks may be told in passing: keys are not for everybody.
-fn note_file(error: &FileError, values: &Values, purpose: For, finder: &mut Finder<'_>) -> Option<()> {
+pub(super) fn note_file(
+    error: &FileError,
+    values: &Values,
+    purpose: For,
+    finder: &mut Finder<'_>,
+) -> Option<()> {
     let key = match error.role {
         FileRole::Certificate => "certificate",
         FileRole::Key => "key",
         FileRole::Ca => "ca",
+        FileRole::TokenKeys => "jwt_key",
     };
     let at = place(values, key);
     if error.is_unreadable && purpose == For::Checking {

@@ -13,7 +13,7 @@ use super::fault::Finder;
 use super::keys::{Key, Kind, Section};
 use super::secret::SecretPlace;
 use super::walk::Values;
-use super::{object_store, secret, text};
+use super::{names, object_store, secret, text};
 
 /// A value that is what its key asks for.
 #[derive(Debug, Clone)]
@@ -25,8 +25,10 @@ pub(super) enum Value {
     ClientAuth(net::tls::ClientAuth),
     File(Option<PathBuf>),
     Certificates(Vec<net::tls::CertificateName>),
-    /// `None`: without TLS.
-    PeerTls(Option<Values>),
+    /// `None`: there is nothing in it.
+    Table(Option<Values>),
+    AeTitles(Vec<AeTitle>),
+    SopClasses(Vec<net::SopClasses>),
     Accept(net::Accept),
     Flag(bool),
     Number(u64),
@@ -41,7 +43,7 @@ pub(super) enum Value {
     Verify(Verify),
     Endpoint(Option<String>),
     Secret(Option<SecretPlace>),
-    Patterns(Vec<String>),
+    Texts(Vec<String>),
 }
 
 /// Why a text is not what it should be, and perhaps what it should be.
@@ -65,25 +67,23 @@ pub(super) fn read(key: &Key, given: &Spanned<DeValue<'_>>, finder: &mut Finder<
             let number = i128::from_str_radix(number.as_str(), number.radix()).ok();
             within(number, least, most).map(Value::Number)
         }
-        (Kind::Origins, DeValue::Array(list)) => {
-            return elements(key, list, finder, text::origin).map(Value::Origins);
+        (_, DeValue::Array(list)) if key.kind.is_list() => return read_list(key, list, finder),
+        (Kind::Identity, DeValue::Table(given)) => Ok(inner(Section::Identity, given, finder)),
+        (Kind::OurIdentity, DeValue::Table(given)) => Ok(inner(Section::OurIdentity, given, finder)),
+        (Kind::PduBytes, DeValue::Integer(number)) => {
+            let number = i128::from_str_radix(number.as_str(), number.radix()).ok();
+            match number {
+                Some(0) => Ok(Value::Number(0)),
+                other => within(other, 4_096, 1_048_576).map(Value::Number),
+            }
         }
-        (Kind::Networks, DeValue::Array(list)) => {
-            return elements(key, list, finder, text::network).map(Value::Networks);
-        }
-        (Kind::Patterns, DeValue::Array(list)) => {
-            return elements(key, list, finder, text::pattern).map(Value::Patterns);
-        }
-        (Kind::Certificates, DeValue::Array(list)) => {
-            return elements(key, list, finder, text::certificate).map(Value::Certificates);
-        }
-        (Kind::PeerTls, DeValue::Boolean(false)) => Ok(Value::PeerTls(None)),
+        (Kind::PeerTls, DeValue::Boolean(false)) => Ok(Value::Table(None)),
         (Kind::PeerTls, DeValue::Boolean(true)) => {
             let given = Values::read(&[Section::PeerTls], &DeTable::new(), finder);
-            Ok(Value::PeerTls(Some(given)))
+            Ok(Value::Table(Some(given)))
         }
         (Kind::PeerTls, DeValue::Table(given)) => {
-            Ok(Value::PeerTls(Some(Values::read(&[Section::PeerTls], given, finder))))
+            Ok(Value::Table(Some(Values::read(&[Section::PeerTls], given, finder))))
         }
         (Kind::Retry, DeValue::Table(given)) => return retry(given, &at, finder).map(Value::Retry),
         (Kind::Secret, DeValue::Table(given)) => secret::place(given).map(Value::Secret),
@@ -102,6 +102,7 @@ pub(super) fn read(key: &Key, given: &Spanned<DeValue<'_>>, finder: &mut Finder<
         }
         (Kind::ClientAuth, DeValue::String(given)) => text::client_auth(given).map(Value::ClientAuth),
         (Kind::File, DeValue::String(given)) => text::or_nothing(given, text::file).map(Value::File),
+        (Kind::Words, DeValue::String(given)) => text::words(given).map(Value::Text),
         (Kind::ServerName, DeValue::String(given)) => text::server_name(given).map(Value::Text),
         (Kind::Accept, DeValue::String(given)) => text::accept(given).map(Value::Accept),
         (Kind::Span { least, most }, DeValue::String(given)) => {
@@ -119,6 +120,25 @@ pub(super) fn read(key: &Key, given: &Spanned<DeValue<'_>>, finder: &mut Finder<
         (kind, other) => Err(wrong_type(kind, key, other)),
     };
     read.map_err(|refusal| note(key, &at, refusal, finder)).ok()
+}
+
+/// Reads a list; what is wrong with it is noted, each element on its own.
+fn read_list(key: &Key, list: &DeArray<'_>, finder: &mut Finder<'_>) -> Option<Value> {
+    match key.kind {
+        Kind::Origins => elements(key, list, finder, text::origin).map(Value::Origins),
+        Kind::Networks => elements(key, list, finder, text::network).map(Value::Networks),
+        Kind::Patterns => elements(key, list, finder, text::pattern).map(Value::Texts),
+        Kind::Certificates => elements(key, list, finder, text::certificate).map(Value::Certificates),
+        Kind::AeTitles => elements(key, list, finder, text::ae_title).map(Value::AeTitles),
+        Kind::SopClasses => elements(key, list, finder, names::sop_classes).map(Value::SopClasses),
+        Kind::TransferSyntaxes => elements(key, list, finder, names::transfer_syntax).map(Value::Texts),
+        _ => None,
+    }
+}
+
+/// A table in that of a peer; nothing where nothing is in it.
+fn inner(section: Section, given: &DeTable<'_>, finder: &mut Finder<'_>) -> Value {
+    Value::Table((!given.is_empty()).then(|| Values::read(&[section], given, finder)))
 }
 
 fn within(number: Option<i128>, least: u64, most: u64) -> Result<u64, Refusal> {
@@ -189,7 +209,9 @@ fn note(key: &Key, at: &Range<usize>, refusal: Refusal, finder: &mut Finder<'_>)
 fn wrong_type(kind: Kind, key: &Key, other: &DeValue<'_>) -> Refusal {
     let meant = match (kind, other) {
         (Kind::Span { .. }, DeValue::Integer(number)) => Some(format!("\"{number}s\"")),
-        (Kind::Number { .. }, DeValue::String(text)) if is_number(text) => Some(text.replace('_', "")),
+        (Kind::Number { .. } | Kind::PduBytes, DeValue::String(text)) if is_number(text) => {
+            Some(text.replace('_', ""))
+        }
         (Kind::Flag | Kind::PeerTls, DeValue::String(text)) if matches!(text.as_ref(), "true" | "false") => {
             Some(text.to_string())
         }
@@ -199,9 +221,7 @@ fn wrong_type(kind: Kind, key: &Key, other: &DeValue<'_>) -> Refusal {
         (Kind::Flag, DeValue::String(text)) if matches!(text.as_ref(), "no" | "off") => {
             Some("false".to_owned())
         }
-        (Kind::Origins | Kind::Networks | Kind::Patterns | Kind::Certificates, DeValue::String(text)) => {
-            Some(format!("[{text:?}]"))
-        }
+        (kind, DeValue::String(text)) if kind.is_list() => Some(format!("[{text:?}]")),
         (Kind::Factor { .. }, DeValue::String(text)) if text.parse::<f64>().is_ok() => Some(text.to_string()),
         (Kind::AeTitle, DeValue::Integer(number)) => Some(format!("\"{number}\"")),
         _ => None,
@@ -256,7 +276,9 @@ of! {
     ClientAuth net::tls::ClientAuth,
     File Option<PathBuf>,
     Certificates Vec<net::tls::CertificateName>,
-    PeerTls Option<Values>,
+    Table Option<Values>,
+    AeTitles Vec<AeTitle>,
+    SopClasses Vec<net::SopClasses>,
     Accept net::Accept,
     Flag bool,
     Number u64,
@@ -271,7 +293,7 @@ of! {
     Verify Verify,
     Endpoint Option<String>,
     Secret Option<SecretPlace>,
-    Patterns Vec<String>,
+    Texts Vec<String>,
 }
 
 /// Whether nobody but this machine can connect to an address.

@@ -113,6 +113,10 @@ pub const MESSAGE_BYTES_PER_SECOND: u32 = 4 << 10;
 /// What suffices within the first `message_timeout` of a message, where the rate asks for more: lines and peers may start slowly.
 pub const MESSAGE_FIRST_BYTES: usize = 16 << 10;
 
+/// Operations that a requestor may have under way on one association, where it asks for several: we take them one after the other, and
+/// what has been sent ahead waits in the socket. So a long line is kept busy, and the few responses never fill the way back.
+pub const OPERATIONS_WINDOW: u16 = 16;
+
 /// The largest P-DATA-TF PDU that we send, also to a peer that sets no limit.
 pub const SENT_PDU_BYTES: u32 = 131_072;
 

@@ -22,6 +22,9 @@ pub const PATIENT_ROOT_GET: &str = "1.2.840.10008.5.1.4.1.2.1.3";
 /// Study Root Query/Retrieve Information Model - GET (PS3.4 §C.6.2).
 pub const STUDY_ROOT_GET: &str = "1.2.840.10008.5.1.4.1.2.2.3";
 
+/// The Service Class UID of storage (PS3.6 Table A-1).
+pub const STORAGE_SERVICE_CLASS: &str = "1.2.840.10008.4.2";
+
 /// Whether instances of this class are taken by C-STORE: a storage class of the dictionary, any other UID below the storage root
 /// (classes newer than our dictionary), or a private one (PS3.4 §B.5).
 pub fn is_storage(uid: &str) -> bool {
@@ -37,6 +40,11 @@ pub fn is_storage(uid: &str) -> bool {
 /// The name in the standard's registry (PS3.6 Table A-1); `None` for a SOP class we do not know.
 pub fn name(uid: &str) -> Option<&'static str> {
     StandardSopClassDictionary.by_uid(uid).map(|class| class.name())
+}
+
+/// The UID of a SOP class by its keyword in the standard's registry, such as `CTImageStorage` (PS3.6 Table A-1).
+pub fn by_keyword(keyword: &str) -> Option<&'static str> {
+    StandardSopClassDictionary.by_keyword(keyword).map(|class| class.uid())
 }
 
 /// The SOP classes that we know by name, retired ones too, in the order of their UIDs: UID and name (PS3.6 Table A-1).

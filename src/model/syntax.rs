@@ -50,6 +50,18 @@ pub fn name(uid: &str) -> Option<&'static str> {
     NAMES.get(uid).copied()
 }
 
+/// The UID of a transfer syntax by its name there; case does not count, nor that it is retired.
+pub fn by_name(name: &str) -> Option<&'static str> {
+    let is_so = |registered: &str| registered.trim_end_matches(" (Retired)").eq_ignore_ascii_case(name);
+    let named = |line: &'static str| line.split_once('\t').filter(|(_, registered)| is_so(registered));
+    REGISTRY.lines().find_map(named).map(|(uid, _)| uid)
+}
+
+/// The names there.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    REGISTRY.lines().filter_map(|line| Some(line.split_once('\t')?.1))
+}
+
 /// The media type in which one frame of this transfer syntax is sent (PS3.18 Table 8.7.3-5).
 pub fn frame_media_type(uid: &str) -> &'static str {
     match uid.strip_prefix("1.2.840.10008.1.2.").unwrap_or_default() {
@@ -91,6 +103,7 @@ mod tests {
         for line in REGISTRY.lines() {
             let (uid, registered) = line.split_once('\t').unwrap();
             assert_eq!(name(uid), Some(registered));
+            assert_eq!(by_name(registered.trim_end_matches(" (Retired)")), Some(uid));
         }
         for unknown in ["", "1.2.840.10008.1.2.", "1.2.840.10008.1.2.4.999", "1.2.840.113619.5.2"] {
             assert_eq!(name(unknown), None);

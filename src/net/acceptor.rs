@@ -6,24 +6,26 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt;
-use model::{AeTitle, limits, part10};
+use model::{AeTitle, limits};
 use pipeline::Pipeline;
 use telemetry::{Event, Telemetry};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use ul::negotiate::{self, Admission};
-use ul::pdu::{AssociateAc, AssociateRj, AssociateRq, Implementation};
+use ul::pdu::AssociateRj;
 use ul::{Association, Violation};
 
 use crate::access::Access;
+use crate::agreed::Agreed;
 use crate::config::Config;
 use crate::drive::Drive;
 use crate::end::End;
 use crate::listener::Door;
 use crate::lobby::Place;
+use crate::places::{Places, Taken};
 use crate::reporter::Reporter;
-use crate::scp::{self, Caller, Granted, Owed, Scp};
+use crate::scp::{Caller, Granted, Owed, Scp};
 use crate::secure::secure;
 use crate::stream::Stream;
 use crate::tally::Tally;
@@ -35,7 +37,7 @@ pub(crate) struct Acceptor {
     access: Access,
     pipeline: Pipeline,
     telemetry: Telemetry,
-    associations: Arc<Semaphore>,
+    places: Places,
     /// Large data sets that are read into memory at once.
     large: Semaphore,
 }
@@ -45,8 +47,7 @@ pub(crate) struct Accepted {
     pub(crate) caller: Caller,
     /// What was negotiated about queries.
     granted: Granted,
-    /// Counts it among `max_associations`.
-    permit: OwnedSemaphorePermit,
+    place: Taken,
 }
 
 impl Acceptor {
@@ -54,7 +55,7 @@ impl Acceptor {
         let config = Arc::new(config);
         Self {
             access: Access::new(Arc::clone(&config)),
-            associations: Arc::new(Semaphore::new(config.max_associations)),
+            places: Places::new(&config),
             large: Semaphore::new(limits::LARGE_DATA_SETS),
             config,
             pipeline,
@@ -151,35 +152,40 @@ impl Acceptor {
         }
         let presented = secured.as_ref().and_then(|secured| secured.certificate.as_ref());
         let admitted = self.access.admit(calling.as_ref(), from, presented).await;
+        let peer = admitted.as_ref().ok().and_then(Option::as_ref);
+        let agreed = Agreed::with(&self.config, peer);
+        let identified = agreed.identify(&rq);
         // Only now: a name server that is slow to answer keeps nobody's place.
-        let permit = Arc::clone(&self.associations).try_acquire_owned().ok();
+        let place = self.places.take(peer);
         let admission = Admission {
             is_calling_known: admitted.is_ok(),
-            is_called_ours: !self.config.check_called_ae || called.as_ref() == Some(&self.config.ae_title),
-            has_room: permit.is_some(),
+            is_called_ours: agreed.is_called_ours(called.as_ref()),
+            is_user_known: identified.is_ok(),
+            has_room: place.is_ok(),
         };
-        let acceptable = negotiate::acceptable(&rq, admission);
-        let permit = match acceptable.and_then(|()| permit.ok_or(AssociateRj::LOCAL_LIMIT)) {
-            Ok(permit) => permit,
-            Err(rejection) => {
-                let why = match (rejection, &admitted) {
-                    (AssociateRj::CALLING_AE_TITLE, Err(stranger)) => Some(stranger.to_string()),
-                    (AssociateRj::CALLED_AE_TITLE, _) => {
-                        Some(format!("called AE title is not ours, {}", self.config.ae_title))
-                    }
-                    (AssociateRj::LOCAL_LIMIT, _) => {
-                        Some(format!("max_associations, {}, are open", self.config.max_associations))
-                    }
-                    (_, _) => None,
-                };
-                let called = called.as_ref().map(AeTitle::as_str);
-                tracing::info!(called, why, %rejection, "association refused");
-                return Err(drive.reject(rejection));
-            }
-        };
-        let ac = self.answer(&rq);
+        if let Err(rejection) = negotiate::acceptable(&rq, admission) {
+            let why = match (rejection, &admitted, &identified, &place) {
+                (AssociateRj::CALLING_AE_TITLE, Err(stranger), _, _) => Some(stranger.to_string()),
+                (AssociateRj::USER_IDENTITY, _, Err(error), _) => Some(error.to_string()),
+                (AssociateRj::LOCAL_LIMIT, _, _, Err(full)) => Some(full.to_string()),
+                (AssociateRj::CALLED_AE_TITLE, _, _, _) => {
+                    Some(format!("called AE title is not ours, {}", self.config.ae_title))
+                }
+                (_, _, _, _) => None,
+            };
+            let called = called.as_ref().map(AeTitle::as_str);
+            tracing::info!(called, why, %rejection, "association refused");
+            return Err(drive.reject(rejection));
+        }
+        let place = place.map_err(|_| End::Abandoned)?;
+        let ac = agreed.answer(&rq);
         drive.accept(&ac).await?;
         let granted = Granted::by(&ac.extended);
+        if let Some(most) = agreed.most_sent() {
+            drive.limit_sent_pdus(most);
+        }
+        let user = identified.ok().flatten();
+        tracing::Span::current().record("user", user);
         tracing::debug!(
             contexts = drive.association().contexts().len(),
             proposed = rq.contexts.len(),
@@ -189,32 +195,12 @@ impl Acceptor {
             "association accepted",
         );
         let caller = Caller { calling, called, peer: admitted.ok().flatten(), from };
-        Ok(Accepted { caller, granted, permit })
-    }
-
-    fn answer(&self, rq: &AssociateRq) -> AssociateAc {
-        let negotiated = negotiate::negotiate(rq, |abstract_syntax| {
-            scp::service(abstract_syntax).map(scp::Service::negotiated_as)
-        });
-        let implementation = Implementation {
-            class_uid: Some(part10::IMPLEMENTATION_CLASS_UID.to_owned()),
-            version_name: Some(part10::IMPLEMENTATION_VERSION_NAME.to_owned()),
-        };
-        let extended = scp::negotiate_extended(rq, &negotiated.contexts);
-        let mut ac = AssociateAc::answer(
-            rq,
-            negotiated.contexts,
-            negotiated.roles,
-            self.config.max_pdu_bytes,
-            implementation,
-        );
-        ac.extended = extended;
-        ac
+        Ok(Accepted { caller, granted, place })
     }
 
     /// Serves an association and sums it up.
     async fn associated(&self, drive: &mut Drive, accepted: Accepted, shutdown: &CancellationToken) -> End {
-        let Accepted { caller, granted, permit } = accepted;
+        let Accepted { caller, granted, place } = accepted;
         let started = Instant::now();
         self.telemetry.record(Event::AssociationOpened { requestor: false });
         let mut scp = Scp {
@@ -234,7 +220,7 @@ impl Acceptor {
             Err(end) => end,
         };
         scp.stop_reporting().await;
-        drop(permit);
+        drop(place);
         self.telemetry.record(Event::AssociationClosed { requestor: false, end: end.label() });
         tracing::info!(
             messages = %scp.tally,
@@ -300,6 +286,7 @@ fn reason(rejection: AssociateRj) -> &'static str {
         AssociateRj::CALLING_AE_TITLE => "calling_ae_title",
         AssociateRj::CALLED_AE_TITLE => "called_ae_title",
         AssociateRj::APPLICATION_CONTEXT => "application_context",
+        AssociateRj::USER_IDENTITY => "user_identity",
         AssociateRj::PROTOCOL_VERSION => "protocol_version",
         AssociateRj::LOCAL_LIMIT => "local_limit",
         _ => "other",

@@ -63,6 +63,10 @@ const REJECTED: &[(AssociateRj, &str)] = &[
     (AssociateRj::APPLICATION_CONTEXT, "application context name not supported"),
     (AssociateRj::CALLED_AE_TITLE, "`check_called_ae`, and another AE title is called"),
     (AssociateRj::CALLING_AE_TITLE, "no peer has that AE title, calls from there, or has that certificate"),
+    (
+        AssociateRj::USER_IDENTITY,
+        "the peer has an `identity`, and another user identity is presented, or none",
+    ),
     (AssociateRj::LOCAL_LIMIT, "as many associations are open as may be"),
 ];
 

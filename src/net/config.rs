@@ -3,8 +3,9 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use model::{AeTitle, PeerName};
+use model::{AeTitle, PeerName, sop};
 
+use crate::identity::{Expected, Tokens};
 use crate::scu::Terms;
 use crate::tls::{self, CertificateName, FileError, Fresh};
 
@@ -19,8 +20,10 @@ pub struct Config {
     pub tls: Option<tls::Server>,
     /// Who may call.
     pub accept: Accept,
-    /// Only our own AE title may be called.
+    /// Only our own AE title may be called, or one of the aliases.
     pub check_called_ae: bool,
+    /// Other AE titles that we answer to.
+    pub aliases: Vec<AeTitle>,
     /// The longest P-DATA-TF PDU that we take, announced to every peer (PS3.8 §D.1).
     pub max_pdu_bytes: u32,
     /// Associations that peers may have open with us at once.
@@ -73,12 +76,51 @@ pub struct Peer {
 pub struct CallerTerms {
     /// Which certificate it has. Who calls under its AE title must present it, which takes TLS; none: no certificate is asked for.
     pub certificate: Vec<CertificateName>,
+    /// Which user identity it presents; `None`: none is asked for.
+    pub identity: Option<Expected>,
+    /// What it may use; none: all that we provide. Verification always.
+    pub sop_classes: Vec<SopClasses>,
+    /// The transfer syntaxes that instances are taken in, the preferred ones first; none: any, in the caller's order.
+    pub transfer_syntaxes: Vec<String>,
+    /// Associations that it may have open with us at once; `None`: as many as all together.
+    pub max_associations: Option<usize>,
+    /// The longest P-DATA-TF PDU in associations with it, either way and whoever requests them; `None`: as with everybody.
+    pub max_pdu_bytes: Option<u32>,
+}
+
+impl CallerTerms {
+    /// The tokens that it presents, where it is known by them.
+    pub(crate) fn tokens(&self) -> Option<&Tokens> {
+        match &self.identity {
+            Some(Expected::Token(tokens)) => Some(tokens),
+            Some(Expected::User { .. }) | None => None,
+        }
+    }
+}
+
+/// SOP classes that a peer may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SopClasses {
+    /// All of storage.
+    Storage,
+    /// The one with this UID.
+    One(String),
+}
+
+impl SopClasses {
+    /// Whether an abstract syntax is among them.
+    pub(crate) fn has(&self, abstract_syntax: &str) -> bool {
+        match self {
+            Self::Storage => sop::is_storage(abstract_syntax),
+            Self::One(uid) => uid == abstract_syntax,
+        }
+    }
 }
 
 /// A file with a certificate or a key cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{of}")]
-pub struct TlsFileError {
+pub struct PeerFileError {
     /// The table of the configuration that names it.
     of: String,
     /// What is wrong with it.
@@ -87,17 +129,18 @@ pub struct TlsFileError {
 }
 
 impl Config {
-    /// Whether there is TLS with anybody.
-    pub fn has_tls(&self) -> bool {
-        self.tls.is_some() || self.peers.iter().any(|peer| peer.as_called.tls.is_some())
+    /// Whether there are files with certificates and keys.
+    pub fn has_key_files(&self) -> bool {
+        let has = |peer: &Peer| peer.as_called.tls.is_some() || peer.as_caller.tokens().is_some();
+        self.tls.is_some() || self.peers.iter().any(has)
     }
 
     /// Reads all files with certificates and keys again, ours and those of peers; in force they are once the caller says so.
     ///
     /// # Errors
-    /// [`TlsFileError`] with the first that cannot be used. Nothing changes.
-    pub fn read_tls_again(&self) -> Result<Fresh, TlsFileError> {
-        let fault = |of: String| move |error| TlsFileError { of, error };
+    /// [`PeerFileError`] with the first that cannot be used. Nothing changes.
+    pub fn read_key_files_again(&self) -> Result<Fresh, PeerFileError> {
+        let fault = |of: String| move |error| PeerFileError { of, error };
         let mut fresh = Fresh::none();
         if let Some(server) = &self.tls {
             fresh = fresh.and(server.read_again().map_err(fault("[dimse.tls]".to_owned()))?);
@@ -105,6 +148,9 @@ impl Config {
         for peer in &self.peers {
             if let Some(client) = &peer.as_called.tls {
                 fresh = fresh.and(client.read_again().map_err(fault(format!("[peer.{}]", peer.name)))?);
+            }
+            if let Some(tokens) = peer.as_caller.tokens() {
+                fresh = fresh.and(tokens.read_again().map_err(fault(format!("[peer.{}]", peer.name)))?);
             }
         }
         Ok(fresh)

@@ -19,9 +19,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// A file of the TLS that callers meet cannot be used.
-    #[error("no TLS")]
-    TlsFile(#[source] FileError),
+    /// A file with the certificates or keys that callers meet cannot be used.
+    #[error("callers cannot be told apart")]
+    KeyFile(#[source] FileError),
     /// The peer's host is not known, or nothing there takes the connection.
     #[error("cannot connect to {address}")]
     Connect {
@@ -40,6 +40,12 @@ pub enum Error {
         #[source]
         source: TlsError,
     },
+    /// The user identity that we are to present is not at hand.
+    #[error("no user identity: {0}")]
+    OurIdentity(String),
+    /// The peer did not say that it looked at our user identity.
+    #[error("the peer does not say that it looked at our user identity")]
+    IdentityIgnored,
     /// The peer took the connection, and no association was made.
     #[error("no association")]
     Association(#[source] End),
@@ -72,11 +78,11 @@ impl Error {
     /// Who must act.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Listen { .. } | Self::TlsFile(_) | Self::File(_) => Fault::Local,
+            Self::Listen { .. } | Self::KeyFile(_) | Self::OurIdentity(_) | Self::File(_) => Fault::Local,
             Self::Connect { .. } => Fault::Transient { retry_after: None },
             Self::Tls { source, .. } => source.problem.fault(),
             Self::Association(end) | Self::Lost(end) => end.fault(),
-            Self::NotAccepted { .. } => Fault::Policy,
+            Self::NotAccepted { .. } | Self::IdentityIgnored => Fault::Policy,
             Self::Response => Fault::Peer,
         }
     }
@@ -98,7 +104,9 @@ impl Error {
             | Self::Lost(_)
             | Self::Connect { .. }
             | Self::Listen { .. }
-            | Self::TlsFile(_)
+            | Self::KeyFile(_)
+            | Self::OurIdentity(_)
+            | Self::IdentityIgnored
             | Self::NotAccepted { .. }
             | Self::File(_)
             | Self::Response => None,
@@ -115,6 +123,7 @@ impl Error {
             }
             Self::Association(End::Rejected(rejection)) => match (rejection.source, rejection.reason) {
                 (1, 3) => Some("the peer does not know our AE title"),
+                (2, 1) => Some("it may ask for a user identity that it knows"),
                 (1, 7) => Some("the peer is not called so: see its AE title"),
                 (3, 1 | 2) => Some("the peer is full"),
                 (_, _) => None,
@@ -132,7 +141,9 @@ impl Error {
             | Self::Connect { .. }
             | Self::Tls { .. }
             | Self::Listen { .. }
-            | Self::TlsFile(_)
+            | Self::KeyFile(_)
+            | Self::OurIdentity(_)
+            | Self::IdentityIgnored
             | Self::NotAccepted { .. }
             | Self::File(_)
             | Self::Response => None,

@@ -28,14 +28,17 @@
 
 mod acceptor;
 mod access;
+mod agreed;
 mod capability;
 mod config;
 mod data_set;
 mod drive;
 mod end;
 mod error;
+pub mod identity;
 mod listener;
 mod lobby;
+mod places;
 mod reporter;
 mod scp;
 pub mod scu;
@@ -50,7 +53,7 @@ mod timer;
 pub mod tls;
 
 pub use capability::{Capability, capabilities, query_mechanisms, rejections, statuses};
-pub use config::{Accept, CallerTerms, Config, Peer, TlsFileError};
+pub use config::{Accept, CallerTerms, Config, Peer, PeerFileError, SopClasses};
 pub use end::{End, Wait};
 pub use error::Error;
 pub use listener::Listener;

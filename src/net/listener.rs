@@ -38,16 +38,19 @@ impl Listener {
     /// Listens. Connections queue up until [`Listener::serve`].
     ///
     /// # Errors
-    /// [`Error::Listen`] when an address is taken or not ours, and [`Error::TlsFile`] when a file of its TLS cannot be used.
+    /// [`Error::Listen`] when an address is taken or not ours, and [`Error::KeyFile`] when a file with certificates or keys cannot be used.
     pub async fn bind(config: Config, pipeline: Pipeline, telemetry: Telemetry) -> Result<Self, Error> {
         let (plain, address) = listen(config.listen).await?;
         let tls = match &config.tls {
             Some(tls) => {
-                tls.certificate().map_err(Error::TlsFile)?;
+                tls.certificate().map_err(Error::KeyFile)?;
                 Some(listen(tls.settings().listen).await?)
             }
             None => None,
         };
+        for tokens in config.peers.iter().filter_map(|peer| peer.as_caller.tokens()) {
+            tokens.check_keys().map_err(Error::KeyFile)?;
+        }
         Ok(Self { plain, address, tls, acceptor: Arc::new(Acceptor::new(config, pipeline, telemetry)) })
     }
 
@@ -81,7 +84,7 @@ impl Listener {
                 Ok((stream, from, door)) => {
                     let acceptor = Arc::clone(&self.acceptor);
                     let place = lobby.enter(&shutdown);
-                    let span = tracing::info_span!("association", assoc = number, from = %from.ip(), calling = Empty, tls = Empty);
+                    let span = tracing::info_span!("association", assoc = number, from = %from.ip(), calling = Empty, tls = Empty, user = Empty);
                     let shutdown = shutdown.clone();
                     let serve = async move { acceptor.serve(stream, door, from, place, shutdown).await };
                     tracker.spawn(serve.instrument(span));

@@ -184,6 +184,14 @@ impl Association {
         self.peer_max_pdu_bytes
     }
 
+    /// Sends no longer P-DATA-TF than this from now on, also where the peer takes longer ones.
+    pub fn limit_sent_pdus(&mut self, most: u32) {
+        self.peer_max_pdu_bytes = match self.peer_max_pdu_bytes {
+            0 => most,
+            theirs => theirs.min(most),
+        };
+    }
+
     /// The accepted presentation contexts, by id.
     pub fn contexts(&self) -> &[PresentationContext] {
         &self.contexts

@@ -3,8 +3,8 @@
 use model::syntax;
 
 use crate::pdu::{
-    APPLICATION_CONTEXT, AssociateRj, AssociateRq, ContextOutcome, ContextResult, ProposedContext,
-    RoleSelection,
+    APPLICATION_CONTEXT, AssociateRj, AssociateRq, ContextOutcome, ContextResult, OperationsWindow,
+    ProposedContext, RoleSelection,
 };
 
 /// What a service does with data sets, and so which transfer syntaxes it takes.
@@ -45,6 +45,8 @@ pub struct Admission {
     pub is_calling_known: bool,
     /// The called AE title is one we answer to.
     pub is_called_ours: bool,
+    /// The user identity is the one that is asked for, or none is.
+    pub is_user_known: bool,
     /// One more association is within the limit.
     pub has_room: bool,
 }
@@ -61,7 +63,7 @@ pub struct Negotiated {
 /// Whether the association may be, or how it is to be rejected. What is permanent is said before what is transient.
 ///
 /// # Errors
-/// The A-ASSOCIATE-RJ to be sent: 1/2/2, 1/1/2, 1/1/7, 1/1/3 or 2/3/2. PS3.8 §9.3.4.
+/// The A-ASSOCIATE-RJ to be sent: 1/2/2, 1/1/2, 1/1/7, 1/1/3, 1/2/1 or 2/3/2. PS3.8 §9.3.4.
 pub fn acceptable(rq: &AssociateRq, admission: Admission) -> Result<(), AssociateRj> {
     if rq.protocol_version & 1 == 0 {
         return Err(AssociateRj::PROTOCOL_VERSION);
@@ -74,6 +76,9 @@ pub fn acceptable(rq: &AssociateRq, admission: Admission) -> Result<(), Associat
     }
     if !admission.is_calling_known {
         return Err(AssociateRj::CALLING_AE_TITLE);
+    }
+    if !admission.is_user_known {
+        return Err(AssociateRj::USER_IDENTITY);
     }
     if !admission.has_room {
         return Err(AssociateRj::LOCAL_LIMIT);
@@ -88,6 +93,16 @@ pub fn acceptable(rq: &AssociateRq, admission: Admission) -> Result<(), Associat
 ///
 /// PS3.8 §9.3.3.2; PS3.7 §D.3.3.4.
 pub fn negotiate(rq: &AssociateRq, service: impl Fn(&str) -> Option<Service>) -> Negotiated {
+    negotiate_preferring(rq, &[], service)
+}
+
+/// As [`negotiate`], and data sets that are kept come in the first of these transfer syntaxes that is offered; where there are any,
+/// others are not taken.
+pub fn negotiate_preferring(
+    rq: &AssociateRq,
+    preferred: &[String],
+    service: impl Fn(&str) -> Option<Service>,
+) -> Negotiated {
     let mut contexts: Vec<ContextResult> = Vec::with_capacity(rq.contexts.len());
     let mut roles: Vec<RoleSelection> = Vec::new();
     for context in &rq.contexts {
@@ -97,7 +112,7 @@ pub fn negotiate(rq: &AssociateRq, service: impl Fn(&str) -> Option<Service>) ->
         let service = service(&context.abstract_syntax);
         let proposed = rq.roles.iter().find(|role| role.sop_class == context.abstract_syntax);
         let role = proposed.map(|role| grant(role, service));
-        let outcome = answer(context, role.as_ref(), service);
+        let outcome = answer(context, role.as_ref(), service, preferred);
         let is_accepted = matches!(outcome, ContextOutcome::Accepted { .. });
         contexts.push(ContextResult { id: context.id, outcome });
         if let Some(role) = role.filter(|_| is_accepted)
@@ -118,6 +133,7 @@ fn answer(
     context: &ProposedContext,
     role: Option<&RoleSelection>,
     service: Option<Service>,
+    preferred: &[String],
 ) -> ContextOutcome {
     if context.id.is_multiple_of(2) {
         return ContextOutcome::NoReason;
@@ -125,13 +141,35 @@ fn answer(
     let Some(service) = service else {
         return ContextOutcome::AbstractSyntaxNotSupported;
     };
-    let Some(transfer_syntax) = choose(service, &context.transfer_syntaxes) else {
+    // What the requestor only gets is taken from nobody.
+    let is_taken = service == Service::Keeps && role.is_none_or(|role| role.scu);
+    let chosen = match is_taken && !preferred.is_empty() {
+        true => first_of(preferred, &context.transfer_syntaxes),
+        false => choose(service, &context.transfer_syntaxes),
+    };
+    let Some(transfer_syntax) = chosen else {
         return ContextOutcome::TransferSyntaxesNotSupported;
     };
     if role.is_some_and(|role| !role.scu && !role.scp) {
         return ContextOutcome::UserRejection;
     }
     ContextOutcome::Accepted { transfer_syntax: transfer_syntax.to_owned() }
+}
+
+/// How many operations may be under way, where a requestor says how many it would like: those that it invokes up to `most`, and one of
+/// ours. `None` where it does not say.
+///
+/// PS3.7 §D.3.3.3.
+pub fn window(asked: Option<OperationsWindow>, most: u16) -> Option<OperationsWindow> {
+    let least = |asked: u16, most: u16| if asked == 0 { most } else { asked.min(most) };
+    asked.map(|asked| OperationsWindow {
+        invoked: least(asked.invoked, most),
+        performed: least(asked.performed, 1),
+    })
+}
+
+fn first_of<'p>(preferred: &'p [String], offered: &[String]) -> Option<&'p str> {
+    preferred.iter().find(|one| offered.contains(one)).map(String::as_str)
 }
 
 /// The requestor's first transfer syntax that the service knows, but Explicit VR Little Endian where that would be Implicit or

@@ -6,6 +6,7 @@
   status     the status it answers to C-STORE, or "abort"
   statuses   status by SOP Instance UID
   tls        certificate, key and CA of its TLS (read at the start only), which demands a certificate of the caller
+  user       the user identity that it wants: type, primary and secondary field; it answers to it where asked
   comment    an Error Comment to go with a status
   hang_after so many instances are answered, and those that follow never
 Each data set that it answered with success or a warning is kept as it came in a file 1, 2, …; `log` has a line of JSON for each event.
@@ -58,11 +59,19 @@ def requested(event):
         calling=primitive.calling_ae_title.strip(),
         called=primitive.called_ae_title.strip(),
         contexts=len(primitive.presentation_context_definition_list),
+        max_pdu=primitive.maximum_length_received,
     )
     title = script().get("title")
     if title is not None and primitive.called_ae_title.strip() != title:
         event.assoc.acse.send_reject(0x01, 0x01, 0x07)
         event.assoc.kill()
+
+
+def identified(event):
+    primary, secondary = event.primary_field.decode(), (event.secondary_field or b"").decode()
+    log(event="user", kind=event.user_id_type, primary=primary)
+    # For user names and passcodes pynetdicom has no response.
+    return script().get("user") == [event.user_id_type, primary, secondary], b"welcome"
 
 
 def stored(event):
@@ -108,4 +117,6 @@ ae.add_supported_context(Verification)
 for context in AllStoragePresentationContexts:
     ae.add_supported_context(context.abstract_syntax, script().get("syntaxes", AllTransferSyntaxes))
 handlers = [(evt.EVT_REQUESTED, requested), (evt.EVT_C_STORE, stored)]
+if "user" in script():
+    handlers.append((evt.EVT_USER_ID, identified))
 ae.start_server(("127.0.0.1", port), block=True, evt_handlers=handlers, ssl_context=tls())

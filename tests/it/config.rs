@@ -11,7 +11,7 @@ use crate::harness::gantry;
 use faulty::FAULTY;
 
 /// What `gantry check` prints about a file of this text, and its exit code.
-fn check(text: &str) -> (String, i32) {
+pub(crate) fn check(text: &str) -> (String, i32) {
     run_with(text, "check")
 }
 
@@ -35,7 +35,12 @@ fn run_in(files: &[(&str, &str)], command: &str) -> (String, i32) {
 
 #[test]
 fn each_fault_is_told_with_its_line_and_the_way_out() {
-    for (text, expected) in FAULTY {
+    tell_each(FAULTY);
+}
+
+/// Each of these texts has one fault, of which these words are printed.
+pub(crate) fn tell_each(faulty: &[(&str, &[&str])]) {
+    for (text, expected) in faulty {
         let (printed, code) = check(text);
         assert_eq!(code, 64, "{text}\n{printed}");
         for words in *expected {

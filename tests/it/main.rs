@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::print_stderr, reason = "whoever reads the output of a failed test wants to know")]
 
+mod agreed;
 mod backlog;
 mod bucket_faults;
 mod cfind;
@@ -11,6 +12,7 @@ mod cmove;
 mod commands;
 mod commitment;
 mod config;
+mod config_peers;
 mod conformance;
 mod corpus;
 mod corpus_retrieved;
@@ -22,6 +24,7 @@ mod durability;
 mod explain;
 mod harness;
 mod hostile;
+mod identity;
 mod inquire;
 mod interop;
 mod kill;

@@ -28,13 +28,20 @@ impl Secure {
 
     /// Starts with more keys in `[dimse]` and in `[dimse.tls]`, and more tables.
     pub(crate) fn with(dimse: &str, tls: &str, ca: &Ca, tables: &str) -> Self {
+        Self::furnished(&[], dimse, tls, ca, tables)
+    }
+
+    /// The same with more files.
+    pub(crate) fn furnished(files: &[(&str, &str)], dimse: &str, tls: &str, ca: &Ca, tables: &str) -> Self {
         let own = ca.local("gantry");
         let [at] = free_ports();
+        let ca_pem = ca.pem();
         let own_files = [
             ("tls/gantry.pem", own.certificate.as_str()),
             ("tls/gantry.key", own.key.as_str()),
-            ("tls/ca.pem", &ca.pem()),
+            ("tls/ca.pem", &ca_pem),
         ];
+        let own_files = [&own_files, files].concat();
         let keys = "certificate = \"tls/gantry.pem\"\nkey = \"tls/gantry.key\"\nca = \"tls/ca.pem\"";
         let dimse = format!("{dimse}\n[dimse.tls]\nlisten = \"{at}\"\n{keys}\n{tls}");
         let server = Server::furnished(&own_files, ["", &dimse, tables], Launch::default());

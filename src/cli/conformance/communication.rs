@@ -18,6 +18,11 @@ pub(super) fn communication(config: &Config) -> String {
                 "the peer's maximum when that is less",
             ],
             ["Associations accepted at once", &net.max_associations.to_string(), "`max_associations`"],
+            [
+                "Operations of a requestor under way at once",
+                &limits::OPERATIONS_WINDOW.to_string(),
+                "where it asks for several, and all its contexts are of Storage and Verification; else 1",
+            ],
             ["Associations of one C-MOVE", &net.move_associations.to_string(), "`move_associations`"],
             ["ARTIM", &seconds(net.artim_timeout), "`artim_timeout`"],
             ["Association without a message", &seconds(net.idle_timeout), "`idle_timeout`"],
@@ -33,10 +38,13 @@ pub(super) fn communication(config: &Config) -> String {
          The application context is {}. TCP/IP over IPv4 and IPv6.\n\n\
          ### 5.2 Association acceptance\n\n\
          With `accept = \"known\"` only configured peers are let in, by calling AE title and address; with `check_called_ae` only \
-         for our AE title. An association is rejected with:\n\n{}\n\
+         for our AE title and `aliases`. A peer may have `sop_classes`, `transfer_syntaxes`, `max_associations`, `max_pdu_bytes` and a \
+         user `identity` of its own. An association is rejected with:\n\n{}\n\
          ### 5.3 Presentation contexts\n\n{}\n\
          Of the transfer syntaxes that a context proposes, the first one is taken that the service knows, but Explicit VR Little \
-         Endian where that would be Implicit VR Little Endian or Explicit VR Big Endian and it is proposed.\n",
+         Endian where that would be Implicit VR Little Endian or Explicit VR Big Endian and it is proposed. Instances of a peer with \
+         `transfer_syntaxes` come in the first of these that it proposes, or not at all. A private SOP class that SOP Class Common \
+         Extended Negotiation says to be none of the Storage Service Class is not accepted.\n",
         net::APPLICATION_CONTEXT,
         rejections(),
         contexts(),
@@ -97,7 +105,11 @@ pub(super) fn security() -> String {
          Groups for key exchange: {}.\n\n\
          Not offered: TLS 1.1 and older, CBC and CCM suites, Camellia, static RSA, finite-field DHE, renegotiation, compression; \
          revocation is not checked.\n\n\
-         ### 7.2 Application level\n\n\
+         ### 7.2 User identity\n\n\
+         Types 1 (user name), 2 (user name and passcode) and 5 (JSON Web Token, signed by RS, PS, ES or EdDSA) are asked of a peer with \
+         `identity`, and presented to one with `our_identity`. Types 3 (Kerberos) and 4 (SAML) prove nothing here. The server response \
+         is given where it is asked for and an identity was looked at.\n\n\
+         ### 7.3 Application level\n\n\
          Digital signatures, encryption of objects and audit messages are not made. Log lines, errors, metrics and the status page \
          have no patient data.\n",
         suites.join(", "),

@@ -135,6 +135,20 @@ pub(super) fn rejection(result: u8, source: u8, reason: u8, call: &Call) -> Advi
     }
 }
 
+/// Of our user identity, which cannot be presented, or which the peer does not look at.
+pub(super) fn identity(error: &net::Error) -> Advice {
+    match error {
+        net::Error::IdentityIgnored => advice(
+            "`our_identity` is presented, and the peer did not say that it looked at it.",
+            "have user identity set up at the peer, or take `our_identity` out of its table",
+        ),
+        _ => advice(
+            "Our user identity cannot be presented.",
+            "see that the file or variable of `our_identity` is there and can be read",
+        ),
+    }
+}
+
 /// Of A-ABORT while the association was to be made, by source and reason (PS3.8 Table 9-26).
 pub(super) fn abort(source: u8, reason: u8) -> Advice {
     let (why, next) = match (source, reason) {

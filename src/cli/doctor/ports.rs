@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use model::{part10, sop, syntax};
-use net::End;
 use net::scu::examine::{self, Line};
 use net::scu::{Settings, Target};
+use net::{End, Error};
 use tokio::net::TcpSocket;
 
 use super::advice::advice;
@@ -88,8 +88,9 @@ async fn dicom(at: SocketAddr, config: &Config) -> Result<String, String> {
             if is_ours { Ok("answers C-ECHO".to_owned()) } else { Err("is not gantry".to_owned()) }
         }
         // It need not know its own AE title as that of a caller.
-        Err(End::Rejected(_)) => Ok("answers".to_owned()),
-        Err(end) => Err(format!("gives no association: {}", causes(&end))),
+        Err(Error::Association(End::Rejected(_))) => Ok("answers".to_owned()),
+        Err(Error::Association(end)) => Err(format!("gives no association: {}", causes(&end))),
+        Err(error) => Err(format!("gives no association: {}", causes(&error))),
     }
 }
 

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use model::{sop, syntax};
-use net::End;
 use net::scu::examine::{self, Answer, Line, Opened, Proposal};
 use net::scu::{Class, Settings, Target};
 use net::tls::{Certificate, TlsError};
+use net::{End, Error};
 
 use super::advice::{self, Call, Speaks, advice};
 use super::offers::{self, Taken};
@@ -155,8 +155,13 @@ impl Examined {
                 report.step(Step::ok("association", told).taking(took).noting([software(opened.answer())]));
                 Ok(opened)
             }
-            Err(end) => {
+            Err(Error::Association(end)) => {
                 report.step(self.no_association(&end, at).await.taking(took));
+                Err(())
+            }
+            Err(error) => {
+                report
+                    .step(Step::failed("association", causes(&error), advice::identity(&error)).taking(took));
                 Err(())
             }
         }
@@ -303,7 +308,11 @@ impl Examined {
             let secured = line.secure(tls, &self.target.address, self.settings.connect_timeout).await;
             line = secured.map_err(|error| End::Lost(std::io::Error::other(error)))?;
         }
-        line.associate(&self.target, &self.settings, proposals, scp_of).await
+        let opened = line.associate(&self.target, &self.settings, proposals, scp_of).await;
+        opened.map_err(|error| match error {
+            Error::Association(end) => end,
+            error => End::Lost(std::io::Error::other(error)),
+        })
     }
 
     /// What was to be known is known: that the peer does not release well is only noted.

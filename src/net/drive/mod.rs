@@ -237,6 +237,11 @@ impl Drive {
         }
     }
 
+    /// Sends no longer P-DATA-TF than this, also where the peer takes longer ones.
+    pub(crate) fn limit_sent_pdus(&mut self, most: u32) {
+        self.association.limit_sent_pdus(most);
+    }
+
     /// Bytes that the connection has brought.
     pub(crate) fn bytes_received(&self) -> u64 {
         self.bytes_received

@@ -13,6 +13,7 @@ use super::{Settings, Target};
 use crate::drive::Drive;
 use crate::end::End;
 use crate::error::Error;
+use crate::identity::OurIdentity;
 use crate::socket;
 use crate::stream::Stream;
 use crate::tls::{Problem, Secured, TlsError};
@@ -29,7 +30,7 @@ pub(super) struct Requested {
 /// Connects and associates, proposing one context for each pair of abstract syntax and transfer syntaxes; their ids are 1, 3, 5 …
 ///
 /// # Errors
-/// [`Error::Connect`], [`Error::Tls`], or [`Error::Association`] with how it ended.
+/// [`Error::Connect`], [`Error::Tls`], [`Error::OurIdentity`], [`Error::IdentityIgnored`], or [`Error::Association`] with how it ended.
 pub(super) async fn associate(
     target: &Target,
     settings: &Settings,
@@ -45,11 +46,21 @@ pub(super) async fn associate_as(
     contexts: impl IntoIterator<Item = (String, Vec<String>)>,
     roles: Vec<RoleSelection>,
 ) -> Result<Requested, Error> {
-    let association = request(target, settings, contexts, roles).map_err(unrequestable)?;
+    let association = request(target, settings, contexts, roles)?;
+    let terms = &target.terms;
     let stream = connect(target, settings).await?;
     let mut drive = Drive::new(stream, association, settings.message_timeout);
     match drive.associate().await {
-        Ok(ac) => Ok(Requested { drive, results: ac.contexts, roles: ac.roles }),
+        Ok(ac) if terms.wants_response() && ac.identity_response.is_none() => {
+            close(drive, &End::Abandoned).await;
+            Err(Error::IdentityIgnored)
+        }
+        Ok(ac) => {
+            if let Some(most) = terms.max_pdu_bytes {
+                drive.limit_sent_pdus(most);
+            }
+            Ok(Requested { drive, results: ac.contexts, roles: ac.roles })
+        }
         Err(end) => {
             close(drive, &end).await;
             Err(Error::Association(end))
@@ -60,22 +71,25 @@ pub(super) async fn associate_as(
 /// An association that is to be requested so, once there is a connection.
 ///
 /// # Errors
-/// More contexts than ids can tell apart, or a value that does not fit its field.
+/// [`Error::OurIdentity`], or [`Error::Association`] with more contexts than ids can tell apart, or a value that does not fit its field.
 pub(super) fn request(
     target: &Target,
     settings: &Settings,
     contexts: impl IntoIterator<Item = (String, Vec<String>)>,
     roles: Vec<RoleSelection>,
-) -> Result<Association, ul::Error> {
+) -> Result<Association, Error> {
     let implementation = Implementation {
         class_uid: Some(part10::IMPLEMENTATION_CLASS_UID.to_owned()),
         version_name: Some(part10::IMPLEMENTATION_VERSION_NAME.to_owned()),
     };
-    let contexts = ProposedContext::numbered(contexts)?;
+    let contexts = ProposedContext::numbered(contexts).map_err(unrequestable)?;
     let titles = Titles::new(&target.ae_title, &settings.calling);
-    let rq =
-        AssociateRq { roles, ..AssociateRq::new(titles, contexts, settings.max_pdu_bytes, implementation) };
-    Association::requestor(rq, settings.artim_timeout)
+    let terms = &target.terms;
+    let max_pdu_bytes = terms.max_pdu_bytes.unwrap_or(settings.max_pdu_bytes);
+    let mut rq = AssociateRq { roles, ..AssociateRq::new(titles, contexts, max_pdu_bytes, implementation) };
+    rq.identity =
+        terms.identity.as_ref().map(OurIdentity::present).transpose().map_err(Error::OurIdentity)?;
+    Association::requestor(rq, settings.artim_timeout).map_err(unrequestable)
 }
 
 /// Ends an association in good order.

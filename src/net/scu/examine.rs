@@ -110,7 +110,7 @@ impl Line {
     /// Takes at most `message_timeout`. Cancel safe: dropped, there is no association.
     ///
     /// # Errors
-    /// How it ended.
+    /// [`Error::OurIdentity`], [`Error::IdentityIgnored`], or [`Error::Association`] with how it ended.
     ///
     /// PS3.8 §9.3.2, PS3.7 §D.3.3.4.
     pub async fn associate(
@@ -119,16 +119,20 @@ impl Line {
         settings: &Settings,
         proposals: &[Proposal],
         scp_of: &[&str],
-    ) -> Result<Opened, End> {
+    ) -> Result<Opened, Error> {
         let role = |class: &&str| RoleSelection { sop_class: (*class).to_owned(), scu: true, scp: true };
         let roles = scp_of.iter().map(role).collect();
         let association = associate::request(target, settings, proposals.iter().cloned(), roles)?;
         let mut drive = Drive::new(self.stream, association, settings.message_timeout);
         match drive.associate().await {
+            Ok(ac) if target.terms.wants_response() && ac.identity_response.is_none() => {
+                associate::close(drive, &End::Abandoned).await;
+                Err(Error::IdentityIgnored)
+            }
             Ok(ac) => Ok(Opened { drive, answer: Answer::read(*ac, proposals.len()) }),
             Err(end) => {
                 associate::close(drive, &end).await;
-                Err(end)
+                Err(Error::Association(end))
             }
         }
     }
@@ -225,7 +229,7 @@ pub async fn speaks_dicom(at: SocketAddr, target: &Target, settings: &Settings, 
             }
             true
         }
-        Err(End::Rejected(_) | End::Aborted(_)) => true,
+        Err(Error::Association(End::Rejected(_) | End::Aborted(_))) => true,
         Err(_) => false,
     }
 }

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use model::AeTitle;
 
+use crate::identity::OurIdentity;
 use crate::{Config, Peer, tls};
 
 pub use association::StoreAssociation;
@@ -69,12 +70,24 @@ pub struct Target {
 pub struct Terms {
     /// The TLS by which it is called; `None`: without.
     pub tls: Option<tls::Client>,
+    /// The user identity that we present to it.
+    pub identity: Option<OurIdentity>,
+    /// The longest P-DATA-TF PDU in associations with it, either way; `None`: [`Settings::max_pdu_bytes`] from it, and what it takes to
+    /// it.
+    pub max_pdu_bytes: Option<u32>,
 }
 
 impl Target {
     /// A peer with which nothing is agreed.
     pub fn plain(ae_title: AeTitle, address: String) -> Self {
         Self { ae_title, address, terms: Terms::default() }
+    }
+}
+
+impl Terms {
+    /// Whether the peer has to say that it looked at our user identity.
+    fn wants_response(&self) -> bool {
+        self.identity.as_ref().is_some_and(|identity| identity.wants_response)
     }
 }
 

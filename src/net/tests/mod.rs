@@ -8,7 +8,7 @@ mod find;
 mod get;
 mod inquire;
 mod move_;
-mod peer;
+pub(crate) mod peer;
 mod retrieve;
 mod send;
 mod store;
@@ -36,6 +36,7 @@ pub(crate) fn config() -> Config {
         tls: None,
         accept: Accept::Any,
         check_called_ae: false,
+        aliases: Vec::new(),
         max_pdu_bytes: 131_072,
         max_associations: 100,
         artim_timeout: Duration::from_secs(10),

@@ -32,6 +32,8 @@ pub enum FileRole {
     Key,
     /// The certificates of those whom we trust to certify others.
     Ca,
+    /// Public keys that sign tokens.
+    TokenKeys,
 }
 
 /// Why a file cannot be used.
@@ -159,7 +161,8 @@ fn malformed(error: &pem::Error) -> String {
     }
 }
 
-fn read(role: FileRole, path: &Path) -> Result<Vec<u8>, FileError> {
+/// The whole of a file that is not too long.
+pub(crate) fn read(role: FileRole, path: &Path) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes));
     if let Err(error) = read {
@@ -173,7 +176,7 @@ fn read(role: FileRole, path: &Path) -> Result<Vec<u8>, FileError> {
 }
 
 impl FileError {
-    pub(super) fn new(role: FileRole, path: &Path, problem: String) -> Self {
+    pub(crate) fn new(role: FileRole, path: &Path, problem: String) -> Self {
         Self { role, path: path.to_owned(), problem, is_unreadable: false }
     }
 }

@@ -28,7 +28,9 @@ pub use name::{CertificateName, NameError};
 pub use reload::Fresh;
 pub use server::{ClientAuth, Server, ServerSettings};
 
+pub(crate) use files::read as read_file;
 pub(crate) use handshake::{is_unclosed, looks_like_tls};
+pub(crate) use reload::Reloadable;
 
 fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(ring::default_provider()));

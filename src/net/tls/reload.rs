@@ -5,19 +5,19 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::files::FileError;
 
 /// What files were read into; read again and put in force by whoever holds it.
-pub(super) struct Reloadable<T>(RwLock<Option<Arc<T>>>);
+pub(crate) struct Reloadable<T>(RwLock<Option<Arc<T>>>);
 
 /// Files that were read and are not in force yet: nothing changes when it is dropped.
 pub struct Fresh(Vec<Box<dyn FnOnce() + Send>>);
 
 impl<T> Reloadable<T> {
     /// Of something that has not been read.
-    pub(super) fn unread() -> Self {
+    pub(crate) fn unread() -> Self {
         Self(RwLock::new(None))
     }
 
     /// What is in force, read now where it never was.
-    pub(super) fn get(&self, read: impl FnOnce() -> Result<T, FileError>) -> Result<Arc<T>, FileError> {
+    pub(crate) fn get(&self, read: impl FnOnce() -> Result<T, FileError>) -> Result<Arc<T>, FileError> {
         if let Some(held) = &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
             return Ok(Arc::clone(held));
         }
@@ -26,7 +26,7 @@ impl<T> Reloadable<T> {
         Ok(read)
     }
 
-    pub(super) fn put(&self, fresh: Arc<T>) {
+    pub(crate) fn put(&self, fresh: Arc<T>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(fresh);
     }
 }
@@ -37,7 +37,7 @@ impl Fresh {
         Self(Vec::new())
     }
 
-    pub(super) fn of(put: impl FnOnce() + Send + 'static) -> Self {
+    pub(crate) fn of(put: impl FnOnce() + Send + 'static) -> Self {
         Self(vec![Box::new(put)])
     }
 

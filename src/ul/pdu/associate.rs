@@ -2,6 +2,7 @@ use std::fmt;
 
 use model::AeTitle;
 
+use super::user::{CommonExtended, OperationsWindow, UserIdentity};
 use crate::Error;
 
 /// The DICOM Application Context Name (PS3.7 §A.2.1).
@@ -9,8 +10,8 @@ pub const APPLICATION_CONTEXT: &str = "1.2.840.10008.3.1.1.1";
 
 /// An A-ASSOCIATE-RQ PDU (PS3.8 §9.3.2).
 ///
-/// UIDs are text as received, less padding: they are compared, never parsed. User identity is not kept: its absence
-/// from the answer means "not supported" (PS3.7 §D.3.3).
+/// UIDs are text as received, less padding: they are compared, never parsed. What is not kept is not answered, which means "not
+/// supported" (PS3.7 §D.3.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AssociateRq {
     /// Bit 0 is version 1.
@@ -29,6 +30,12 @@ pub struct AssociateRq {
     pub roles: Vec<RoleSelection>,
     /// What is to be negotiated about SOP classes (PS3.7 §D.3.3.5).
     pub extended: Vec<ExtendedNegotiation>,
+    /// Who uses the requestor.
+    pub identity: Option<UserIdentity>,
+    /// How many operations it would have under way; `None`: one.
+    pub window: Option<OperationsWindow>,
+    /// What it tells of SOP classes. Read, not written: what we propose needs no telling.
+    pub common_extended: Vec<CommonExtended>,
 }
 
 impl AssociateRq {
@@ -48,6 +55,9 @@ impl AssociateRq {
             implementation,
             roles: Vec::new(),
             extended: Vec::new(),
+            identity: None,
+            window: None,
+            common_extended: Vec::new(),
         }
     }
 }
@@ -71,11 +81,16 @@ pub struct AssociateAc {
     pub roles: Vec<RoleSelection>,
     /// What was negotiated about SOP classes (PS3.7 §D.3.3.5).
     pub extended: Vec<ExtendedNegotiation>,
+    /// How many operations may be under way; `None`: one.
+    pub window: Option<OperationsWindow>,
+    /// The answer to a user identity, which is empty unless it was a ticket or an assertion; `None`: nobody looked at it, or was asked
+    /// to say so.
+    pub identity_response: Option<Vec<u8>>,
 }
 
 impl AssociateAc {
-    /// The answer to `rq` with these results, without extended negotiation; titles and reserved bytes are returned as
-    /// they came.
+    /// The answer to `rq` with these results; titles and reserved bytes are returned as they came. One operation may be under way at a
+    /// time; extended negotiation and the user identity are not answered.
     pub fn answer(
         rq: &AssociateRq,
         contexts: Vec<ContextResult>,
@@ -92,6 +107,8 @@ impl AssociateAc {
             implementation,
             roles,
             extended: Vec::new(),
+            window: None,
+            identity_response: None,
         }
     }
 }

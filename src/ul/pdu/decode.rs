@@ -18,6 +18,7 @@ use super::associate::{
     AssociateAc, AssociateRq, ContextOutcome, ContextResult, ExtendedNegotiation, Implementation,
     ProposedContext, RoleSelection, Titles,
 };
+use super::user::{CommonExtended, OperationsWindow, UserIdentity, read_response};
 use crate::Violation;
 
 impl AssociateRq {
@@ -38,7 +39,16 @@ impl AssociateRq {
                 _ => {}
             }
         }
-        let UserInformation { max_pdu_bytes, implementation, roles, extended } = user;
+        let UserInformation {
+            max_pdu_bytes,
+            implementation,
+            roles,
+            extended,
+            identity,
+            window,
+            common_extended,
+            ..
+        } = user;
         Ok(Self {
             protocol_version,
             titles,
@@ -48,6 +58,9 @@ impl AssociateRq {
             implementation,
             roles,
             extended,
+            identity,
+            window,
+            common_extended,
         })
     }
 }
@@ -70,7 +83,9 @@ impl AssociateAc {
                 _ => {}
             }
         }
-        let UserInformation { max_pdu_bytes, implementation, roles, extended } = user;
+        let UserInformation {
+            max_pdu_bytes, implementation, roles, extended, window, identity_response, ..
+        } = user;
         Ok(Self {
             protocol_version,
             titles,
@@ -80,6 +95,8 @@ impl AssociateAc {
             implementation,
             roles,
             extended,
+            window,
+            identity_response,
         })
     }
 }
@@ -165,6 +182,10 @@ struct UserInformation {
     implementation: Implementation,
     roles: Vec<RoleSelection>,
     extended: Vec<ExtendedNegotiation>,
+    window: Option<OperationsWindow>,
+    common_extended: Vec<CommonExtended>,
+    identity: Option<UserIdentity>,
+    identity_response: Option<Vec<u8>>,
 }
 
 impl UserInformation {
@@ -176,6 +197,7 @@ impl UserInformation {
                 (0x52, value) => {
                     self.implementation.class_uid = Some(text(value)).filter(|uid| !uid.is_empty())
                 }
+                (0x53, value) => self.window = self.window.or_else(|| OperationsWindow::read(value)),
                 // Roles belong to contexts; more of them say nothing.
                 (0x54, value) if self.roles.len() < MOST_CONTEXTS => self.roles.push(role_selection(value)?),
                 (0x55, value) => {
@@ -185,6 +207,11 @@ impl UserInformation {
                 (0x56, value) if self.extended.len() < MOST_CONTEXTS => {
                     self.extended.push(extended_negotiation(value)?);
                 }
+                (0x57, value) if self.common_extended.len() < MOST_CONTEXTS => {
+                    self.common_extended.extend(CommonExtended::read(value));
+                }
+                (0x58, value) if self.identity.is_none() => self.identity = UserIdentity::read(value),
+                (0x59, value) => self.identity_response = Some(read_response(value)),
                 _ => {}
             }
         }
@@ -241,7 +268,7 @@ impl<'a> Iterator for Items<'a> {
 
 /// Text of ISO 646, less padding; some peers pad with NUL. Bytes above 7FH become the characters of that code, so that
 /// different bytes stay different.
-fn text(value: &[u8]) -> String {
+pub(super) fn text(value: &[u8]) -> String {
     let is_padding = |byte: &u8| matches!(byte, 0 | b' ');
     let start = value.iter().take_while(|byte| is_padding(byte)).count();
     let end = value.iter().rev().take_while(|byte| is_padding(byte)).count();

@@ -6,6 +6,7 @@ use super::associate::{
     AssociateAc, AssociateRq, ContextOutcome, ContextResult, ExtendedNegotiation, Implementation,
     ProposedContext, RoleSelection, Titles,
 };
+use super::user::{OperationsWindow, UserIdentity, response_to_bytes};
 use super::{Abort, AssociateRj};
 use crate::Error;
 
@@ -16,6 +17,7 @@ impl AssociateRq {
     /// [`Error::Unencodable`] when a value does not fit its field. PS3.8 Table 9-11.
     pub fn to_pdu(&self) -> Result<Vec<u8>, Error> {
         let contexts = self.contexts.iter().map(proposed).collect::<Result<_, _>>()?;
+        let identity = self.identity.as_ref().map(UserIdentity::to_bytes).transpose()?;
         let pdu = codec::Pdu::AssociationRQ(codec::AssociationRQ {
             protocol_version: self.protocol_version,
             calling_ae_title: PLACEHOLDER.into(),
@@ -27,6 +29,7 @@ impl AssociateRq {
                 &self.implementation,
                 &self.roles,
                 &self.extended,
+                [window(self.window), (IDENTITY, identity)],
             )?,
         });
         encode(&pdu, &self.titles)
@@ -40,6 +43,7 @@ impl AssociateAc {
     /// [`Error::Unencodable`] when a value does not fit its field. PS3.8 Table 9-17.
     pub fn to_pdu(&self) -> Result<Vec<u8>, Error> {
         let contexts = self.contexts.iter().map(result).collect::<Result<_, _>>()?;
+        let response = self.identity_response.as_deref().map(response_to_bytes).transpose()?;
         let pdu = codec::Pdu::AssociationAC(codec::AssociationAC {
             protocol_version: self.protocol_version,
             calling_ae_title: PLACEHOLDER.into(),
@@ -51,6 +55,7 @@ impl AssociateAc {
                 &self.implementation,
                 &self.roles,
                 &self.extended,
+                [window(self.window), (IDENTITY_RESPONSE, response)],
             )?,
         });
         encode(&pdu, &self.titles)
@@ -118,11 +123,19 @@ fn result(context: &ContextResult) -> Result<codec::PresentationContextResult, E
     Ok(codec::PresentationContextResult { id: context.id, reason, transfer_syntax })
 }
 
-fn user_variables(
+/// A sub-item that dicom-ul does not know, by its type.
+type OtherItem = (u8, Option<Vec<u8>>);
+
+fn window(window: Option<OperationsWindow>) -> OtherItem {
+    (WINDOW, window.map(OperationsWindow::to_bytes))
+}
+
+fn user_variables<const N: usize>(
     max_pdu_bytes: u32,
     implementation: &Implementation,
     roles: &[RoleSelection],
     extended: &[ExtendedNegotiation],
+    others: [OtherItem; N],
 ) -> Result<Vec<codec::UserVariableItem>, Error> {
     let mut items = vec![codec::UserVariableItem::MaxLength(max_pdu_bytes)];
     let mut bytes = 8;
@@ -150,6 +163,11 @@ fn user_variables(
         bytes += 4 + name.len();
         items.push(codec::UserVariableItem::ImplementationVersionName(name));
     }
+    for (kind, value) in others {
+        let Some(value) = value else { continue };
+        bytes += 4 + value.len();
+        items.push(codec::UserVariableItem::Unknown(kind, value));
+    }
     if bytes > ITEM_BYTES { Err(Error::Unencodable { field: "User Information Item" }) } else { Ok(items) }
 }
 
@@ -163,6 +181,11 @@ const APPLICATION_CONTEXT: &str = "Application-context-name";
 
 /// What a 16-bit Item-length can say. UIDs over 64 are sent as they are found, as those of data sets are kept.
 const ITEM_BYTES: usize = 0xFFFF;
+
+/// Item-types of PS3.7 §D.3.3.3 and PS3.7 §D.3.3.7.
+const WINDOW: u8 = 0x53;
+const IDENTITY: u8 = 0x58;
+const IDENTITY_RESPONSE: u8 = 0x59;
 
 /// Where Called-AE-title stands in the PDU.
 const TITLES_AT: usize = 10;

@@ -9,6 +9,7 @@ mod decode;
 mod encode;
 mod header;
 mod reject;
+mod user;
 
 pub use abort::{Abort, AbortReason};
 pub use associate::{
@@ -16,6 +17,7 @@ pub use associate::{
     Implementation, ProposedContext, RoleSelection, Titles,
 };
 pub use reject::AssociateRj;
+pub use user::{CommonExtended, IdentityKind, OperationsWindow, UserIdentity};
 
 pub use encode::{RELEASE_RP, RELEASE_RQ};
 

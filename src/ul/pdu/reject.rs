@@ -18,6 +18,8 @@ impl AssociateRj {
     pub const CALLING_AE_TITLE: Self = Self { result: 1, source: 1, reason: 3 };
     /// 1/1/7: the called AE title is not ours.
     pub const CALLED_AE_TITLE: Self = Self { result: 1, source: 1, reason: 7 };
+    /// 1/2/1: the user identity is not one we know (PS3.7 §D.3.3.7).
+    pub const USER_IDENTITY: Self = Self { result: 1, source: 2, reason: 1 };
     /// 1/2/2: the peer does not speak version 1 of the protocol.
     pub const PROTOCOL_VERSION: Self = Self { result: 1, source: 2, reason: 2 };
     /// 2/3/2: as many associations as we allow are open.

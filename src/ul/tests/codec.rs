@@ -69,7 +69,7 @@ fn reads_requests_of_dcmtk_and_pynetdicom() {
     assert_eq!(rq.max_pdu_bytes, 16_382);
     assert_eq!(rq.roles, [RoleSelection { sop_class: CT.into(), scu: false, scp: true }]);
     assert_eq!(rq.implementation.version_name.as_deref(), Some("PYNETDICOM_304"));
-    assert!(!format!("{rq:?}").contains("secret"), "a password is not kept");
+    assert!(!format!("{rq:?}").contains("secret"), "a password is not shown");
 }
 
 #[test]

@@ -9,3 +9,4 @@ mod negotiate;
 mod pair;
 mod support;
 mod table;
+mod user;

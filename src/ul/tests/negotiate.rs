@@ -191,15 +191,17 @@ fn whoever_asks_is_not_asked() {
 #[test]
 fn rejects_for_good_before_it_rejects_for_now() {
     let rq = request(0);
-    let all = Admission { is_calling_known: true, is_called_ours: true, has_room: true };
+    let all = Admission { is_calling_known: true, is_called_ours: true, is_user_known: true, has_room: true };
     let no_room = Admission { has_room: false, ..all };
-    let unknown = Admission { is_calling_known: false, ..no_room };
+    let nobody = Admission { is_user_known: false, ..no_room };
+    let unknown = Admission { is_calling_known: false, ..nobody };
     let wrong = Admission { is_called_ours: false, ..unknown };
     let other = AssociateRq { application_context: "1.2.3".into(), ..rq.clone() };
     let old = AssociateRq { protocol_version: 4, ..other.clone() };
     for (rq, admission, answer) in [
         (&rq, all, Ok(())),
         (&rq, no_room, Err(AssociateRj { result: 2, source: 3, reason: 2 })),
+        (&rq, nobody, Err(AssociateRj { result: 1, source: 2, reason: 1 })),
         (&rq, unknown, Err(AssociateRj { result: 1, source: 1, reason: 3 })),
         (&rq, wrong, Err(AssociateRj { result: 1, source: 1, reason: 7 })),
         (&other, wrong, Err(AssociateRj { result: 1, source: 1, reason: 2 })),

@@ -1,0 +1,96 @@
+//! Faulty configurations: TLS, and what is agreed with peers.
+
+use crate::config::{check, tell_each};
+
+/// A faulty text and what must be printed about it.
+const FAULTY: &[(&str, &[&str])] = &[
+    (
+        "[dimse]\naliases = \"OLD\"",
+        &["gantry.toml:2:11: `aliases` needs a list of AE titles", "write aliases = [\"OLD\"]"],
+    ),
+    (
+        "[dimse]\ncheck_called_ae = true\naliases = [\"A\\\\B\"]",
+        &["gantry.toml:3:12: `aliases` is not an AE title"],
+    ),
+    (
+        "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\nsop_classes = [\"storage\", \"CT Image Storage\"]",
+        &[
+            "gantry.toml:4:27: `sop_classes` has no SOP class in \"CT Image Storage\"",
+            "such as \"CTImageStorage\"",
+        ],
+    ),
+    (
+        "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\ntransfer_syntaxes = [\"Implicit VR Litle Endian\"]",
+        &[
+            "gantry.toml:4:22: `transfer_syntaxes` has no transfer syntax",
+            "did you mean \"Implicit VR Little Endian\"?",
+        ],
+    ),
+    (
+        "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\nmax_pdu_bytes = 1024",
+        &["gantry.toml:4:17: `max_pdu_bytes` is not a number from 4096 to 1048576"],
+    ),
+    (
+        "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\nmax_associations = -1",
+        &["gantry.toml:4:20: `max_associations` is not a number from 0 to 10000"],
+    ),
+    (
+        "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\nidentity = { user = \"a\", jwt_key = \"b\" }",
+        &["gantry.toml:4:36: `identity` of [peer.a] has `user` and `jwt_key`", "leave one out"],
+    ),
+    (
+        "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\nidentity = { user = \"a\", issuer = \"b\" }",
+        &["gantry.toml:4:35: `issuer` says nothing without `jwt_key`"],
+    ),
+    (
+        "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\nidentity = { jwt_key = \"gantry.toml\", audience = \"b\" }",
+        &["gantry.toml:4:24: `jwt_key`: gantry.toml has no public key in PEM"],
+    ),
+    (
+        "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\nidentity = { user = \"a\", password = \"b\" }",
+        &["gantry.toml:4:37: `password` stands in this file"],
+    ),
+    (
+        "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\nour_identity = { response = true }",
+        &["gantry.toml:4:16: `our_identity` of [peer.a] has neither `user` nor `jwt`"],
+    ),
+    (
+        "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\nour_identity = { usr = \"a\", user = \"b\" }",
+        &["gantry.toml:4:18: unknown key `usr` in `our_identity` of a peer", "did you mean `user`?"],
+    ),
+];
+
+#[test]
+fn each_fault_is_told_with_its_line_and_the_way_out() {
+    tell_each(FAULTY);
+}
+
+#[test]
+fn what_is_doubtful_about_peers_is_a_warning() {
+    let peer = "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\n";
+    for (text, words) in [
+        (
+            "[dimse]\naliases = [\"OLD\"]\n".to_owned(),
+            "gantry.toml:2:11: warning: every called AE title is taken",
+        ),
+        (
+            format!("{peer}identity = {{ user = \"a\" }}\n"),
+            "gantry.toml:4:21: warning: a user name alone proves nothing",
+        ),
+        (
+            format!("{peer}identity = {{ user = \"a\", password = {{ file = \"gantry.toml\" }} }}\n"),
+            "gantry.toml:4:37: warning: `password` in `identity`: the file gantry.toml has more than one line",
+        ),
+        (
+            format!("{peer}our_identity = {{ jwt = {{ file = \"token\" }} }}\n"),
+            "gantry.toml:4:24: warning: without TLS everybody on the way reads `jwt`",
+        ),
+        (
+            format!("{peer}tls = {{ ca = \"no-ca.pem\" }}\n"),
+            "gantry.toml:4:14: warning: `ca`: no-ca.pem cannot be read",
+        ),
+    ] {
+        let (printed, code) = check(&text);
+        assert!(code == 0 && printed.contains(words), "{words} is not in\n{printed}");
+    }
+}
