@@ -26,11 +26,15 @@ pub(super) struct Arguments {
     /// Over how many associations to send at once (1 to 64)
     #[arg(long, value_name = "N", default_value = "1", value_parser = associations)]
     associations: NonZeroUsize,
+    /// How many instances to send on each association before the first is answered, where the peer grants it (1 to 64)
+    #[arg(long, value_name = "N", default_value = "1", value_parser = ahead)]
+    ahead: u16,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let settings = arguments.peer.settings()?;
-    let target = arguments.peer.target()?;
+    let mut target = arguments.peer.target()?;
+    target.terms.ahead = arguments.ahead;
     let Found { instances, skipped, refused } = files::find(&arguments.paths);
     for (path, reason) in &skipped {
         say_error(&format!("skipped {}: {reason}", path.display()));
@@ -75,6 +79,14 @@ fn associations(given: &str) -> Result<NonZeroUsize, String> {
     let number = given.parse().ok().filter(|number: &NonZeroUsize| number.get() <= MAX_ASSOCIATIONS);
     number.ok_or_else(|| format!("it is a number from 1 to {MAX_ASSOCIATIONS}"))
 }
+
+fn ahead(given: &str) -> Result<u16, String> {
+    let number = given.parse().ok().filter(|number| (1..=MAX_AHEAD).contains(number));
+    number.ok_or_else(|| format!("it is a number from 1 to {MAX_AHEAD}"))
+}
+
+/// Their responses wait in our socket meanwhile, and must not fill it.
+const MAX_AHEAD: u16 = 64;
 
 /// More make no peer faster, and take the places of its other callers.
 const MAX_ASSOCIATIONS: usize = 64;

@@ -5,10 +5,10 @@ use std::io::Write;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Server, dcmtk, eventually, python, run};
+use crate::harness::{Server, dcmtk, eventually, gantry, python, run};
 use crate::pki::Ca;
 use crate::scu::{Refusal, Scu, associate_rq, pdata};
-use crate::sinks::{Scripted, script};
+use crate::sinks::{Scripted, StoreScp, script};
 use crate::synthetic::{CT, EXPLICIT, IMPLICIT, Object};
 use crate::tls_callers::{Secure, file};
 
@@ -124,6 +124,26 @@ fn operations_may_be_sent_ahead() {
         assert_eq!((response.status(), &response.command[&0x0120]), (0, &number.to_le_bytes().to_vec()));
     }
     scu.release().unwrap();
+}
+
+#[test]
+fn send_sends_ahead_where_that_is_granted() {
+    let server = server("");
+    let folder = TempDir::new().unwrap();
+    for n in 1..=30 {
+        file(folder.path(), &Object::new(4, 1, n));
+    }
+    let plain = StoreScp::start();
+    for (target, calling) in
+        [(format!("GANTRY@{}", server.dimse), "CT1"), (format!("STORESCP@{}", plain.address), "CT2")]
+    {
+        let mut send = gantry();
+        send.args(["send", &target, "--ahead", "16", "--calling", calling]).arg(folder.path());
+        let (ok, printed) = run(&mut send);
+        assert!(ok && printed.contains("30 of 30"), "{printed}");
+    }
+    assert_eq!(plain.files().len(), 30, "DCMTK grants nothing, and gets one after the other");
+    assert_eq!(server.metric("gantry_instances_received_total{door=\"dimse\",status=\"stored\"}"), 30);
 }
 
 #[test]

@@ -45,6 +45,8 @@ fn wrong_arguments_are_not_a_wrong_configuration() {
         &["send", "PACS@127.0.0.1:104", "x", "--associations", "0"],
         &["send", "PACS@127.0.0.1:104", "x", "--associations", "65"],
         &["send", "PACS@127.0.0.1:104", "x", "--calling", ""],
+        &["send", "PACS@127.0.0.1:104", "x", "--ahead", "0"],
+        &["send", "PACS@127.0.0.1:104", "x", "--ahead", "65"],
     ] {
         let (exit, printed) = code(gantry().args(arguments));
         assert_eq!(exit, Some(2), "{arguments:?}\n{printed}");

@@ -6,7 +6,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use ul::Association;
 use ul::pdu::{
-    AssociateRq, ContextOutcome, ContextResult, Implementation, ProposedContext, RoleSelection, Titles,
+    AssociateRq, ContextOutcome, ContextResult, Implementation, OperationsWindow, ProposedContext,
+    RoleSelection, Titles,
 };
 
 use super::{Settings, Target};
@@ -21,6 +22,8 @@ use crate::tls::{Problem, Secured, TlsError};
 /// An association that we requested.
 pub(super) struct Requested {
     pub(super) drive: Drive,
+    /// Operations that we may have under way: at least one.
+    pub(super) window: u16,
     /// The peer's answers to the proposed contexts.
     pub(super) results: Vec<ContextResult>,
     /// The roles that the peer grants us.
@@ -59,7 +62,8 @@ pub(super) async fn associate_as(
             if let Some(most) = terms.max_pdu_bytes {
                 drive.limit_sent_pdus(most);
             }
-            Ok(Requested { drive, results: ac.contexts, roles: ac.roles })
+            let window = granted(terms.ahead, ac.window);
+            Ok(Requested { drive, window, results: ac.contexts, roles: ac.roles })
         }
         Err(end) => {
             close(drive, &end).await;
@@ -89,6 +93,7 @@ pub(super) fn request(
     let mut rq = AssociateRq { roles, ..AssociateRq::new(titles, contexts, max_pdu_bytes, implementation) };
     rq.identity =
         terms.identity.as_ref().map(OurIdentity::present).transpose().map_err(Error::OurIdentity)?;
+    rq.window = (terms.ahead > 1).then_some(OperationsWindow { invoked: terms.ahead, performed: 1 });
     Association::requestor(rq, settings.artim_timeout).map_err(unrequestable)
 }
 
@@ -125,6 +130,17 @@ pub(super) fn refusal(result: &ContextResult, proposed: &str) -> Option<&'static
         ContextOutcome::NoReason => Some("rejected without reason"),
         ContextOutcome::AbstractSyntaxNotSupported => Some("SOP class not supported"),
         ContextOutcome::TransferSyntaxesNotSupported => Some("transfer syntax not supported"),
+    }
+}
+
+/// Operations that we may have under way, of those that we asked for; without an answer it is one.
+///
+/// PS3.7 §D.3.3.3.
+fn granted(asked: u16, answer: Option<OperationsWindow>) -> u16 {
+    match answer.map(|window| window.invoked) {
+        Some(0) => asked.max(1),
+        Some(granted) => granted.min(asked.max(1)),
+        None => 1,
     }
 }
 

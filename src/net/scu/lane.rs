@@ -17,9 +17,10 @@ use crate::error::Error;
 /// `report` of each once: its index and how the peer answered, or why it was not sent.
 ///
 /// An association is made for as many instances as 128 presentation contexts serve; a context is one SOP class in one transfer syntax.
-/// An instance that the peer takes no context for is passed over. When an association is lost in the middle of an
-/// instance, that instance is tried once more on another: the peer may then get it twice, which C-STORE allows. When an
-/// association cannot be made, the others send what is left; everything fails with that reason only when there are no others.
+/// An instance that the peer takes no context for is passed over. With [`Terms::ahead`](super::Terms::ahead) several are sent before
+/// the first is answered. When an association is lost, what was sent on it without an answer is tried once more on another: the peer may
+/// then get it twice, which C-STORE allows. When an association cannot be made, the others send what is left; everything fails with that
+/// reason only when there are no others.
 ///
 /// A data set of odd length gets one NUL at its end (PS3.5 §7.1.1); else its bytes go out as they are.
 /// Memory: four chunks of 256 KiB for each lane, whatever the size of the instances. Dropping the future aborts without a word.
@@ -70,8 +71,8 @@ type Report = (usize, Result<Outcome, Arc<Error>>);
 /// How an association on which instances were sent ended before its work did.
 struct Broken {
     end: End,
-    /// The instance that was on its way.
-    claim: Option<Claim>,
+    /// The instances that were on their way.
+    claims: Vec<Claim>,
 }
 
 impl Lane {
@@ -109,11 +110,12 @@ impl Lane {
                     tracing::debug!(error = crate::chain(&error), "association not released");
                 }
             }
-            Err(Broken { end, claim }) => {
+            Err(Broken { end, claims }) => {
                 scu.close(&end).await;
                 tracing::debug!(end = crate::chain(&end), "association lost");
-                if let Some(claim) = claim.and_then(Claim::try_again) {
-                    self.report(claim, Err(Arc::new(Error::Lost(end)))).await;
+                let error = Arc::new(Error::Lost(end));
+                for claim in claims.into_iter().filter_map(Claim::try_again) {
+                    self.report(claim, Err(Arc::clone(&error))).await;
                 }
             }
         }
@@ -121,25 +123,56 @@ impl Lane {
     }
 
     async fn send_from(&self, scu: &mut StoreScu, reader: &mut Reader) -> Result<(), Broken> {
+        let mut under_way = Vec::new();
+        let sent = self.send_ahead(scu, reader, &mut under_way).await;
+        sent.map_err(|end| Broken { end, claims: under_way.into_iter().map(|(_, claim)| claim).collect() })
+    }
+
+    /// Sends what is read, as many instances before the first answer as the peer lets us. What has not been answered stays in
+    /// `under_way`, by its message ID.
+    async fn send_ahead(
+        &self,
+        scu: &mut StoreScu,
+        reader: &mut Reader,
+        under_way: &mut Vec<(u16, Claim)>,
+    ) -> Result<(), End> {
         while let Some(piece) = reader.next().await {
             match piece {
                 Piece::First { claim, data, bytes } => {
-                    match scu.send(claim.instance(), data, bytes, reader).await {
-                        Ok(outcome) => self.report(claim, Ok(outcome)).await,
+                    match scu.send_ahead(claim.instance(), data, bytes, reader).await {
+                        Ok(message_id) => under_way.push((message_id, claim)),
                         Err(NotSent::Torn(error)) => {
                             self.report(claim, Err(Arc::new(Error::File(error)))).await;
-                            return Err(Broken { end: End::Abandoned, claim: None });
+                            return Err(End::Abandoned);
                         }
-                        Err(NotSent::Lost(end)) => return Err(Broken { end, claim: Some(claim) }),
+                        Err(NotSent::Lost(end)) => {
+                            under_way.push((0, claim)); // nobody will ask for its number
+                            return Err(end);
+                        }
+                    }
+                    while under_way.len() >= scu.window() {
+                        self.answered(scu, under_way).await?;
                     }
                 }
                 Piece::Unread { claim, error } => self.report(claim, Err(Arc::new(error))).await,
                 // They follow their first piece, and were taken with it.
-                Piece::More(_) | Piece::Failed(_) => {
-                    return Err(Broken { end: End::Abandoned, claim: None });
-                }
+                Piece::More(_) | Piece::Failed(_) => return Err(End::Abandoned),
             }
         }
+        while !under_way.is_empty() {
+            self.answered(scu, under_way).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for one answer, to any of those that are under way, and reports it.
+    async fn answered(&self, scu: &mut StoreScu, under_way: &mut Vec<(u16, Claim)>) -> Result<(), End> {
+        let (message_id, outcome) = scu.answer().await?;
+        let Some(at) = under_way.iter().position(|(sent, _)| *sent == message_id) else {
+            return Err(End::OutOfTurn("C-STORE-RSP"));
+        };
+        let (_, claim) = under_way.remove(at);
+        self.report(claim, Ok(outcome)).await;
         Ok(())
     }
 

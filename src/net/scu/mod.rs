@@ -72,6 +72,9 @@ pub struct Terms {
     pub tls: Option<tls::Client>,
     /// The user identity that we present to it.
     pub identity: Option<OurIdentity>,
+    /// Instances that are sent before the first of them is answered, where it grants as many asynchronous operations; 0 and 1: none
+    /// ahead, and it is not asked. For [`send_all`] only.
+    pub ahead: u16,
     /// The longest P-DATA-TF PDU in associations with it, either way; `None`: [`Settings::max_pdu_bytes`] from it, and what it takes to
     /// it.
     pub max_pdu_bytes: Option<u32>,

@@ -43,7 +43,7 @@ impl ReportAssociation {
         let syntaxes = SYNTAXES.map(str::to_owned).to_vec();
         let requested =
             associate::associate_as(target, settings, [(class.clone(), syntaxes)], vec![role]).await?;
-        let Requested { drive, results, roles } = requested;
+        let Requested { drive, results, roles, .. } = requested;
         let association = Self {
             drive: Some(drive),
             settings: settings.clone(),

@@ -23,6 +23,8 @@ pub(super) struct StoreScu {
     drive: Drive,
     contexts: Arc<Contexts>,
     settings: Settings,
+    /// Instances that may be sent before the first of them is answered.
+    window: usize,
     message_id: u16,
     /// The C-MOVE that the instances are sent for.
     originator: Option<MoveOriginator>,
@@ -65,7 +67,7 @@ impl StoreScu {
     ) -> Result<Self, Error> {
         let (proposed, others): (Vec<Kind>, Vec<Kind>) = kinds.iter().cloned().partition(is_proposable);
         let pairs = proposed.iter().map(|(class, syntax)| (class.to_string(), vec![syntax.to_string()]));
-        let Requested { drive, results, .. } = associate::associate(target, settings, pairs).await?;
+        let Requested { drive, results, window, .. } = associate::associate(target, settings, pairs).await?;
         let ids = (1..=u8::MAX).step_by(2);
         let answers = proposed.into_iter().zip(ids).map(|(kind, id)| {
             let refusal = match results.iter().find(|result| result.id == id) {
@@ -77,7 +79,7 @@ impl StoreScu {
         let others = others.into_iter().map(|kind| (kind, Err("a UID of it cannot be proposed")));
         let contexts = Contexts(answers.chain(others).collect());
         let (contexts, settings) = (Arc::new(contexts), settings.clone());
-        Ok(Self { drive, contexts, settings, message_id: 0, originator: None })
+        Ok(Self { drive, contexts, settings, window: window.into(), message_id: 0, originator: None })
     }
 
     /// Says from now on that instances are sent for this C-MOVE.
@@ -90,6 +92,11 @@ impl StoreScu {
         Arc::clone(&self.contexts)
     }
 
+    /// Instances that may be sent before the first of them is answered; at least one.
+    pub(super) fn window(&self) -> usize {
+        self.window
+    }
+
     /// Sends an instance that begins with `data` and goes on in `rest`, `bytes` in all, and waits for the answer.
     ///
     /// PS3.7 §9.1.1, PS3.4 §B.2.
@@ -100,6 +107,21 @@ impl StoreScu {
         bytes: u64,
         rest: &mut impl Rest,
     ) -> Result<Outcome, NotSent> {
+        let sent = self.send_ahead(instance, data, bytes, rest).await?;
+        match self.answer().await? {
+            (message_id, outcome) if message_id == sent => Ok(outcome),
+            (_, _) => Err(End::OutOfTurn("C-STORE-RSP").into()),
+        }
+    }
+
+    /// Sends an instance without waiting for the answer; its message ID.
+    pub(super) async fn send_ahead(
+        &mut self,
+        instance: &Instance,
+        data: Chunk,
+        bytes: u64,
+        rest: &mut impl Rest,
+    ) -> Result<u16, NotSent> {
         let Ok(context_id) = self.contexts.of(instance) else { return Err(End::Abandoned.into()) };
         self.message_id = self.message_id.wrapping_add(1);
         let request = CStoreRq {
@@ -109,17 +131,18 @@ impl StoreScu {
             move_originator: self.originator.clone(),
         };
         put(&mut self.drive, context_id, request, data, bytes, rest).await?;
-        self.answer().await
+        Ok(self.message_id)
     }
 
-    async fn answer(&mut self) -> Result<Outcome, NotSent> {
+    /// Waits for the answer to an instance that was sent: to which message, and what it says.
+    pub(super) async fn answer(&mut self) -> Result<(u16, Outcome), End> {
         let message = self.drive.next_message(self.settings.message_timeout).await?;
         match message.command {
-            Command::CStoreRsp(response) if response.message_id_being_responded_to == self.message_id => {
+            Command::CStoreRsp(response) => {
                 self.drive.drain().await?;
-                Ok(response.outcome)
+                Ok((response.message_id_being_responded_to, response.outcome))
             }
-            other => Err(End::OutOfTurn(other.name()).into()),
+            other => Err(End::OutOfTurn(other.name())),
         }
     }
 

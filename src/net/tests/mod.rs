@@ -1,5 +1,6 @@
 //! The whole door over real sockets, called by a small peer of our own.
 
+mod ahead;
 mod associate;
 mod association;
 mod commitment;

@@ -7,7 +7,7 @@ use dimse::{Command, Outcome};
 use model::{AeTitle, SopClassUid, SopInstanceUid};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use ul::pdu::{AssociateAc, AssociateRq, Implementation, ProposedContext, Titles};
+use ul::pdu::{AssociateAc, AssociateRq, Implementation, OperationsWindow, ProposedContext, Titles};
 use ul::{Association, Event, Pdv};
 
 /// One end of an association that says exactly what the test wants; the protocol of whole messages it knows.
@@ -69,6 +69,22 @@ impl Peer {
         peer.association.accept(&ac).unwrap();
         peer.flush().await;
         peer
+    }
+
+    /// The called end of a connection, which takes every context and grants this window; what window was asked for.
+    pub(crate) async fn accept_granting(
+        stream: TcpStream,
+        window: Option<OperationsWindow>,
+    ) -> (Self, Option<OperationsWindow>) {
+        let mut peer = Self::on(stream, Association::acceptor(Duration::from_secs(10)));
+        let Event::AssociateRequested(rq) = peer.event().await else { panic!("no request") };
+        let negotiated = ul::negotiate::negotiate(&rq, |_| Some(ul::negotiate::Service::Keeps));
+        let contexts = negotiated.contexts;
+        let mut ac = AssociateAc::answer(&rq, contexts, Vec::new(), 16_384, Implementation::default());
+        ac.window = window;
+        peer.association.accept(&ac).unwrap();
+        peer.flush().await;
+        (peer, rq.window)
     }
 
     pub(crate) fn on(stream: TcpStream, association: Association) -> Self {
