@@ -78,8 +78,8 @@ impl Access {
     }
 
     /// Which peer calls, by its AE title and from its host or one of its networks, with its certificate where it has one: the first
-    /// one configured. A caller that is none may associate where anybody may, but not under the AE title of a peer with a
-    /// certificate. Takes at most twice `connect_timeout` for each peer of this AE title. Cancel safe.
+    /// one configured. A caller that is none may associate where anybody may, but not under the AE title of a peer that proves itself
+    /// by a certificate or a user identity. Takes at most twice `connect_timeout` for each peer of this AE title. Cancel safe.
     ///
     /// # Errors
     /// It may not, and why.
@@ -90,7 +90,7 @@ impl Access {
         presented: Option<&Certificate>,
     ) -> Result<Option<PeerName>, Stranger> {
         let from = from.to_canonical();
-        let (mut elsewhere, mut unproven) = (Vec::new(), Vec::new());
+        let (mut elsewhere, mut unproven, mut is_guarded) = (Vec::new(), Vec::new(), false);
         for peer in self.config.peers.iter().filter(|peer| calling == Some(&peer.ae_title)) {
             if !is_proven(peer, presented) {
                 unproven.push(peer.name.clone());
@@ -99,10 +99,11 @@ impl Access {
             if peer.from.iter().any(|network| network.contains(&from)) || self.is_host(peer, from).await {
                 return Ok(Some(peer.name.clone()));
             }
+            is_guarded |= peer.as_caller.identity.is_some();
             elsewhere.push(peer.name.clone());
         }
         match self.config.accept {
-            Accept::Any if unproven.is_empty() => Ok(None),
+            Accept::Any if unproven.is_empty() && !is_guarded => Ok(None),
             Accept::Any | Accept::Known => {
                 Err(Stranger { elsewhere, unproven, presented: presented.cloned().map(Box::new) })
             }
@@ -151,6 +152,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 mod tests {
     use super::*;
     use crate::CallerTerms;
+    use crate::identity::Expected;
     use crate::scu::Terms;
     use crate::tls::CertificateName;
 
@@ -260,6 +262,23 @@ mod tests {
                     (None, Accept::Known) => assert!(found.is_err(), "{calling} from {from}"),
                 }
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_else_takes_the_ae_title_of_a_peer_with_a_user_identity() {
+        let mut access = access(Accept::Any, &[("CT", "127.0.0.1:1", &[]), ("MR", "127.0.0.1:1", &[])]);
+        let mut config = Config::clone(&access.config);
+        config.peers[0].as_caller.identity = Some(Expected::User { name: "ct".to_owned(), passcode: None });
+        access.config = Arc::new(config);
+        for (calling, from, expected) in [
+            ("CT", "127.0.0.1", Ok(Some(PeerName::new("ct")))),
+            ("CT", "127.0.0.2", Err("[peer.ct] does not call from here".to_owned())),
+            ("MR", "127.0.0.2", Ok(None)),
+        ] {
+            let title = AeTitle::parse(calling).unwrap();
+            let found = access.admit(Some(&title), from.parse().unwrap(), None).await;
+            assert_eq!(found.map_err(|stranger| stranger.to_string()), expected, "{calling} from {from}");
         }
     }
 
