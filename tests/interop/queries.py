@@ -176,6 +176,8 @@ def identifier(level, keys):
 def store():
     entity = AE("PYNETDICOM")
     entity.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
+    # Each is synced, which takes its time on a busy disk.
+    entity.dimse_timeout = 120
     association = entity.associate("127.0.0.1", port, ae_title="GANTRY")
     assert association.is_established
     for instance in STUDIES:
