@@ -36,7 +36,7 @@ impl Peer {
     pub(super) fn target(&self) -> anyhow::Result<Target> {
         let mut target = self.target.clone();
         target.terms.tls = self.tls.client()?;
-        target.terms.identity = self.user.identity();
+        self.user.present_to(&mut target);
         Ok(target)
     }
 

@@ -65,9 +65,7 @@ impl Remote {
                 return Err(ExitCode::FAILURE);
             }
         }
-        if let Some(identity) = self.user.identity() {
-            target.terms.identity = Some(identity);
-        }
+        self.user.present_to(&mut target);
         let calling = self.calling.clone().unwrap_or_else(|| config.ae_title.clone());
         Ok(Call { target, settings: Settings::new(&config, calling) })
     }

@@ -1,5 +1,6 @@
 //! From checked values to a peer: how it may call, and how it is called.
 
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -23,8 +24,7 @@ pub(super) fn peer(
 ) -> Option<Peer> {
     let reading = Reading { named, folder, purpose };
     let tls = tls::client(named, document, folder, purpose, finder);
-    let has_tls_port = document.table(Section::DimseTls).place("listen").is_some();
-    let expected = reading.expected(has_tls_port, finder);
+    let expected = reading.expected(way_in(named, document), finder);
     let ours = reading.ours(matches!(tls, Some(Some(_))), finder);
     let values = &named.values;
     let max_pdu_bytes = number(values, "max_pdu_bytes")?;
@@ -45,6 +45,28 @@ pub(super) fn peer(
     })
 }
 
+/// How a peer may call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WayIn {
+    /// By TLS, or from this machine.
+    Safe,
+    /// By TLS, or from elsewhere without.
+    Either,
+    /// Without TLS.
+    Plain,
+}
+
+fn way_in(named: &Named, document: &Document) -> WayIn {
+    let must_be_tls = named.values.place("certificate").is_some();
+    let is_loopback = |at: SocketAddr| at.ip().to_canonical().is_loopback();
+    match document.table(Section::DimseTls).place("listen") {
+        _ if must_be_tls => WayIn::Safe,
+        None => WayIn::Plain,
+        Some(_) if document.table(Section::Dimse).get("listen").is_some_and(is_loopback) => WayIn::Safe,
+        Some(_) => WayIn::Either,
+    }
+}
+
 /// A number, of which 0 is none.
 fn number<T: TryFrom<u64>>(values: &Values, key: &str) -> Option<Option<T>> {
     match values.get::<u64>(key)? {
@@ -62,7 +84,7 @@ struct Reading<'r> {
 
 impl Reading<'_> {
     /// What it has to present where it calls.
-    fn expected(&self, has_tls_port: bool, finder: &mut Finder<'_>) -> Option<Option<Expected>> {
+    fn expected(&self, way_in: WayIn, finder: &mut Finder<'_>) -> Option<Option<Expected>> {
         let Some(given) = self.named.values.get::<Option<Values>>("identity")? else { return Some(None) };
         let user = text(&given, "user")?;
         let keys = given.get::<Option<PathBuf>>("jwt_key")?;
@@ -75,13 +97,8 @@ impl Reading<'_> {
                 if passcode.is_none() {
                     let help = "add password = { file = \"…\" }, or a `certificate` of the peer".to_owned();
                     finder.warn(&self.place(&given, "user"), "a user name alone proves nothing", help);
-                } else if !has_tls_port {
-                    let help = "open a port for TLS: `listen` in [dimse.tls]".to_owned();
-                    finder.warn(
-                        &self.place(&given, "password"),
-                        "without TLS everybody on the way reads `password`",
-                        help,
-                    );
+                } else {
+                    self.warn_of_listeners(&given, "password", way_in, finder);
                 }
                 Some(Some(Expected::User { name, passcode }))
             }
@@ -94,10 +111,20 @@ impl Reading<'_> {
                     audience: audience?,
                     subject: subject?,
                 };
-                if settings.audience.is_none() && settings.subject.is_none() {
-                    let help = "name the `audience` or the `subject` of those that are for us".to_owned();
-                    finder.warn(&self.place(&given, "jwt_key"), "whatever the key has signed is taken", help);
+                if settings.subject.is_none() {
+                    let (says, help) = match settings.audience {
+                        None => (
+                            "whatever the key has signed is taken",
+                            "name the `subject` and the `audience` of its tokens",
+                        ),
+                        Some(_) => (
+                            "a token of anybody in this audience is taken",
+                            "name the `subject` of this peer's tokens",
+                        ),
+                    };
+                    finder.warn(&self.place(&given, "jwt_key"), says, help.to_owned());
                 }
+                self.warn_of_listeners(&given, "jwt_key", way_in, finder);
                 let tokens = Tokens::new(settings);
                 self.look_at_keys(&tokens, &given, finder)?;
                 Some(Some(Expected::Token(tokens)))
@@ -108,6 +135,19 @@ impl Reading<'_> {
                 Some(None)
             }
         }
+    }
+
+    fn warn_of_listeners(&self, given: &Values, key: &str, way_in: WayIn, finder: &mut Finder<'_>) {
+        let help = match way_in {
+            WayIn::Safe => return,
+            WayIn::Either => {
+                "let only this machine reach `listen` of [dimse], or name the peer's `certificate`"
+            }
+            WayIn::Plain => "open a port for TLS: `listen` in [dimse.tls]",
+        };
+        let what = if key == "jwt_key" { "its tokens" } else { "`password`" };
+        let message = format!("without TLS everybody on the way reads {what}");
+        finder.warn(&self.place(given, key), message, help.to_owned());
     }
 
     fn look_at_keys(&self, tokens: &Tokens, given: &Values, finder: &mut Finder<'_>) -> Option<()> {

@@ -99,7 +99,7 @@ impl Access {
             if peer.from.iter().any(|network| network.contains(&from)) || self.is_host(peer, from).await {
                 return Ok(Some(peer.name.clone()));
             }
-            is_guarded |= peer.as_caller.identity.is_some();
+            is_guarded |= peer.as_caller.is_limited();
             elsewhere.push(peer.name.clone());
         }
         match self.config.accept {

@@ -72,7 +72,7 @@ impl<'c> Agreed<'c> {
         let allowed = self.terms().map_or(&[][..], |terms| &terms.sop_classes);
         let is_allowed = allowed.is_empty()
             || abstract_syntax == sop::VERIFICATION
-            || is_only_got(rq, abstract_syntax)
+            || is_only_scp(rq, abstract_syntax)
             || allowed.iter().any(|classes| classes.has(abstract_syntax));
         if is_allowed { service(rq, abstract_syntax) } else { None }
     }
@@ -82,8 +82,8 @@ impl<'c> Agreed<'c> {
     }
 }
 
-/// Whether instances of this class only go to the requestor, by C-GET.
-fn is_only_got(rq: &AssociateRq, abstract_syntax: &str) -> bool {
+/// Whether the requestor is SCP only: it gets instances of this class by C-GET, or reports on storage commitment that we asked for.
+fn is_only_scp(rq: &AssociateRq, abstract_syntax: &str) -> bool {
     let mut roles = rq.roles.iter().filter(|role| role.sop_class == abstract_syntax);
     roles.next().is_some_and(|role| role.scp && !role.scu)
 }
@@ -104,7 +104,9 @@ fn service(rq: &AssociateRq, abstract_syntax: &str) -> Option<Service> {
     match scp::service(abstract_syntax) {
         Some(Service::Storage)
             if sop::name(abstract_syntax).is_none()
-                && said().is_some_and(|item| item.service_class != sop::STORAGE_SERVICE_CLASS) =>
+                && said().is_some_and(|item| {
+                    !item.service_class.is_empty() && item.service_class != sop::STORAGE_SERVICE_CLASS
+                }) =>
         {
             None
         }
@@ -192,6 +194,17 @@ mod tests {
         let mut rq = request(&[sop::STUDY_ROOT_GET, CT, MR]);
         rq.roles = vec![RoleSelection { sop_class: CT.to_owned(), scu: false, scp: true }];
         assert_eq!(accepted(&config(terms), Some("ct1"), &rq), [true, true, false]);
+    }
+
+    #[test]
+    fn a_peer_that_may_not_ask_for_commitment_may_still_report_on_it() {
+        let terms = || CallerTerms { sop_classes: vec![SopClasses::Storage], ..CallerTerms::default() };
+        let mut rq = request(&[sop::STORAGE_COMMITMENT_PUSH_MODEL]);
+        for (scu, scp, expected) in [(true, false, false), (true, true, false), (false, true, true)] {
+            let sop_class = sop::STORAGE_COMMITMENT_PUSH_MODEL.to_owned();
+            rq.roles = vec![RoleSelection { sop_class, scu, scp }];
+            assert_eq!(accepted(&config(terms()), Some("ct1"), &rq), [expected], "SCU {scu}, SCP {scp}");
+        }
     }
 
     #[test]

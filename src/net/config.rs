@@ -89,6 +89,15 @@ pub struct CallerTerms {
 }
 
 impl CallerTerms {
+    /// Whether the peer is held to something that others are not.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.identity.is_some()
+            || !self.sop_classes.is_empty()
+            || !self.transfer_syntaxes.is_empty()
+            || self.max_associations.is_some()
+            || self.max_pdu_bytes.is_some()
+    }
+
     /// The tokens that it presents, where it is known by them.
     pub(crate) fn tokens(&self) -> Option<&Tokens> {
         match &self.identity {

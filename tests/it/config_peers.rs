@@ -82,6 +82,17 @@ fn what_is_doubtful_about_peers_is_a_warning() {
             "gantry.toml:4:37: warning: `password` in `identity`: the file gantry.toml has more than one line",
         ),
         (
+            format!("{peer}identity = {{ jwt_key = \"no-key.pem\" }}\n"),
+            "gantry.toml:4:24: warning: without TLS everybody on the way reads its tokens",
+        ),
+        (
+            format!(
+                "[dimse]\nlisten = \"0.0.0.0:11112\"\n[dimse.tls]\nlisten = \"0.0.0.0:2762\"\n\
+                 certificate = \"a.pem\"\nkey = \"a.pem\"\nclient_auth = \"none\"\n{peer}identity = {{ jwt_key = \"no-key.pem\" }}\n"
+            ),
+            "let only this machine reach `listen` of [dimse], or name the peer's `certificate`",
+        ),
+        (
             format!("{peer}our_identity = {{ jwt = {{ file = \"token\" }} }}\n"),
             "gantry.toml:4:24: warning: without TLS everybody on the way reads `jwt`",
         ),

@@ -41,7 +41,7 @@ pub(super) fn find(called: &Called, config: &Config, tls: Option<Client>) -> Res
         },
     };
     let target = match tls {
-        Some(tls) => Target { terms: Terms { tls: Some(tls) }, ..target },
+        Some(tls) => Target { terms: Terms { tls: Some(tls), ..target.terms }, ..target },
         None => target,
     };
     Ok(Subject::Peer { name, target: Box::new(target) })

@@ -221,6 +221,8 @@ pub async fn speaks_tls(at: SocketAddr, patience: Duration) -> Option<Option<Box
 pub async fn speaks_dicom(at: SocketAddr, target: &Target, settings: &Settings, patience: Duration) -> bool {
     let Ok(line) = Line::dial(at, patience).await else { return false };
     let asked = Settings { message_timeout: patience, ..settings.clone() };
+    // Without our user identity: what answers has not shown who it is.
+    let target = &Target::plain(target.ae_title.clone(), target.address.clone());
     let verification = [(sop::VERIFICATION.to_owned(), vec![syntax::IMPLICIT_VR_LITTLE_ENDIAN.to_owned()])];
     match line.associate(target, &asked, &verification, &[]).await {
         Ok(opened) => {

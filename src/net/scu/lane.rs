@@ -139,6 +139,11 @@ impl Lane {
         while let Some(piece) = reader.next().await {
             match piece {
                 Piece::First { claim, data, bytes } => {
+                    // What an association was lost with goes alone, so that it takes no other instance with it again.
+                    let window = if claim.was_tried() { 1 } else { scu.window() };
+                    while under_way.len() >= window {
+                        self.answered(scu, under_way).await?;
+                    }
                     match scu.send_ahead(claim.instance(), data, bytes, reader).await {
                         Ok(message_id) => under_way.push((message_id, claim)),
                         Err(NotSent::Torn(error)) => {
@@ -150,7 +155,7 @@ impl Lane {
                             return Err(end);
                         }
                     }
-                    while under_way.len() >= scu.window() {
+                    while under_way.len() >= window {
                         self.answered(scu, under_way).await?;
                     }
                 }
@@ -167,8 +172,13 @@ impl Lane {
 
     /// Waits for one answer, to any of those that are under way, and reports it.
     async fn answered(&self, scu: &mut StoreScu, under_way: &mut Vec<(u16, Claim)>) -> Result<(), End> {
-        let (message_id, outcome) = scu.answer().await?;
-        let Some(at) = under_way.iter().position(|(sent, _)| *sent == message_id) else {
+        let (message_id, uid, outcome) = scu.answer().await?;
+        // Peers may be untidy about the UID; where several wait for answers, one that is of another instance is not to be trusted.
+        let is_of = |claim: &Claim| uid.as_ref().is_none_or(|uid| *uid == claim.instance().sop_instance);
+        let is_alone = under_way.len() == 1;
+        let found =
+            under_way.iter().position(|(sent, claim)| *sent == message_id && (is_alone || is_of(claim)));
+        let Some(at) = found else {
             return Err(End::OutOfTurn("C-STORE-RSP"));
         };
         let (_, claim) = under_way.remove(at);

@@ -143,6 +143,11 @@ impl Claim {
         &self.queue.instances[self.index]
     }
 
+    /// Whether an association was lost with the instance.
+    pub(super) fn was_tried(&self) -> bool {
+        self.queue.lock().tried.contains(&self.index)
+    }
+
     /// The association was lost with the instance: the first time it waits again, the second time it is given back.
     pub(super) fn try_again(self) -> Option<Self> {
         let is_first = self.queue.lock().tried.insert(self.index);

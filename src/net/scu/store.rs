@@ -3,10 +3,10 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use dimse::service::store::{CStoreRq, MoveOriginator};
+use dimse::service::store::{CStoreRq, CStoreRsp, MoveOriginator};
 use dimse::{Command, Outcome};
 use futures_util::FutureExt;
-use model::{SopClassUid, TransferSyntaxUid, sop};
+use model::{SopClassUid, SopInstanceUid, TransferSyntaxUid, sop};
 use ul::PresentationContext;
 use ul::pdata::{self, Fragments};
 
@@ -109,8 +109,8 @@ impl StoreScu {
     ) -> Result<Outcome, NotSent> {
         let sent = self.send_ahead(instance, data, bytes, rest).await?;
         match self.answer().await? {
-            (message_id, outcome) if message_id == sent => Ok(outcome),
-            (_, _) => Err(End::OutOfTurn("C-STORE-RSP").into()),
+            (message_id, _, outcome) if message_id == sent => Ok(outcome),
+            (..) => Err(End::OutOfTurn("C-STORE-RSP").into()),
         }
     }
 
@@ -134,13 +134,15 @@ impl StoreScu {
         Ok(self.message_id)
     }
 
-    /// Waits for the answer to an instance that was sent: to which message, and what it says.
-    pub(super) async fn answer(&mut self) -> Result<(u16, Outcome), End> {
+    /// Waits for the answer to an instance that was sent: to which message, of which instance, and what it says.
+    pub(super) async fn answer(&mut self) -> Result<(u16, Option<SopInstanceUid>, Outcome), End> {
         let message = self.drive.next_message(self.settings.message_timeout).await?;
         match message.command {
             Command::CStoreRsp(response) => {
                 self.drive.drain().await?;
-                Ok((response.message_id_being_responded_to, response.outcome))
+                let CStoreRsp { message_id_being_responded_to, affected_sop_instance_uid, outcome, .. } =
+                    response;
+                Ok((message_id_being_responded_to, affected_sop_instance_uid, outcome))
             }
             other => Err(End::OutOfTurn(other.name())),
         }

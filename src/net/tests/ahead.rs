@@ -108,17 +108,47 @@ async fn what_was_not_answered_goes_out_again_and_a_stray_answer_ends_the_associ
         answer(&mut peer, &first[1], Status::SUCCESS).await;
         answer(&mut peer, &first[1], Status::SUCCESS).await;
         let (mut again, _) = Peer::accept_granting(listener.accept().await.unwrap().0, window).await;
-        let rest = requests(&mut again, 3).await;
+        let mut rest = Vec::new();
+        for _ in 0..3 {
+            rest.extend(requests(&mut again, 1).await);
+            answer(&mut again, rest.last().unwrap(), Status::SUCCESS).await;
+        }
         let instances = |requests: &[CStoreRq]| -> Vec<String> {
             requests.iter().map(|rq| rq.affected_sop_instance_uid.as_ref().unwrap().to_string()).collect()
         };
         assert_eq!(instances(&rest), [0, 2, 3].map(|at| instances(&first)[at].clone()));
-        for request in &rest {
-            answer(&mut again, request, Status::SUCCESS).await;
-        }
         assert_eq!(again.event().await, Event::ReleaseRequested);
     });
     assert_eq!(statuses(&send(&target, 4, 4).await), [Some(0); 4]);
+    peer.await.unwrap();
+}
+
+#[tokio::test]
+async fn one_instance_that_a_peer_aborts_on_takes_no_other_with_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = target(listener.local_addr().unwrap());
+    let peer = TaskTracker::new().spawn(async move {
+        let window = Some(OperationsWindow { invoked: 0, performed: 1 });
+        let (mut peer, _) = Peer::accept_granting(listener.accept().await.unwrap().0, window).await;
+        let poison = requests(&mut peer, 4).await.remove(1).affected_sop_instance_uid;
+        drop(peer);
+        let mut answered = 0;
+        while answered < 3 {
+            let (mut peer, _) = Peer::accept_granting(listener.accept().await.unwrap().0, window).await;
+            while answered < 3 {
+                let request = requests(&mut peer, 1).await.remove(0);
+                if request.affected_sop_instance_uid == poison {
+                    break;
+                }
+                answer(&mut peer, &request, Status::SUCCESS).await;
+                answered += 1;
+            }
+            if answered == 3 {
+                assert_eq!(peer.event().await, Event::ReleaseRequested);
+            }
+        }
+    });
+    assert_eq!(statuses(&send(&target, 4, 4).await), [Some(0), None, Some(0), Some(0)]);
     peer.await.unwrap();
 }
 
