@@ -9,6 +9,7 @@ use crate::clock::now_microseconds;
 use crate::counters::Counters;
 use crate::files::Files;
 use crate::turn::{ASK, HASTEN};
+use crate::verification::BY_REQUEST;
 use crate::{
     CommitmentCounts, CommitmentRecord, DeliveryState, DestinationId, Error, LaneSummary, Trace, commitment,
     enrol, lanes, schema, trace,
@@ -105,7 +106,7 @@ impl Desk {
             }
             if which.waiting {
                 changed += in_batches(&writer, HASTEN, destination, begin, |_, _| ())?;
-                changed += in_batches(&writer, ASK_NOW, destination, begin, |_, _| ())?;
+                changed += in_batches(&writer, ASK_NOW, destination, BY_REQUEST, |_, _| ())?;
             }
             writer.execute(ASK, [destination.0])?;
         }

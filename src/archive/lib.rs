@@ -95,4 +95,4 @@ pub use query::needs_objects;
 pub use selected::Selected;
 pub use trace::{DeliveryRecord, LoadedRules, Trace, Traced};
 pub use turn::{Circuit, Turn, Turned};
-pub use verification::{Decide, NotCommitted, Swept, Told};
+pub use verification::{Decide, GiveUp, NotCommitted, Swept, Told, VerificationDue};

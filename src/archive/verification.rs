@@ -16,7 +16,7 @@ use crate::{Archive, DestinationId, Error};
 
 #[cfg(test)]
 pub(crate) use rows::STATEMENTS;
-pub(crate) use rows::resume;
+pub(crate) use rows::{BY_REQUEST, resume};
 
 /// What was over at a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,6 +25,28 @@ pub struct Swept {
     pub expired: usize,
     /// Deliveries that died of their age.
     pub gave_up: usize,
+}
+
+/// When there is something to ask a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerificationDue {
+    /// Nothing waits.
+    Never,
+    /// After this time; zero: now.
+    In(Duration),
+    /// Now, because somebody asked for it by [`Desk::retry`](crate::Desk::retry).
+    ByRequest,
+}
+
+/// When deliveries die of their age.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GiveUp {
+    /// Those that were queued so long ago.
+    pub after: Duration,
+    /// But none that was stored within this time, which may not have been asked about yet.
+    pub patience: Duration,
+    /// What the reason begins with.
+    pub reason: String,
 }
 
 /// What becomes of a delivery that its destination does not commit to.
@@ -63,16 +85,16 @@ pub struct Told {
 }
 
 impl Archive {
-    /// In how much time there is something to ask a destination: zero when there is now, `None` when nothing waits. Cancel safe.
+    /// When there is something to ask a destination. Cancel safe.
     ///
     /// # Errors
     /// [`Error::Index`], [`Error::Closed`].
-    pub async fn verification_due(&self, destination: DestinationId) -> Result<Option<Duration>, Error> {
+    pub async fn verification_due(&self, destination: DestinationId) -> Result<VerificationDue, Error> {
         self.read(move |connection, _| rows::due(connection, destination)).await
     }
 
-    /// Notes which reports have not come in time. What was queued longer ago than `give_up` and is to be asked about now is dead, at most
-    /// [`limits::GIVEN_UP`] deliveries; the reason begins with that text.
+    /// Notes which reports have not come in time. What is too old and is to be asked about now is dead, at most [`limits::GIVEN_UP`]
+    /// deliveries.
     ///
     /// Cancel safety: as [`Archive::commit`].
     ///
@@ -81,7 +103,7 @@ impl Archive {
     pub async fn sweep_verifications(
         &self,
         destination: DestinationId,
-        give_up: Option<(Duration, String)>,
+        give_up: Option<GiveUp>,
     ) -> Result<Swept, Error> {
         self.change(move |connection| rows::sweep(connection, destination, give_up.as_ref())).await
     }

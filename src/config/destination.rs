@@ -11,7 +11,7 @@ use super::For;
 use super::fault::Finder;
 use super::keys::Section;
 use super::secret::SecretPlace;
-use super::text::closest;
+use super::text::{self, closest};
 use super::walk::{Document, Named};
 
 /// One `[destination.NAME]`.
@@ -93,11 +93,32 @@ fn dicom(named: &Named, peers: &[Named], finder: &mut Finder<'_>) -> Option<Kind
         finder.add(&place(named, "peer"), format!("there is no [peer.{peer}]"), help);
         return None;
     }
+    let verify = named.values.get("verify")?;
+    let commitment_timeout: Duration = named.values.get("commitment_timeout")?;
+    let give_up = named.values.get::<pipeline::Retry>("retry")?.give_up;
+    let is_given = named.values.place("commitment_timeout").is_some();
+    match verify {
+        Verify::Commitment if commitment_timeout > give_up && is_given => {
+            let help = format!("what is not committed to is given up after {}", text::show_span(give_up));
+            finder.warn(
+                &place(named, "commitment_timeout"),
+                "`commitment_timeout` is longer than `give_up`",
+                help,
+            );
+        }
+        Verify::Status if is_given => {
+            let help = "add verify = \"commitment\"".to_owned();
+            let message = "`commitment_timeout` says nothing while `verify` is \"status\"";
+            finder.warn(&place(named, "commitment_timeout"), message, help);
+        }
+        Verify::Commitment | Verify::Status => {}
+    }
+    let associations = number(named, "associations")?;
     Some(Kind::Dicom {
         peer: PeerName::new(&peer),
-        associations: number(named, "associations")?,
-        verify: named.values.get("verify")?,
-        commitment_timeout: named.values.get("commitment_timeout")?,
+        associations,
+        verify,
+        commitment_timeout: commitment_timeout.min(give_up),
     })
 }
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use net::identity::{Expected, OurIdentity, OurProof, Secret, Source, TokenSettings, Tokens};
+use net::tls::CertificateName;
 use net::{CallerTerms, Peer, SopClasses};
 
 use super::For;
@@ -57,7 +58,8 @@ enum WayIn {
 }
 
 fn way_in(named: &Named, document: &Document) -> WayIn {
-    let must_be_tls = named.values.place("certificate").is_some();
+    let must_be_tls =
+        named.values.get::<Vec<CertificateName>>("certificate").is_some_and(|names| !names.is_empty());
     let is_loopback = |at: SocketAddr| at.ip().to_canonical().is_loopback();
     match document.table(Section::DimseTls).place("listen") {
         _ if must_be_tls => WayIn::Safe,

@@ -432,9 +432,10 @@ pub(super) const KEYS: &[Key] = &[
     key(
         Section::Dicom,
         "commitment_timeout",
-        up_to(31 * DAY),
+        up_to(29 * DAY),
         r#""1h""#,
-        "With verify = \"commitment\": how long its report is waited for before it is asked again (10 ms to 744 h).",
+        "With verify = \"commitment\": how long its report is waited for before it is asked again (10 ms to 696 h); not longer than \
+         `give_up`.",
     ),
     key(
         Section::S3,

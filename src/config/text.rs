@@ -169,7 +169,7 @@ fn parse_span(given: &str) -> Option<Duration> {
     (!given.is_empty()).then_some(total)
 }
 
-fn show_span(span: Duration) -> String {
+pub(super) fn show_span(span: Duration) -> String {
     if span.subsec_millis() == 0 {
         format!("{} s", span.as_secs())
     } else {

@@ -92,7 +92,7 @@ impl Access {
         let from = from.to_canonical();
         let (mut elsewhere, mut unproven, mut is_guarded) = (Vec::new(), Vec::new(), false);
         for peer in self.config.peers.iter().filter(|peer| calling == Some(&peer.ae_title)) {
-            if !is_proven(peer, presented) {
+            if !self.is_proven(peer, presented) {
                 unproven.push(peer.name.clone());
                 continue;
             }
@@ -108,6 +108,17 @@ impl Access {
                 Err(Stranger { elsewhere, unproven, presented: presented.cloned().map(Box::new) })
             }
         }
+    }
+
+    /// Whether a caller that presented this certificate may be this peer. One that is trusted by its fingerprint is known by nothing
+    /// else: nobody vouches for what it says of itself.
+    fn is_proven(&self, peer: &Peer, presented: Option<&Certificate>) -> bool {
+        let names = &peer.as_caller.certificate;
+        let Some(presented) = presented else { return names.is_empty() };
+        let is_pinned = |peer: &Peer| presented.is_pinned_by(&peer.as_caller.certificate);
+        names.is_empty()
+            || is_pinned(peer)
+            || presented.is_one_of(names) && !self.config.peers.iter().any(is_pinned)
     }
 
     async fn is_host(&self, peer: &Peer, from: IpAddr) -> bool {
@@ -135,12 +146,6 @@ impl Access {
         }
         Host { addresses: Vec::new(), until: Instant::now() + PAUSE }
     }
-}
-
-/// Whether a caller that presented this certificate may be this peer.
-fn is_proven(peer: &Peer, presented: Option<&Certificate>) -> bool {
-    let names = &peer.as_caller.certificate;
-    names.is_empty() || presented.is_some_and(|one| one.is_one_of(names))
 }
 
 /// Short enough that a host that moves may soon call again, long enough that a burst of associations asks once.

@@ -140,7 +140,7 @@ const ANSWERED: &[Answered] = &[
             Status::INVALID_ARGUMENT_VALUE,
             Status::NO_SUCH_SOP_CLASS,
             Status::NO_SUCH_ACTION,
-            Status::SOP_CLASS_NOT_SUPPORTED,
+            Status::NOT_AUTHORIZED,
             Status::RESOURCE_LIMITATION,
         ],
         action::meaning,

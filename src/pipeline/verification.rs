@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use archive::{DestinationId, NotCommitted, Swept, Told};
+use archive::{DestinationId, GiveUp, NotCommitted, Swept, Told, VerificationDue};
 use model::commitment::{FailureReason, ReceivedReport, Request};
 use model::{AeTitle, DestinationName, PeerName, TransactionUid, limits};
 use telemetry::{AskEnd, DeliveryEnd, Event};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use crate::lane::gave_up;
 use crate::{DestinationFacts, Error, Pipeline, Retry};
@@ -79,7 +79,7 @@ impl Pipeline {
 
     /// Takes what a peer tells about what it was asked; durable when this returns.
     ///
-    /// The peer is that of the destination that was asked: by its name, or, where the teller is none of the configured, by its AE title.
+    /// Who tells must be a configured peer with the AE title of the destination's: it may be configured twice, with and without TLS.
     ///
     /// # Errors
     /// [`Error::Archive`], [`Error::NoSpace`]: it is to be told again.
@@ -100,15 +100,19 @@ impl Pipeline {
         let ask_again = retry.as_ref().map_or(limits::LANE_TICK, |retry| retry.first);
         let decide = move |reason, attempts, age| match &retry {
             Some(retry) => decide(reason, attempts, age, retry, fastrand::f64() * 2.0 - 1.0),
-            None => NotCommitted::AskAgain(Duration::ZERO),
+            None => NotCommitted::AskAgain(limits::LANE_TICK),
         };
         let told = self.archive.take_report(report, Arc::new(decide), ask_again).await?;
         self.count_told(&facts.name, &told);
         let Told { committed, retried, dead, untold } = told;
         let (destination, committed, failed) = (&facts.name, committed.len(), retried + dead);
-        match failed + untold {
-            0 => tracing::info!(%destination, %transaction, committed, "storage commitment"),
-            _ => tracing::warn!(
+        match (failed, untold) {
+            (0, 0) => tracing::info!(%destination, %transaction, committed, "storage commitment"),
+            (0, _) => tracing::warn!(
+                %destination, %transaction, committed, untold,
+                "storage commitment: the destination did not tell of everything that it was asked about"
+            ),
+            (_, _) => tracing::warn!(
                 %destination, %transaction, committed, retried, dead, untold,
                 "storage commitment: the destination does not keep everything that it took"
             ),
@@ -131,11 +135,16 @@ impl Verification {
     /// Waits until there is something to ask. Cancel safe.
     pub async fn due(&self) {
         loop {
-            sleep_until(self.not_before).await;
             match self.pipeline.archive.verification_due(self.id).await {
-                Ok(Some(Duration::ZERO)) => return,
-                Ok(Some(wait)) => sleep(wait.min(limits::LANE_TICK)).await,
-                Ok(None) => sleep(limits::LANE_TICK).await,
+                Ok(VerificationDue::ByRequest) => return,
+                Ok(VerificationDue::In(wait)) => {
+                    let pause = self.not_before.saturating_duration_since(Instant::now());
+                    match wait.max(pause) {
+                        Duration::ZERO => return,
+                        wait => sleep(wait.min(limits::LANE_TICK)).await,
+                    }
+                }
+                Ok(VerificationDue::Never) => sleep(limits::LANE_TICK).await,
                 Err(error) => {
                     tracing::error!(error = chain(&error), "what is to be verified cannot be looked up");
                     sleep(limits::LANE_TICK).await;
@@ -147,15 +156,28 @@ impl Verification {
     /// Notes what is over: reports that have not come in time, and deliveries that wait for too long. Goes before each attempt to ask.
     pub async fn sweep(&self) {
         let retry = &self.terms.retry;
-        let give_up = (Instant::now() >= self.grace_ends).then(|| (retry.give_up, gave_up(retry.give_up)));
-        let Swept { expired, gave_up } =
-            match self.pipeline.archive.sweep_verifications(self.id, give_up).await {
-                Ok(swept) => swept,
+        let give_up = (Instant::now() >= self.grace_ends).then(|| GiveUp {
+            after: retry.give_up,
+            patience: self.terms.patience,
+            reason: gave_up(retry.give_up),
+        });
+        let mut all = Swept::default();
+        loop {
+            match self.pipeline.archive.sweep_verifications(self.id, give_up.clone()).await {
+                Ok(Swept { expired, gave_up }) => {
+                    all.expired += expired;
+                    all.gave_up += gave_up;
+                    if gave_up == 0 {
+                        break;
+                    }
+                }
                 Err(error) => {
                     tracing::error!(error = chain(&error), "what is to be verified cannot be looked through");
-                    return;
+                    break;
                 }
-            };
+            }
+        }
+        let Swept { expired, gave_up } = all;
         if expired > 0 {
             let after = self.terms.patience;
             tracing::warn!(
@@ -229,11 +251,8 @@ impl Verification {
 
 /// Whether a destination leads to who tells.
 fn is_from(destination: &DestinationFacts, teller: &Teller) -> bool {
-    match (&destination.peer, &teller.peer) {
-        (Some((name, _)), Some(peer)) => name == peer,
-        (Some((_, title)), None) => teller.aet.as_ref() == Some(title),
-        (None, _) => false,
-    }
+    let title = destination.peer.as_ref().map(|(_, title)| title);
+    teller.peer.is_some() && title.is_some() && teller.aet.as_ref() == title
 }
 
 /// What becomes of a delivery that its destination does not commit to, which is `age` old and was tried `attempts` times.
@@ -241,7 +260,7 @@ fn decide(reason: FailureReason, attempts: u32, age: Duration, retry: &Retry, ji
     let words = format!("stored, and storage not committed to: {reason}");
     match reason {
         // About the request, not about the instance.
-        FailureReason::DUPLICATE_TRANSACTION_UID => NotCommitted::AskAgain(Duration::ZERO),
+        FailureReason::DUPLICATE_TRANSACTION_UID => NotCommitted::AskAgain(retry.first),
         // It will be the same next time.
         FailureReason::CLASS_INSTANCE_CONFLICT | FailureReason::SOP_CLASS_NOT_SUPPORTED => {
             NotCommitted::Dead { reason: words }
@@ -255,8 +274,11 @@ fn decide(reason: FailureReason, attempts: u32, age: Duration, retry: &Retry, ji
 
 /// A new UID below 2.25: a random UUID in decimal (PS3.5 §B.2).
 fn transaction_uid() -> TransactionUid {
+    // That nobody can guess it keeps others from telling.
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the operating system has randomness");
     // Version 4, variant 1 (RFC 9562 §5.4).
-    let random = fastrand::u128(..);
+    let random = u128::from_ne_bytes(bytes);
     let uuid = random & !(0xF << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
     TransactionUid::lenient(&format!("2.25.{uuid}")).expect("it is not empty")
 }
@@ -300,7 +322,7 @@ mod tests {
                 HOUR,
                 dead("stored, and storage not committed to: 0122H referenced SOP class not supported"),
             ),
-            (0x0131, 1, HOUR * 99, NotCommitted::AskAgain(Duration::ZERO)),
+            (0x0131, 1, HOUR * 99, NotCommitted::AskAgain(FIRST)),
             (
                 0xC001,
                 1,

@@ -3,6 +3,7 @@
 `script.json` in the folder is read again for each event; every key may be absent:
   store      the status it answers to C-STORE
   action     the status it answers to N-ACTION
+  hold       seconds before it answers N-ACTION
   offers     false: it does not offer storage commitment (read at the start only)
   commit     how it reports: "same" over the association that it was asked on, "new" over one of its own, "later" over one of its own
              once there is a file `go` in the folder, "never", "early" over the same association before it answers N-ACTION
@@ -103,6 +104,7 @@ def asked(event):
     ]
     status, how = orders.get("action", 0x0000), orders.get("commit", "same")
     log(event="action", transaction=transaction, instances=[uid for _, uid in references], status=status)
+    time.sleep(orders.get("hold", 0))
     if status != 0x0000:
         return status, None
     told = report(orders, transaction, references)

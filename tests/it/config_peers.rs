@@ -100,6 +100,17 @@ fn what_is_doubtful_about_peers_is_a_warning() {
             format!("{peer}tls = {{ ca = \"no-ca.pem\" }}\n"),
             "gantry.toml:4:14: warning: `ca`: no-ca.pem cannot be read",
         ),
+        (
+            format!(
+                "{peer}[destination.a]\nkind = \"dicom\"\npeer = \"a\"\nverify = \"commitment\"\n\
+                 commitment_timeout = \"2h\"\nretry = {{ give_up = \"1h\" }}\n"
+            ),
+            "gantry.toml:8:22: warning: `commitment_timeout` is longer than `give_up`",
+        ),
+        (
+            format!("{peer}[destination.a]\nkind = \"dicom\"\npeer = \"a\"\ncommitment_timeout = \"2h\"\n"),
+            "gantry.toml:7:22: warning: `commitment_timeout` says nothing while `verify` is",
+        ),
     ] {
         let (printed, code) = check(&text);
         assert!(code == 0 && printed.contains(words), "{words} is not in\n{printed}");

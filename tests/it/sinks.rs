@@ -182,6 +182,10 @@ impl Orthanc {
         serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
     }
 
+    pub(crate) fn delete(&self, path: &str) {
+        ureq::delete(format!("http://{}{path}", self.http)).call().unwrap();
+    }
+
     fn read(&self, path: &str) -> Vec<u8> {
         let mut answer = ureq::get(format!("http://{}{path}", self.http)).call().unwrap();
         answer.body_mut().read_to_vec().unwrap()

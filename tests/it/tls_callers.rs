@@ -229,8 +229,8 @@ fn bound(device: &Issued) -> String {
 #[test]
 fn an_ae_title_is_bound_to_its_certificate() {
     let ca = Ca::new("Hospital CA");
-    // It signs for itself, and is trusted all the same.
-    let device = Issued::by_itself(&Order { common_name: "device", names: &[], years: (2020, 2021) });
+    // It signs for itself, and is trusted all the same; what it says of itself is not.
+    let device = Issued::by_itself(&Order { common_name: "CT1", names: &[], years: (2020, 2021) });
     for accept in ["known", "any"] {
         let secure = Secure::with(&format!("accept = \"{accept}\""), "", &ca, &bound(&device));
         let ct2 = ca.issue(&Order { common_name: "CT2", names: &["ct2.example"], ..LOCAL });

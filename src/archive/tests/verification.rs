@@ -11,7 +11,7 @@ use super::fanout::{Depot, LEASE, delivered, retry};
 use super::*;
 use crate::DeliveryState::{Dead, Delivered, Ready, Retrying, Verifying};
 use crate::verification::STATEMENTS;
-use crate::{DeliveryState, Desk, NotCommitted, Retry, Settlement, Swept, Told};
+use crate::{DeliveryState, Desk, GiveUp, NotCommitted, Retry, Settlement, Swept, Told, VerificationDue};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -43,10 +43,18 @@ fn ask(depot: &Depot, number: u32) -> Option<Request> {
 }
 
 fn sweep(depot: &Depot, give_up: Option<Duration>) -> (usize, usize) {
-    let give_up = give_up.map(|age| (age, "gave up after 72 h".to_owned()));
+    sweep_so(depot, give_up, Duration::ZERO)
+}
+
+fn sweep_so(depot: &Depot, give_up: Option<Duration>, patience: Duration) -> (usize, usize) {
+    let give_up = give_up.map(|after| GiveUp { after, patience, reason: "gave up after 72 h".to_owned() });
     let Swept { expired, gave_up } =
         run(depot.home.archive.sweep_verifications(depot.pacs, give_up)).unwrap();
     (expired, gave_up)
+}
+
+fn next_due(depot: &Depot) -> VerificationDue {
+    run(depot.home.archive.verification_due(depot.pacs)).unwrap()
 }
 
 fn instances(request: &Request) -> Vec<String> {
@@ -134,7 +142,7 @@ fn what_is_not_committed_to_goes_where_it_is_decided() {
     // The fifth was not told of, and is asked about again after a while; the fourth at once.
     assert_eq!(told.untold, 1);
     assert_eq!(instances(&ask(&depot, 2).unwrap()), ["2.25.1.1.4"]);
-    let due = run(depot.home.archive.verification_due(depot.pacs)).unwrap().unwrap();
+    let VerificationDue::In(due) = next_due(&depot) else { panic!("not at a time") };
     assert!(due > Duration::from_secs(50) && due <= Duration::from_secs(60), "{due:?}");
 }
 
@@ -178,14 +186,17 @@ fn who_could_not_be_asked_is_asked_again_when_it_is_time() {
     };
     failed(Some(transaction(1)), HOUR, "0213H resource limitation");
     assert_eq!(ask(&depot, 2), None);
-    let due = run(depot.home.archive.verification_due(depot.pacs)).unwrap().unwrap();
+    let VerificationDue::In(due) = next_due(&depot) else { panic!("not at a time") };
     assert!(due > HOUR / 2 && due <= HOUR, "{due:?}");
     let lane = run(depot.home.archive.lanes()).unwrap().remove(1);
     assert_eq!(lane.last_error.unwrap().0, "0213H resource limitation");
     let retry = Retry { destination: Some(DestinationName::new("pacs")), dead: false, waiting: true };
     assert_eq!(Desk::open(depot.home.folder.path()).unwrap().retry(&retry).unwrap(), 2, "a person asks now");
-    assert_eq!(instances(&ask(&depot, 3).unwrap()).len(), 2);
+    assert_eq!(next_due(&depot), VerificationDue::ByRequest);
     failed(None, HOUR, "nothing listens there");
+    assert_eq!(next_due(&depot), VerificationDue::In(Duration::ZERO), "once");
+    assert_eq!(Desk::open(depot.home.folder.path()).unwrap().retry(&retry).unwrap(), 2, "also what is due");
+    assert_eq!(instances(&ask(&depot, 3).unwrap()).len(), 2);
     assert_eq!(tell(&depot, 1, &[1]), 1, "it had heard it");
 }
 
@@ -237,6 +248,7 @@ fn what_waits_for_too_long_is_given_up() {
         depot.home.archive.verification_failed(depot.pacs, Some(transaction(1)), Duration::ZERO, refused);
     run(failed).unwrap();
     assert_eq!(sweep(&depot, Some(HOUR)), (0, 0));
+    assert_eq!(sweep_so(&depot, Some(Duration::ZERO), HOUR), (0, 0), "stored just now: it is asked first");
     assert_eq!(sweep(&depot, Some(Duration::ZERO)), (0, 2));
     assert_eq!(ask(&depot, 2), None);
     assert_eq!(states(&depot), [Dead; 2]);

@@ -7,7 +7,7 @@ use model::commitment::{Reference, Request};
 use model::{TransactionUid, limits};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::Swept;
+use super::{GiveUp, Swept, VerificationDue};
 use crate::clock::{after, before, now_microseconds};
 use crate::counters::Counters;
 use crate::delivery::words;
@@ -28,25 +28,31 @@ pub(crate) fn resume(connection: &Connection) -> Result<(), Error> {
     Ok(())
 }
 
-pub(super) fn due(connection: &Connection, destination: DestinationId) -> Result<Option<Duration>, Error> {
+pub(super) fn due(connection: &Connection, destination: DestinationId) -> Result<VerificationDue, Error> {
     let due: Option<i64> =
         connection.prepare_cached(FIRST_DUE)?.query_row([destination.0], |row| row.get(0)).optional()?;
-    let until = |due: i64| due.saturating_sub(now_microseconds());
-    Ok(due.map(|due| Duration::from_micros(u64::try_from(until(due)).unwrap_or(0))))
+    Ok(match due {
+        None => VerificationDue::Never,
+        Some(BY_REQUEST) => VerificationDue::ByRequest,
+        Some(due) => {
+            let until = due.saturating_sub(now_microseconds());
+            VerificationDue::In(Duration::from_micros(u64::try_from(until).unwrap_or(0)))
+        }
+    })
 }
 
 pub(super) fn sweep(
     connection: &Connection,
     destination: DestinationId,
-    give_up_after: Option<&(Duration, String)>,
+    terms: Option<&GiveUp>,
 ) -> Result<Swept, Error> {
     let now = now_microseconds();
     connection
         .prepare_cached(PRUNE)?
         .execute(params![before(now, limits::COMMITMENT_KEPT), limits::DESK_BATCH])?;
     let expired = connection.prepare_cached(EXPIRE)?.execute([destination.0, now])?;
-    let gave_up = match give_up_after {
-        Some((age, prefix)) => give_up(connection, destination, now, *age, prefix)?,
+    let gave_up = match terms {
+        Some(terms) => give_up(connection, destination, now, terms)?,
         None => 0,
     };
     Ok(Swept { expired, gave_up })
@@ -111,6 +117,8 @@ pub(super) fn failed(
         }
         asked(connection, transaction)?;
     }
+    // Who was asked for by hand has had the try.
+    connection.prepare_cached(PUT_OFF)?.execute([destination.0, BY_REQUEST, now])?;
     connection.prepare_cached(turn::SET_LAST_ERROR)?.execute(params![destination.0, words(reason), now])?;
     Ok(())
 }
@@ -143,8 +151,7 @@ fn give_up(
     connection: &Connection,
     destination: DestinationId,
     now: i64,
-    age: Duration,
-    prefix: &str,
+    terms: &GiveUp,
 ) -> Result<usize, Error> {
     let last_error: String = connection
         .prepare_cached(turn::LAST_ERROR)?
@@ -152,13 +159,14 @@ fn give_up(
         .optional()?
         .unwrap_or_default();
     let why = if last_error.is_empty() { String::new() } else { format!(" ({last_error})") };
-    let reason = words(&format!("{prefix}: it was stored, and storage was not committed to{why}"));
+    let reason = words(&format!("{}: it was stored, and storage was not committed to{why}", terms.reason));
     let old = connection.prepare_cached(GIVE_UP)?.execute(params![
         destination.0,
-        before(now, age),
+        before(now, terms.after),
         now,
         reason,
-        limits::GIVEN_UP
+        limits::GIVEN_UP,
+        before(now, terms.patience)
     ])?;
     let mut counters = Counters::default();
     for _ in 0..old {
@@ -167,6 +175,9 @@ fn give_up(
     counters.write(connection)?;
     Ok(old)
 }
+
+/// When it is due what somebody asked for by hand.
+pub(crate) const BY_REQUEST: i64 = 0;
 
 /// The partial indexes are chosen only where a condition repeats theirs.
 const FIRST_DUE: &str = "SELECT due FROM delivery INDEXED BY delivery_verifying
@@ -203,7 +214,8 @@ const EXPIRE: &str = "UPDATE verification INDEXED BY verification_open SET state
 
 const GIVE_UP: &str = "UPDATE delivery SET state = 3, due = ?3, status = ?4 WHERE delivery_pk IN (
         SELECT delivery_pk FROM delivery INDEXED BY delivery_verifying_age
-        WHERE destination_pk = ?1 AND state = 6 AND queued < ?2 AND due <= ?3 ORDER BY queued LIMIT ?5)";
+        WHERE destination_pk = ?1 AND state = 6 AND queued < ?2 AND due <= ?3 AND done < ?6
+        ORDER BY queued LIMIT ?5)";
 
 const NO_MORE: &str = "UPDATE delivery SET state = 4, status = status || ?2 WHERE delivery_pk IN (
         SELECT delivery_pk FROM delivery INDEXED BY delivery_verifying

@@ -100,7 +100,9 @@ pub(super) fn security() -> String {
         "## 7 Security\n\n\
          ### 7.1 Secure transport\n\n\
          TLS 1.3 and 1.2, for incoming and outgoing associations; certificates of callers are demanded unless `client_auth` says \
-         less, and one may be bound to an AE title. HTTP is served without TLS, for a proxy to add.\n\n\
+         less, and one may be bound to an AE title. The port is that of `listen` in `[dimse.tls]`, for which 2762 is registered. Keys and \
+         certificates are files in PEM, which are read anew without a restart. After a record that fails its integrity check the \
+         connection is closed, and the association ends as A-P-ABORT. HTTP is served without TLS, for a proxy to add.\n\n\
          Cipher suites, preferred ones first: {}.\n\n\
          Groups for key exchange: {}.\n\n\
          Not offered: TLS 1.1 and older, CBC and CCM suites, Camellia, static RSA, finite-field DHE, renegotiation, compression; \

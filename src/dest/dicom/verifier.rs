@@ -171,6 +171,9 @@ impl Verifier {
 /// Waits for what the peer says on the association that is open, until its time is over. Cancel safe.
 async fn listen(open: Option<&mut Kept>) -> Step {
     let Some(Kept { association, until }) = open else { return std::future::pending().await };
+    if *until <= Instant::now() {
+        return Step::Close;
+    }
     match timeout_at(*until, association.next()).await {
         Ok(Ok(incoming)) => Step::Take(incoming),
         Ok(Err(error)) => Step::Over(error),

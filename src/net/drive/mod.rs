@@ -3,6 +3,7 @@
 mod data;
 mod write;
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -38,8 +39,8 @@ pub(crate) struct Drive {
     started: Instant,
     /// When the next message must have begun; `None` while it is our turn.
     message_due: Option<Instant>,
-    /// A message that came before its turn.
-    kept: Option<Message>,
+    /// Messages that came before their turn; only the last may have a data set.
+    kept: VecDeque<Message>,
     progress: Progress,
     timer: Timer,
     bytes_received: u64,
@@ -63,7 +64,7 @@ impl Drive {
             rest: None,
             started,
             message_due: None,
-            kept: None,
+            kept: VecDeque::new(),
             progress: Progress::new(message_timeout),
             timer: Timer::new(),
             bytes_received: 0,
@@ -99,7 +100,7 @@ impl Drive {
     ///
     /// A release is answered here. Cancel safe: what has come of a message is kept.
     pub(crate) async fn next_message(&mut self, patience: Duration) -> Result<Message, End> {
-        if let Some(message) = self.kept.take() {
+        if let Some(message) = self.kept.pop_front() {
             self.progress.restart();
             self.progress.pause();
             return Ok(message);
@@ -129,11 +130,11 @@ impl Drive {
     }
 
     /// Waits until the peer cancels the operation of `message_id`. A message of any other kind is kept for
-    /// [`Drive::next_message`], and then this never returns. Cancel safe.
+    /// [`Drive::next_message`]; behind one with a data set, or more than a few, this never returns. Cancel safe.
     ///
     /// PS3.7 §9.3.2.3.
     pub(crate) async fn cancelled(&mut self, message_id: u16) -> Result<(), End> {
-        while self.kept.is_none() {
+        while self.kept.len() < MOST_KEPT && self.kept.back().is_none_or(|last| !last.has_data_set) {
             let message = self.read_message().await?;
             match message.command {
                 Command::CCancelRq(cancel) if !message.has_data_set => {
@@ -141,7 +142,7 @@ impl Drive {
                         return Ok(());
                     }
                 }
-                _ => self.kept = Some(message),
+                _ => self.kept.push_back(message),
             }
         }
         std::future::pending().await
@@ -207,7 +208,7 @@ impl Drive {
     pub(crate) fn is_between_messages(&self) -> bool {
         self.input.is_empty()
             && self.rest.is_none()
-            && self.kept.is_none()
+            && self.kept.is_empty()
             && !self.assembler.is_inside_message()
     }
 
@@ -373,6 +374,8 @@ fn unexpected(event: &Event) -> End {
 
 /// Read at once while a message may begin: a small instance comes whole, with its command, in one read.
 const READ_BYTES: usize = 64 << 10;
+/// Messages that may come before their turn: answers to reports, and what a peer should not send.
+const MOST_KEPT: usize = 4;
 /// Read at once before there is an association and after it, and to see a release.
 const FIRST_READ_BYTES: usize = 4 << 10;
 /// While we work on a request its sender need not say anything, however long that takes.

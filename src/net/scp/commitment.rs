@@ -234,7 +234,7 @@ pub(crate) fn request(message_id: u16, report: &Report) -> NEventReportRq {
 fn refuse_command(context: &PresentationContext, request: &NActionRq, has_data_set: bool) -> Option<Outcome> {
     if !context.requestor_is_scu {
         let reason = "by role selection the requestor is no SCU here";
-        return Some(Outcome::because(Status::SOP_CLASS_NOT_SUPPORTED, reason));
+        return Some(Outcome::because(Status::NOT_AUTHORIZED, reason));
     }
     let NActionRq { requested_sop_class_uid: class, requested_sop_instance_uid: instance, .. } = request;
     if class.as_ref().is_some_and(|class| class.as_str() != context.abstract_syntax) {

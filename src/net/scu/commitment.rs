@@ -86,9 +86,11 @@ impl CommitmentAssociation {
     ///
     /// PS3.4 §J.3.2, PS3.7 §10.1.4.
     pub async fn ask(&mut self, request: &Request) -> Result<Outcome, Error> {
-        match self.try_to_ask(request).await {
-            Ok(outcome) => Ok(outcome),
-            Err(end) => Err(self.lost(end).await),
+        // All of it: a peer that only ever reports does not keep us from asking.
+        match timeout(self.settings.message_timeout, self.try_to_ask(request)).await {
+            Ok(Ok(outcome)) => Ok(outcome),
+            Ok(Err(end)) => Err(self.lost(end).await),
+            Err(_) => Err(self.lost(End::TimedOut(Wait::Message)).await),
         }
     }
 

@@ -4,7 +4,10 @@ use std::net::IpAddr;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::objects::{oid_registry, oid2abbrev};
+use x509_parser::prelude::{
+    AttributeTypeAndValue, FromDer, RelativeDistinguishedName, X509Certificate, X509Name,
+};
 
 use super::name::CertificateName;
 
@@ -15,7 +18,7 @@ use super::name::CertificateName;
 pub struct Certificate {
     /// SHA-256 of its DER form.
     pub sha256: [u8; 32],
-    /// Its subject, such as `C=DE, O=Hospital, CN=CT1`.
+    /// Its subject, such as `C=DE, O=Hospital, CN=CT1`; what separates there has a `\` before it where it is in a value.
     pub subject: String,
     /// The subject of whoever certified it; its own where nobody else did.
     pub issuer: String,
@@ -49,8 +52,8 @@ impl Certificate {
         let common_names = read.subject().iter_common_name();
         Some(Self {
             sha256: Sha256::digest(der).into(),
-            subject: read.subject().to_string(),
-            issuer: read.issuer().to_string(),
+            subject: distinguished(read.subject()),
+            issuer: distinguished(read.issuer()),
             common_names: common_names.filter_map(|name| name.as_str().ok()).map(str::to_owned).collect(),
             names: names.filter_map(alternative).take(MOST_NAMES).collect(),
             not_before: read.validity().not_before.timestamp(),
@@ -67,6 +70,38 @@ impl Certificate {
     pub fn is_one_of(&self, names: &[CertificateName]) -> bool {
         names.iter().any(|name| name.is_of(self))
     }
+
+    /// Whether one of the names is its fingerprint.
+    pub(crate) fn is_pinned_by(&self, names: &[CertificateName]) -> bool {
+        names.contains(&CertificateName::Sha256(self.sha256))
+    }
+}
+
+/// A name in the order of the certificate, so that no value reads as a further attribute (RFC 4514 §2.4).
+fn distinguished(name: &X509Name<'_>) -> String {
+    let attribute = |attribute: &AttributeTypeAndValue<'_>| {
+        let of = attribute.attr_type();
+        let key = oid2abbrev(of, oid_registry()).map_or_else(|_| of.to_id_string(), str::to_owned);
+        let value = match attribute.as_str() {
+            Ok(text) => escaped(text),
+            Err(_) => attribute.as_slice().iter().map(|byte| format!("{byte:02x}")).collect(),
+        };
+        format!("{key}={value}")
+    };
+    let parts =
+        |part: &RelativeDistinguishedName<'_>| part.iter().map(attribute).collect::<Vec<_>>().join(" + ");
+    name.iter_rdn().map(parts).collect::<Vec<_>>().join(", ")
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, ',' | '+' | '=' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
 }
 
 fn alternative(name: &GeneralName<'_>) -> Option<AlternativeName> {
@@ -160,6 +195,25 @@ mod tests {
         let shown = read.to_string();
         let expected = ", dns:ct1.example, ip:10.1.2.3, uri:urn:ct1, until 2027-01-02, sha256:";
         assert!(shown.contains(expected) && !shown.contains('\n'), "{shown}");
+    }
+
+    #[test]
+    fn no_value_reads_as_a_further_attribute() {
+        let subject = |attributes: &[(DnType, &str)]| {
+            let mut params = CertificateParams::new(Vec::new()).unwrap();
+            params.distinguished_name = rcgen::DistinguishedName::new();
+            for (of, value) in attributes {
+                params.distinguished_name.push(of.clone(), *value);
+            }
+            let der = params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec();
+            Certificate::read(&der).unwrap().subject
+        };
+        let (organization, name) = (DnType::OrganizationName, DnType::CommonName);
+        let forged = subject(&[(organization.clone(), "Hospital, CN=CT4")]);
+        assert_eq!(forged, "O=Hospital\\, CN\\=CT4");
+        assert_eq!(subject(&[(organization, "Hospital"), (name, "CT4")]), "O=Hospital, CN=CT4");
+        let named = CertificateName::parse(&format!("subject:{forged}")).unwrap();
+        assert!(named.is_of(&Certificate { subject: forged, ..Certificate::read(&der()).unwrap() }));
     }
 
     /// Whatever a peer sends as its certificate is read, or is none.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::RootCertStore;
 use rustls::ServerConfig;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{ServerSessionMemoryCache, StoresServerSessions, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::SingleCertAndKey;
 
 use super::certificate::Certificate;
@@ -56,7 +56,6 @@ struct Ready {
     identity: Identity,
     chain: Option<Arc<dyn ClientCertVerifier>>,
     pins: Arc<[[u8; 32]]>,
-    sessions: Arc<dyn StoresServerSessions>,
 }
 
 impl Server {
@@ -106,7 +105,9 @@ impl Server {
         };
         let key = SingleCertAndKey::from(Arc::clone(&ready.identity.key));
         let mut config = builder.with_cert_resolver(Arc::new(key));
-        config.session_storage = Arc::clone(&ready.sessions);
+        // No session is resumed: its certificate would not be looked at again.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
         Ok(Arc::new(config))
     }
 
@@ -123,8 +124,7 @@ impl Ready {
             None => None,
         };
         let pins = settings.pins.clone().into();
-        // Sessions of before are not resumed: whom we trusted then, we may not trust now.
-        Ok(Self { identity, chain, pins, sessions: ServerSessionMemoryCache::new(SESSIONS) })
+        Ok(Self { identity, chain, pins })
     }
 }
 
@@ -141,6 +141,3 @@ impl fmt::Debug for Server {
         self.0.settings.fmt(f)
     }
 }
-
-/// Sessions that callers may resume, which spares them and us a signature each.
-const SESSIONS: usize = 1024;

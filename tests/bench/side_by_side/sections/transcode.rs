@@ -15,7 +15,7 @@ use model::{SopClassUid, SopInstanceUid, TransferSyntaxUid};
 use pixels::{Object, transcode};
 
 use crate::bench::Bench;
-use crate::figures::{Figures, milliseconds};
+use crate::figures::Figures;
 use crate::peers::Place;
 use crate::report::{GANTRY, Section};
 use crate::synthetic::{EXPLICIT_VR_LITTLE_ENDIAN, Template};
@@ -99,7 +99,6 @@ fn figures(frames: u32, took: Duration) -> Figures {
     Figures {
         per_second: Some(per_second),
         megabytes_per_second: Some(per_second * FRAME_MEGABYTES),
-        cpu_ms: Some(milliseconds(took) / f64::from(frames)),
         ..Figures::default()
     }
 }
