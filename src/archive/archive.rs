@@ -17,7 +17,7 @@ use crate::writer::{Shared, Writer};
 use crate::{
     Committed, Cursor, DeadLetter, DestinationId, Error, LaneSummary, NewInstance, Overview, Page, Prepared,
     Row, RuleId, RuleSetId, Selected, Spool, StoredInstance, Turn, Turned, commitment, enrol, find, lanes,
-    overview, recover, resume, retrieve, schema, scratch, selected, verification,
+    overview, peers, recover, resume, retrieve, schema, scratch, selected, verification,
 };
 
 /// Where the archive keeps its data.
@@ -71,6 +71,7 @@ impl Archive {
         resume::resume(&connection)?;
         commitment::resume(&connection)?;
         verification::resume(&connection)?;
+        peers::resume(&connection)?;
         // Not before: a start that fails or dies must leave an older copy recognisable as one, to be looked at again.
         starts.count(&connection, &mut lock)?;
         let dictionaries = Arc::new(Dictionaries::new());

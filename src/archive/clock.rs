@@ -6,7 +6,12 @@ use time::OffsetDateTime;
 
 /// The present.
 pub(crate) fn now_microseconds() -> i64 {
-    i64::try_from(OffsetDateTime::now_utc().unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)
+    microseconds(OffsetDateTime::now_utc())
+}
+
+/// A time, to be kept.
+pub(crate) fn microseconds(at: OffsetDateTime) -> i64 {
+    i64::try_from(at.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)
 }
 
 /// A time that the index keeps.

@@ -8,11 +8,12 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use crate::clock::now_microseconds;
 use crate::counters::Counters;
 use crate::files::Files;
+use crate::peers::PeerRecord;
 use crate::turn::{ASK, HASTEN};
 use crate::verification::BY_REQUEST;
 use crate::{
     CommitmentCounts, CommitmentRecord, DeliveryState, DestinationId, Error, LaneSummary, Trace, commitment,
-    enrol, lanes, schema, trace,
+    enrol, lanes, peers, schema, trace,
 };
 
 /// The queue and the ledger as a person sees and changes them, beside a running server or without one. Blocks.
@@ -174,6 +175,26 @@ impl Desk {
     pub fn retry_reports(&mut self) -> Result<u64, Error> {
         let writer = self.writer()?;
         commitment::hasten(&writer)
+    }
+
+    /// All that is remembered of peers, by name; see [`Archive::peers`](crate::Archive::peers).
+    ///
+    /// # Errors
+    /// [`Error::Index`].
+    pub fn peers(&self) -> Result<Vec<PeerRecord>, Error> {
+        let transaction = self.reader.unchecked_transaction()?;
+        peers::records(&transaction)
+    }
+
+    /// Forgets a peer, and gives whether anything was known of it. A running server notices within a second.
+    ///
+    /// Durable when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Index`], [`Error::NoSpace`].
+    pub fn forget(&mut self, peer: &str) -> Result<bool, Error> {
+        let writer = self.writer()?;
+        change(&writer, |writer, _| peers::forget(writer, peer))
     }
 
     /// The connection that cannot write.

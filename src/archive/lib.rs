@@ -48,6 +48,7 @@ mod names;
 mod objects;
 mod overview;
 mod page;
+pub mod peers;
 mod plan;
 mod query;
 mod reader;

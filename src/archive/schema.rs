@@ -118,6 +118,7 @@ const MIGRATIONS: &[Migration] = &[
     plain(include_str!("schema/006_commitment.sql")),
     plain(include_str!("schema/007_verification.sql")),
     Migration { sql: include_str!("schema/008_query.sql"), fill: Some(refill::query) },
+    plain(include_str!("schema/009_peers.sql")),
 ];
 
 /// A commit returns when the write-ahead log is synced. The log is moved into the database after 16 MiB, or when

@@ -261,6 +261,19 @@ pub const SETTLE_DELAY: Duration = Duration::from_millis(20);
 /// The least time between two transactions of a lane that has work: with more of them, senders and other lanes would wait.
 pub const LANE_PAUSE: Duration = Duration::from_millis(5);
 
+/// How long a peer is taken at its word that it does not take something, where it takes that in another form; then it is asked again.
+pub const REFUSAL_REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What is remembered of one peer: SOP classes in transfer syntaxes, of which what was learned first makes way. Eight times as many as
+/// one association can have.
+pub const CONTEXTS_REMEMBERED: usize = 1024;
+
+/// Callers that are remembered though the configuration does not know them.
+pub const STRANGERS: u32 = 1000;
+
+/// Characters that are kept of what a peer calls its software; the standard has 16 for a name, and 64 for a UID (PS3.7 Table D.3-3).
+pub const PEER_TEXT_CHARS: usize = 64;
+
 /// So many deliveries failed in a row, each for the first time and for now only, and their destination is left alone.
 pub const FAILURES_IN_A_ROW: usize = 5;
 

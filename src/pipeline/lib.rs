@@ -11,6 +11,7 @@ mod header;
 mod ingest;
 mod intake;
 mod lane;
+pub mod peers;
 mod ports;
 mod query;
 mod queues;
@@ -57,6 +58,7 @@ pub struct Pipeline {
     /// Rung when storage commitment reports may have become due.
     reports: Arc<tokio::sync::Notify>,
     transcoder: Transcoder,
+    peers: peers::PeerMemory,
 }
 
 impl Pipeline {
@@ -64,6 +66,7 @@ impl Pipeline {
     pub fn new(archive: Archive, telemetry: Telemetry) -> Self {
         let headers = Arc::new(budget::Budget::new(model::limits::HEADERS_BYTES));
         let transcoder = Transcoder::new(archive.clone(), headers.clone());
+        let peers = peers::PeerMemory::new(archive.clone());
         Self {
             archive,
             telemetry,
@@ -73,7 +76,13 @@ impl Pipeline {
             router: Arc::default(),
             reports: Arc::default(),
             transcoder,
+            peers,
         }
+    }
+
+    /// What is remembered of peers.
+    pub fn peers(&self) -> &peers::PeerMemory {
+        &self.peers
     }
 
     /// Counts, conflicts, recent studies and disk, for the status page. Cancel safe.
