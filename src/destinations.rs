@@ -7,7 +7,8 @@ use dest::{Dicom, Folder, S3, S3Config, Secret, Verifier};
 use model::DestinationName;
 use net::Peer;
 use net::scu::{Settings, Target};
-use pipeline::{CommitmentTerms, DestinationFacts, Pipeline, Transcoder};
+use pipeline::peers::PeerMemory;
+use pipeline::{CommitmentTerms, DestinationFacts, Pipeline};
 use telemetry::Telemetry;
 
 use crate::config::{self, Config, Destination, Kind, SecretPlace, Verify};
@@ -18,11 +19,11 @@ use crate::config::{self, Config, Destination, Kind, SecretPlace, Verify};
 /// A secret is gone since the configuration was checked, or the system gives no TLS.
 pub(crate) fn open(
     config: &Config,
-    transcoder: &Transcoder,
+    pipeline: &Pipeline,
     telemetry: &Telemetry,
 ) -> anyhow::Result<Vec<(Arc<dyn pipeline::Destination>, pipeline::Retry)>> {
     let open = |one: &Destination| {
-        let opened = open_one(one, config, transcoder, telemetry)
+        let opened = open_one(one, config, pipeline, telemetry)
             .with_context(|| format!("[destination.{}]", one.name));
         Ok((opened?, one.retry.clone()))
     };
@@ -32,15 +33,15 @@ pub(crate) fn open(
 fn open_one(
     destination: &Destination,
     config: &Config,
-    transcoder: &Transcoder,
+    pipeline: &Pipeline,
     telemetry: &Telemetry,
 ) -> anyhow::Result<Arc<dyn pipeline::Destination>> {
     let name = destination.name.clone();
     Ok(match &destination.kind {
         Kind::Dicom { peer, associations, verify, .. } => {
             let peer = find(peer, config).ok_or_else(|| anyhow!("there is no [peer.{peer}]"))?;
-            let (target, settings) = call(peer, config);
-            let transcoder = transcoder.clone();
+            let (target, settings) = call(peer, config, pipeline.peers());
+            let transcoder = pipeline.transcoder().clone();
             let dicom = Dicom::new(name, target, settings, *associations, transcoder, telemetry.clone());
             match verify {
                 Verify::Status => Arc::new(dicom),
@@ -62,7 +63,7 @@ pub(crate) fn verifiers(
         let Kind::Dicom { peer, .. } = &one.kind else { return None };
         let verification = pipeline.verification(&one.name)?;
         let peer = find(peer, config)?;
-        let (target, settings) = call(peer, config);
+        let (target, settings) = call(peer, config, pipeline.peers());
         let (pipeline, telemetry) = (pipeline.clone(), telemetry.clone());
         let verifier = Verifier::new(target, peer.name.clone(), settings, pipeline, telemetry, verification);
         Some((one.name.clone(), verifier))
@@ -71,8 +72,9 @@ pub(crate) fn verifiers(
 }
 
 /// How a peer is called.
-fn call(peer: &Peer, config: &Config) -> (Target, Settings) {
-    (peer.target(), Settings::new(&config.net, config.net.ae_title.clone()))
+fn call(peer: &Peer, config: &Config, memory: &PeerMemory) -> (Target, Settings) {
+    let settings = Settings::new(&config.net, config.net.ae_title.clone());
+    (peer.target().remembered(&peer.name, &settings, memory), settings)
 }
 
 /// How a bucket of the configuration is reached, its secrets read.

@@ -54,12 +54,17 @@ async fn serve(
     let mut signals = Signals::listen(file.is_some())?;
     let hangup = file.is_some().then(|| listen(SignalKind::hangup())).transpose()?;
     let pipeline = Pipeline::new(archive.clone(), telemetry.clone());
+    if let Err(error) = pipeline.peers().recall().await {
+        warn!(error = &error as &dyn std::error::Error, "what peers said before cannot be read");
+    }
     let lanes = lanes(&mut config, &pipeline, &telemetry).await?;
     let doors = Doors::open(&config, &pipeline, &telemetry).await?;
     let verifiers = destinations::verifiers(&config, &pipeline, &telemetry);
     log_start(&config, &doors, &pipeline);
     let shutdown = CancellationToken::new();
     let tracker = TaskTracker::new();
+    let remembering = pipeline.peers().clone().run(shutdown.clone());
+    tracker.spawn(remembering.instrument(info_span!("peers")));
     let reloader = Reloader::new(file, &config, pipeline, telemetry);
     let control = control::serve(control_socket(&config), hangup, reloader, shutdown.clone());
     tracker.spawn(control.instrument(info_span!("control")));
@@ -99,7 +104,7 @@ async fn serve(
 
 /// Makes the destinations and rules known, and a lane for each destination; it delivers once it runs.
 async fn lanes(config: &mut Config, pipeline: &Pipeline, telemetry: &Telemetry) -> anyhow::Result<Vec<Lane>> {
-    let opened = destinations::open(config, pipeline.transcoder(), telemetry)?;
+    let opened = destinations::open(config, pipeline, telemetry)?;
     pipeline.set_destinations(destinations::facts(config)).await.context("destinations")?;
     if let Some(rules) = config.rules.take() {
         pipeline.route_by(rules).await.context("rules")?;

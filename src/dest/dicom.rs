@@ -3,6 +3,7 @@
 mod alternatives;
 mod census;
 mod pool;
+mod proposal;
 mod status;
 mod verifier;
 
@@ -30,7 +31,8 @@ pub use verifier::Verifier;
 /// Its couriers share at most `associations` associations, which last from one instance to the next. Each is proposed for all kinds
 /// that wait, and made anew for a kind that came later. A peer that takes fewer associations gets as many as it takes. Where the
 /// peer does not take a kind, the instance is sent in a transfer syntax that the peer takes and that it can be transcoded into
-/// (`alternatives.rs`); where there is none, it is refused.
+/// (`alternatives.rs`); where there is none, it is refused. What the peer said last time shapes what it is asked (`proposal.rs`), but
+/// nothing is refused for what is remembered: it was asked for just before.
 ///
 /// PS3.4 §B.2, PS3.7 §9.1.1.
 pub struct Dicom {

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt;
-use model::{AeTitle, limits};
-use pipeline::Pipeline;
+use model::{AeTitle, PeerName, limits};
+use pipeline::{Pipeline, peers};
 use telemetry::{Event, Telemetry};
+use time::OffsetDateTime;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use ul::negotiate::{self, Admission};
-use ul::pdu::AssociateRj;
+use ul::pdu::{AssociateRj, AssociateRq};
 use ul::{Association, Violation};
 
 use crate::access::Access;
@@ -194,8 +195,35 @@ impl Acceptor {
             ?granted,
             "association accepted",
         );
-        let caller = Caller { calling, called, peer: admitted.ok().flatten(), from };
+        let peer = admitted.ok().flatten();
+        self.remember(peer.as_ref(), calling.as_ref(), from, &rq, drive.association().contexts().len());
+        let caller = Caller { calling, called, peer, from };
         Ok(Accepted { caller, granted, place })
+    }
+
+    /// Notes as what a caller called that was let in.
+    fn remember(
+        &self,
+        peer: Option<&PeerName>,
+        calling: Option<&AeTitle>,
+        from: IpAddr,
+        rq: &AssociateRq,
+        accepted: usize,
+    ) {
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let implementation = peers::Implementation {
+            class_uid: rq.implementation.class_uid.clone(),
+            version_name: rq.implementation.version_name.clone(),
+        };
+        let caller = peers::Caller {
+            aet: calling.cloned(),
+            address: from,
+            at: OffsetDateTime::now_utc(),
+            implementation,
+            proposed: count(rq.contexts.len()),
+            accepted: count(accepted),
+        };
+        self.pipeline.peers().called_by(peer, caller);
     }
 
     /// Serves an association and sums it up.

@@ -121,8 +121,8 @@ impl Reporter {
     }
 
     async fn send_to(&self, peer: &Peer, reports: Vec<OwedReport>) {
-        let target = peer.target();
         let settings = Settings::new(&self.config, self.config.ae_title.clone());
+        let target = peer.target().remembered(&peer.name, &settings, self.pipeline.peers());
         let mut association = match ReportAssociation::open(&target, &settings, &self.telemetry).await {
             Ok(association) => association,
             Err(error) => return self.all_failed(&reports, &error.explain()).await,

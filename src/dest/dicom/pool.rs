@@ -8,12 +8,14 @@ use std::time::Duration;
 use net::scu::{MAX_KINDS, Settings, StoreAssociation, Target};
 use net::{End, Error, Wait};
 use pipeline::Waiting;
+use pipeline::peers::Said;
 use telemetry::Telemetry;
 use tokio::sync::{Mutex as Door, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep};
 
 use super::alternatives::{Kind, alternatives};
 use super::census::{Census, Counted};
+use super::proposal::proposal;
 
 /// Associations with one peer: as many as there are places, which are fewer for a while when the peer takes no more.
 ///
@@ -156,7 +158,7 @@ impl Pool {
     /// An association that is not in use, was proposed for this kind and still stands.
     async fn idle(&self, kind: &Kind) -> Option<Kept> {
         loop {
-            let mut kept = self.state().take(kind)?;
+            let mut kept = self.state().take(kind, &self.target)?;
             if kept.association.is_open().await {
                 return Some(kept);
             }
@@ -182,14 +184,12 @@ impl Pool {
         }
         // Of those that are there, none serves this kind: the new one takes the place of one.
         self.close_one().await;
-        let kinds = self.state().proposals(kind, waiting);
-        match self.open(&kinds).await {
+        match self.open_for(kind, waiting).await {
             Ok(association) => {
                 let counted = self.census.count();
                 if self.census.open() > 1 {
                     self.state().pause = FIRST_PAUSE;
                 }
-                tracing::debug!(proposed = kinds.len(), "association opened");
                 Ok(Kept { association, since: Instant::now(), was_used: false, _counted: counted })
             }
             Err(error) => {
@@ -202,6 +202,25 @@ impl Pool {
                 Err(reason)
             }
         }
+    }
+
+    /// Opens an association that serves a kind, if the peer lets it: where it no longer takes what it took instead, it is asked once more,
+    /// now that this is known.
+    async fn open_for(&self, kind: &Kind, waiting: &dyn Waiting) -> Result<StoreAssociation, Error> {
+        let mut association = self.open_once(kind, waiting).await?;
+        if !is_answered(&association, kind, &self.target) {
+            association.close().await;
+            association = self.open_once(kind, waiting).await?;
+        }
+        Ok(association)
+    }
+
+    async fn open_once(&self, kind: &Kind, waiting: &dyn Waiting) -> Result<StoreAssociation, Error> {
+        let known = self.state().known(kind, waiting);
+        let kinds = proposal(&known, |kind| self.target.said(kind));
+        let association = self.open(&kinds).await?;
+        tracing::debug!(proposed = kinds.len(), "association opened");
+        Ok(association)
     }
 
     async fn open(&self, kinds: &[Kind]) -> Result<StoreAssociation, Error> {
@@ -244,8 +263,8 @@ impl Pool {
 }
 
 impl State {
-    fn take(&mut self, kind: &Kind) -> Option<Kept> {
-        let at = self.idle.iter().rposition(|kept| kept.serves(kind))?;
+    fn take(&mut self, kind: &Kind, target: &Target) -> Option<Kept> {
+        let at = self.idle.iter().rposition(|kept| kept.serves(kind, target))?;
         Some(self.idle.remove(at))
     }
 
@@ -253,18 +272,13 @@ impl State {
         (!self.idle.is_empty()).then(|| self.idle.remove(0))
     }
 
-    /// What a new association is proposed for: this kind, those that wait, and those that were sent before; and what these can be
-    /// transcoded into, that of this kind before all others.
-    fn proposals(&mut self, kind: &Kind, waiting: &dyn Waiting) -> Vec<Kind> {
+    /// This kind, those that wait, and those that were sent before.
+    fn known(&mut self, kind: &Kind, waiting: &dyn Waiting) -> Vec<Kind> {
         let mut seen = HashSet::new();
         let known = std::mem::take(&mut self.known);
         let kinds = std::iter::once(kind.clone()).chain(waiting.kinds()).chain(known);
         self.known = kinds.filter(|kind| seen.insert(kind.clone())).take(MAX_KINDS).collect();
-        let (first, others) = self.known.split_first().unwrap_or((kind, &[]));
-        let own = std::iter::once(first.clone()).chain(alternatives(first));
-        let all = own.chain(others.iter().cloned()).chain(others.iter().flat_map(alternatives));
-        let mut seen = HashSet::new();
-        all.filter(|kind| seen.insert(kind.clone())).take(MAX_KINDS).collect()
+        self.known.clone()
     }
 
     /// Notes that the peer took no further association; for how long it is asked for none.
@@ -292,17 +306,11 @@ impl State {
 }
 
 impl Kept {
-    /// Whether it was proposed for this kind, and the peer takes that or what it can be transcoded into. What the peer did not take a
-    /// while ago it is asked for again: it may have learned.
-    fn serves(&self, kind: &Kind) -> bool {
-        match self.association.serves(kind) {
-            Some(Ok(())) => true,
-            Some(Err(_)) => {
-                let is_taken = |kind| self.association.serves(&kind) == Some(Ok(()));
-                alternatives(kind).any(is_taken) || self.since.elapsed() < REFUSAL_KEPT
-            }
-            None => false,
-        }
+    /// Whether the peer takes this kind or what it can be transcoded into. What it did not take a while ago it is asked for again: it
+    /// may have learned.
+    fn serves(&self, kind: &Kind, target: &Target) -> bool {
+        is_answered(&self.association, kind, target)
+            && (is_taken(&self.association, kind) || self.since.elapsed() < REFUSAL_KEPT)
     }
 }
 
@@ -328,6 +336,22 @@ impl Drop for Awake {
     fn drop(&mut self) {
         self.0.state().awake -= 1;
     }
+}
+
+/// Whether a peer was asked for all that this kind can go as, until it took one. As it is it need not have been asked for it where it is
+/// known to refuse that, and takes another.
+fn is_answered(association: &StoreAssociation, kind: &Kind, target: &Target) -> bool {
+    let is_asked = |kind: &Kind| association.serves(kind).is_some();
+    if is_taken(association, kind) {
+        return is_asked(kind) || target.said(kind) == Some(Said::Refuses);
+    }
+    is_asked(kind) && alternatives(kind).all(|kind| is_asked(&kind))
+}
+
+/// Whether the peer takes this kind, or what it can be transcoded into.
+fn is_taken(association: &StoreAssociation, kind: &Kind) -> bool {
+    let mut ways = std::iter::once(kind.clone()).chain(alternatives(kind));
+    ways.any(|kind| association.serves(&kind) == Some(Ok(())))
 }
 
 fn is_full(error: &Error) -> bool {

@@ -74,8 +74,8 @@ impl<'a> Scp<'a> {
             return Ok(Ending::Done);
         }
         let message_id = retrieve.request.message_id();
-        let target = peer.target();
         let settings = Settings::new(self.config, self.config.ae_title.clone());
+        let target = peer.target().remembered(&peer.name, &settings, self.pipeline.peers());
         let originator = self.caller.calling.clone().map(|ae_title| MoveOriginator { ae_title, message_id });
         let associations = self.config.move_associations;
         let (mut relay, feed) =

@@ -10,7 +10,7 @@ use ul::pdu::{
     RoleSelection, Titles,
 };
 
-use super::{Settings, Target};
+use super::{Settings, Target, memory};
 use crate::drive::Drive;
 use crate::end::End;
 use crate::error::Error;
@@ -49,7 +49,22 @@ pub(super) async fn associate_as(
     contexts: impl IntoIterator<Item = (String, Vec<String>)>,
     roles: Vec<RoleSelection>,
 ) -> Result<Requested, Error> {
-    let association = request(target, settings, contexts, roles)?;
+    let contexts: Vec<_> = contexts.into_iter().collect();
+    let requested = request_and_wait(target, settings, &contexts, roles).await;
+    requested.inspect_err(|error| {
+        if let Some(known) = &target.memory {
+            memory::failed(known, error);
+        }
+    })
+}
+
+async fn request_and_wait(
+    target: &Target,
+    settings: &Settings,
+    contexts: &[(String, Vec<String>)],
+    roles: Vec<RoleSelection>,
+) -> Result<Requested, Error> {
+    let association = request(target, settings, contexts.iter().cloned(), roles)?;
     let terms = &target.terms;
     let stream = connect(target, settings).await?;
     let mut drive = Drive::new(stream, association, settings.message_timeout);
@@ -59,6 +74,9 @@ pub(super) async fn associate_as(
             Err(Error::IdentityIgnored)
         }
         Ok(ac) => {
+            if let Some(known) = &target.memory {
+                memory::accepted(known, contexts, &ac, drive.secured());
+            }
             if let Some(most) = terms.max_pdu_bytes {
                 drive.limit_sent_pdus(most);
             }

@@ -12,6 +12,7 @@ mod get;
 mod identifier;
 mod inquiry;
 mod lane;
+mod memory;
 mod question;
 mod queue;
 mod reader;
@@ -23,6 +24,7 @@ mod store;
 use std::time::Duration;
 
 use model::AeTitle;
+use pipeline::peers::Acquaintance;
 
 use crate::identity::OurIdentity;
 use crate::{Config, Peer, tls};
@@ -63,6 +65,8 @@ pub struct Target {
     pub address: String,
     /// On what terms.
     pub terms: Terms,
+    /// What is remembered of it; `None`: nothing is.
+    pub memory: Option<Acquaintance>,
 }
 
 /// What is agreed with one peer about how it is called.
@@ -83,7 +87,7 @@ pub struct Terms {
 impl Target {
     /// A peer with which nothing is agreed.
     pub fn plain(ae_title: AeTitle, address: String) -> Self {
-        Self { ae_title, address, terms: Terms::default() }
+        Self { ae_title, address, terms: Terms::default(), memory: None }
     }
 }
 
@@ -98,7 +102,7 @@ impl Peer {
     /// The peer as it is to be called.
     pub fn target(&self) -> Target {
         let terms = self.as_called.clone();
-        Target { ae_title: self.ae_title.clone(), address: self.address.clone(), terms }
+        Target { terms, ..Target::plain(self.ae_title.clone(), self.address.clone()) }
     }
 }
 

@@ -126,6 +126,7 @@ impl Sender {
     async fn run(self) {
         let present = Present::new(&self.work);
         while let Some(kinds) = self.work.kinds().await {
+            let kinds = self.target.in_order(kinds);
             let open = StoreAssociation::open(&self.target, &self.settings, &self.telemetry, &kinds);
             let opened = tokio::select! {
                 opened = open => opened,

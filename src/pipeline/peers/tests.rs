@@ -55,7 +55,7 @@ fn a_refusal_holds_for_a_day_and_what_is_taken_for_good() {
     let mut called = called::unknown(manner("pacs:104"));
     let then = now();
     called::learn(&mut called, accepted("V1", then), [(takes.clone(), None), (refuses.clone(), refusal())]);
-    let said = |called: &Called, kind, at| called::said(called, &manner("pacs:104"), kind, at);
+    let said = |called: &Called, kind: &Kind, at| called::said(called, &manner("pacs:104"), kind, at);
     let second = Duration::from_secs(1);
     assert_eq!(said(&called, &refuses, then + DAY - second), Some(Said::Refuses));
     assert_eq!(said(&called, &refuses, then + DAY), None);

@@ -10,7 +10,6 @@ use tokio::sync::Notify;
 use super::Job;
 use crate::end::End;
 use crate::error::Error;
-use crate::scu::MAX_KINDS;
 use crate::scu::queue::Kind;
 
 /// Instances in their order, and who sends them. No lock is held across an await.
@@ -108,7 +107,7 @@ impl Work {
             }
             let mut seen = HashSet::new();
             let kinds = state.waiting.iter().map(|waiting| waiting.job.instance.kind());
-            Some(Some(kinds.filter(|kind| seen.insert(kind.clone())).take(MAX_KINDS).collect()))
+            Some(Some(kinds.filter(|kind| seen.insert(kind.clone())).collect()))
         })
         .await
     }

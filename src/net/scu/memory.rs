@@ -1,0 +1,129 @@
+//! What a peer said last time, in what is proposed to it, and what it says this time, remembered.
+
+use model::{PeerName, SopClassUid, TransferSyntaxUid};
+use pipeline::peers::{Accepted, Acquaintance, Implementation, Manner, PeerMemory, Said};
+use time::OffsetDateTime;
+use ul::pdu::{AssociateAc, ContextOutcome, ContextResult};
+
+use super::queue::Kind;
+use super::{MAX_KINDS, Settings, Target, associate};
+use crate::end::End;
+use crate::error::Error;
+use crate::tls::Secured;
+
+impl Target {
+    /// The same, called with what is remembered of that peer in mind; what it says is remembered.
+    pub fn remembered(self, peer: &PeerName, settings: &Settings, memory: &PeerMemory) -> Self {
+        let manner = Manner {
+            aet: self.ae_title.clone(),
+            address: self.address.clone(),
+            calling: settings.calling.clone(),
+            shows_user: self.terms.identity.is_some(),
+        };
+        Self { memory: Some(memory.of(peer, manner)), ..self }
+    }
+
+    /// What the peer said to this kind last time, as far as that holds.
+    pub fn said(&self, kind: &Kind) -> Option<Said> {
+        self.memory.as_ref()?.said(kind)
+    }
+
+    /// As many of these kinds as one association can be proposed for: the first, then those that the peer does not refuse as far as we
+    /// remember, then the others.
+    pub(super) fn in_order(&self, kinds: Vec<Kind>) -> Vec<Kind> {
+        let is_refused = |(at, kind): &(usize, Kind)| *at > 0 && self.said(kind) == Some(Said::Refuses);
+        let (last, first): (Vec<_>, Vec<_>) = kinds.into_iter().enumerate().partition(is_refused);
+        first.into_iter().chain(last).map(|(_, kind)| kind).take(MAX_KINDS).collect()
+    }
+}
+
+/// Remembers what the peer said when it accepted an association with these contexts.
+pub(super) fn accepted(
+    memory: &Acquaintance,
+    proposed: &[(String, Vec<String>)],
+    ac: &AssociateAc,
+    secured: Option<Secured>,
+) {
+    let accepted = Accepted {
+        at: OffsetDateTime::now_utc(),
+        tls: secured.map(|secured| secured.version),
+        implementation: Implementation {
+            class_uid: ac.implementation.class_uid.clone(),
+            version_name: ac.implementation.version_name.clone(),
+        },
+        max_pdu_bytes: ac.max_pdu_bytes,
+        operations: ac.window.map_or(1, |window| window.invoked),
+        knows_user: ac.identity_response.is_some(),
+    };
+    let ids = (1..=u8::MAX).step_by(2);
+    let results = ids.map(|id| ac.contexts.iter().find(|result| result.id == id));
+    let said = proposed.iter().zip(results).flat_map(|((class, syntaxes), result)| said(class, syntaxes, result));
+    memory.accepted(accepted, said);
+}
+
+/// Remembers that there was no association, unless the fault is ours.
+pub(super) fn failed(memory: &Acquaintance, error: &Error) {
+    match error {
+        Error::Association(End::Rejected(rejection)) => memory.rejected(&rejection.to_string()),
+        Error::Connect { .. } | Error::Tls { .. } | Error::IdentityIgnored | Error::Association(_) => {
+            memory.failed(&error.explain());
+        }
+        Error::Listen { .. }
+        | Error::KeyFile(_)
+        | Error::OurIdentity(_)
+        | Error::Lost(_)
+        | Error::NotAccepted { .. }
+        | Error::File(_)
+        | Error::Response => {}
+    }
+}
+
+/// What a peer said to each transfer syntax of one context. Of those beside the one that it chose it said nothing.
+fn said<'a>(
+    class: &'a str,
+    syntaxes: &'a [String],
+    result: Option<&'a ContextResult>,
+) -> impl Iterator<Item = (Kind, Option<String>)> + 'a {
+    let chosen = result.and_then(|result| match &result.outcome {
+        ContextOutcome::Accepted { transfer_syntax } => Some(transfer_syntax),
+        ContextOutcome::UserRejection
+        | ContextOutcome::NoReason
+        | ContextOutcome::AbstractSyntaxNotSupported
+        | ContextOutcome::TransferSyntaxesNotSupported => None,
+    });
+    let is_proposed = chosen.is_some_and(|chosen| syntaxes.contains(chosen));
+    syntaxes.iter().filter_map(move |syntax| {
+        let refusal = match result {
+            Some(_) if is_proposed && chosen != Some(syntax) => return None,
+            Some(result) => associate::refusal(result, syntax),
+            None => Some("not answered"),
+        };
+        let kind = SopClassUid::lenient(class).zip(TransferSyntaxUid::lenient(syntax))?;
+        Some((kind, refusal.map(str::to_owned)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is learned of a context with these syntaxes, answered so.
+    fn check(outcome: Option<ContextOutcome>, expected: &[(&str, Option<&str>)]) {
+        let syntaxes = ["1.2.1".to_owned(), "1.2.2".to_owned()];
+        let result = outcome.map(|outcome| ContextResult { id: 1, outcome });
+        let said: Vec<_> = said("1.1", &syntaxes, result.as_ref()).collect();
+        let said: Vec<_> = said.iter().map(|(kind, refusal)| (kind.1.as_str(), refusal.as_deref())).collect();
+        assert_eq!(said, expected, "{result:?}");
+    }
+
+    #[test]
+    fn a_choice_says_nothing_of_what_was_not_chosen() {
+        let accepted = |syntax: &str| Some(ContextOutcome::Accepted { transfer_syntax: syntax.to_owned() });
+        check(accepted("1.2.2"), &[("1.2.2", None)]);
+        let other = Some("it answered with another transfer syntax");
+        check(accepted("1.2.3"), &[("1.2.1", other), ("1.2.2", other)]);
+        let unknown = Some("SOP class not supported");
+        check(Some(ContextOutcome::AbstractSyntaxNotSupported), &[("1.2.1", unknown), ("1.2.2", unknown)]);
+        check(None, &[("1.2.1", Some("not answered")), ("1.2.2", Some("not answered"))]);
+    }
+}
