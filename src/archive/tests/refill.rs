@@ -13,7 +13,7 @@ const CONCEPT: Tag = Tag(0x0040, 0xA043);
 const CODE_VALUE: Tag = Tag(0x0008, 0x0100);
 const REPORT: &str = "1.2.840.10008.5.1.4.1.1.88.22";
 
-/// Takes from an index what came with the eighth file of its schema.
+/// Takes from an index what came with the eighth file of its schema, and with those after it.
 fn undo(index: &Connection) {
     for sql in [
         "DROP TABLE item",
@@ -29,6 +29,10 @@ fn undo(index: &Connection) {
         "DROP TABLE term",
         "ALTER TABLE former RENAME TO term",
         "CREATE UNIQUE INDEX term_by_owner ON term (kind, owner, value)",
+        "DROP TABLE peer_called",
+        "DROP TABLE peer_context",
+        "DROP TABLE peer_caller",
+        "DROP TABLE peer_forgotten",
         "PRAGMA user_version = 6",
     ] {
         index.execute_batch(sql).unwrap();

@@ -1,5 +1,6 @@
 //! The couriers of a peer, against peers that do what the test wants.
 
+mod memory;
 mod scp;
 
 use std::sync::LazyLock;
@@ -99,15 +100,19 @@ fn destination(target: &Target, associations: usize) -> Dicom {
     Dicom::new(name, target.clone(), settings, associations, transcoder(), Telemetry::new())
 }
 
-/// That of an archive with nothing in it.
 fn transcoder() -> Transcoder {
+    pipeline().transcoder().clone()
+}
+
+/// That of an archive with nothing in it.
+fn pipeline() -> &'static Pipeline {
     static HOME: LazyLock<(tempfile::TempDir, Pipeline)> = LazyLock::new(|| {
         let folder = tempfile::tempdir().unwrap();
         let config = archive::Config { data_dir: folder.path().to_owned(), min_free_bytes: 0 };
         let archive = archive::Archive::open(config, Telemetry::new()).unwrap();
         (folder, Pipeline::new(archive, Telemetry::new()))
     });
-    HOME.1.transcoder().clone()
+    &HOME.1
 }
 
 impl Dicom {

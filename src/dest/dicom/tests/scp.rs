@@ -10,13 +10,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use ul::negotiate::{Service, negotiate};
-use ul::pdu::{AssociateAc, AssociateRj, Implementation};
+use ul::pdu::{AssociateAc, AssociateRj, ContextOutcome, Implementation};
 use ul::{Association, Event};
 
 /// A storage SCP that behaves as the test wants, and takes notes.
 pub(super) struct Scp {
     pub(super) target: Target,
     notes: Arc<Mutex<Notes>>,
+    refused_syntaxes: Arc<Mutex<Vec<&'static str>>>,
     serving: JoinHandle<()>,
 }
 
@@ -29,6 +30,8 @@ pub(super) struct Behaviour {
     pub(super) lingers: Duration,
     /// SOP classes that it does not take.
     pub(super) refused: &'static [&'static str],
+    /// Transfer syntaxes that it does not take at present.
+    pub(super) refused_syntaxes: Arc<Mutex<Vec<&'static str>>>,
     /// Instances that it answers on one association; it closes the connection when the next one has come, or at once.
     pub(super) lives: usize,
     pub(super) closes_at_once: bool,
@@ -46,6 +49,8 @@ pub(super) enum Beyond {
 pub(super) struct Notes {
     /// The SOP classes of the contexts that each association was proposed for.
     pub(super) proposals: Vec<Vec<String>>,
+    /// The transfer syntaxes of the same.
+    pub(super) syntaxes: Vec<Vec<String>>,
     /// SOP Instance UIDs that came, with the number of their association.
     pub(super) received: Vec<(usize, String)>,
     pub(super) open: usize,
@@ -60,6 +65,7 @@ impl Default for Behaviour {
             beyond: Beyond::Rejected,
             lingers: Duration::ZERO,
             refused: &[],
+            refused_syntaxes: Arc::default(),
             lives: usize::MAX,
             closes_at_once: false,
             answer: Status::SUCCESS.into(),
@@ -72,6 +78,7 @@ impl Scp {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let notes = Arc::new(Mutex::new(Notes::default()));
+        let refused_syntaxes = Arc::clone(&behaviour.refused_syntaxes);
         let (tracker, shared) = (TaskTracker::new(), Arc::clone(&notes));
         let serving = tracker.clone().spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -79,7 +86,12 @@ impl Scp {
                 tracker.spawn(async move { serve(stream, behaviour, &notes).await });
             }
         });
-        Self { target: Target::plain(AeTitle::parse("SCP").unwrap(), address), notes, serving }
+        Self { target: Target::plain(AeTitle::parse("SCP").unwrap(), address), notes, refused_syntaxes, serving }
+    }
+
+    /// From the next association on it takes everything but these transfer syntaxes.
+    pub(super) fn refuse(&self, syntaxes: &[&'static str]) {
+        *self.refused_syntaxes.lock().unwrap() = syntaxes.to_vec();
     }
 
     pub(super) fn notes(&self) -> MutexGuard<'_, Notes> {
@@ -110,6 +122,7 @@ async fn serve(stream: TcpStream, behaviour: Behaviour, notes: &Mutex<Notes>) {
         let mut notes = notes.lock().unwrap();
         if notes.open < behaviour.most {
             notes.proposals.push(rq.contexts.iter().map(|context| context.abstract_syntax.clone()).collect());
+            notes.syntaxes.push(rq.contexts.iter().map(|context| context.transfer_syntaxes.concat()).collect());
             notes.open += 1;
             notes.most_open = notes.most_open.max(notes.open);
             Some(notes.proposals.len())
@@ -128,7 +141,14 @@ async fn serve(stream: TcpStream, behaviour: Behaviour, notes: &Mutex<Notes>) {
         return;
     };
     let taken = |class: &str| (!behaviour.refused.contains(&class)).then_some(Service::Keeps);
-    let contexts = negotiate(&rq, taken).contexts;
+    let mut contexts = negotiate(&rq, taken).contexts;
+    for result in &mut contexts {
+        if let ContextOutcome::Accepted { transfer_syntax } = &result.outcome
+            && behaviour.refused_syntaxes.lock().unwrap().contains(&transfer_syntax.as_str())
+        {
+            result.outcome = ContextOutcome::TransferSyntaxesNotSupported;
+        }
+    }
     let ac = AssociateAc::answer(&rq, contexts, Vec::new(), 16_384, Implementation::default());
     end.association.accept(&ac).unwrap();
     end.flush().await;

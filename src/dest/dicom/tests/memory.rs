@@ -1,0 +1,93 @@
+//! What the peer said last time is in what it is asked next.
+
+use model::element::put;
+use model::syntax::{EXPLICIT_VR_LITTLE_ENDIAN, Encoding, IMPLICIT_VR_LITTLE_ENDIAN};
+use model::{PeerName, Tag, Vr};
+
+use super::*;
+
+const IMPLICIT: &str = IMPLICIT_VR_LITTLE_ENDIAN;
+
+impl Shelf {
+    /// An instance that can be transcoded.
+    fn put_whole(&self, number: u32) -> StoredInstance {
+        let mut bytes = Vec::new();
+        for (tag, value) in [
+            (Tag(0x0008, 0x0016), CT),
+            (Tag(0x0008, 0x0018), &uid(number)),
+            (Tag(0x0020, 0x000D), "1.2.3"),
+            (Tag(0x0020, 0x000E), "1.2.3.1"),
+        ] {
+            put(&mut bytes, Encoding::ExplicitLittle, tag, Vr::UI, value.as_bytes());
+        }
+        let instance = self.put(number, CT);
+        std::fs::write(&instance.path, &bytes).unwrap();
+        let sha256 = Sha256::digest(&bytes).into();
+        StoredInstance { data_offset: 0, length: bytes.len() as u64, sha256, ..instance }
+    }
+}
+
+/// The peer, remembered under this name.
+fn remembered(scp: &Scp, name: &str) -> Target {
+    let settings = settings(Duration::from_secs(10));
+    scp.target.clone().remembered(&PeerName::new(name), &settings, pipeline().peers())
+}
+
+/// Sends an instance on an association of its own; how that ended, and what the associations for it were proposed for.
+async fn send(scp: &Scp, name: &str, number: u32) -> (String, Vec<Vec<String>>) {
+    let before = scp.notes().syntaxes.len();
+    let pacs = destination(&remembered(scp, name), 1);
+    let mut courier = pacs.store_courier();
+    let outcome = courier.send(&Shelf::new().put_whole(number), &NOTHING).await;
+    courier.rest().await;
+    (format!("{outcome:?}"), scp.notes().syntaxes[before..].to_vec())
+}
+
+#[tokio::test]
+async fn a_refused_syntax_is_not_proposed_again_while_another_is_taken() {
+    let scp = Scp::start(Behaviour::default()).await;
+    let transcoded = "transcoded from Explicit VR Little Endian to Implicit VR Little Endian";
+    scp.refuse(&[EXPLICIT_VR_LITTLE_ENDIAN]);
+    let (outcome, proposed) = send(&scp, "one", 1).await;
+    assert!(outcome.starts_with("Delivered") && outcome.contains(transcoded), "{outcome}");
+    assert_eq!(proposed, [[EXPLICIT, IMPLICIT]]);
+    let (outcome, proposed) = send(&scp, "one", 2).await;
+    assert!(outcome.starts_with("Delivered") && outcome.contains(transcoded), "{outcome}");
+    assert_eq!(proposed, [[IMPLICIT]]);
+    // Another peer has not been asked.
+    assert_eq!(send(&scp, "other", 3).await.1, [[EXPLICIT, IMPLICIT]]);
+}
+
+#[tokio::test]
+async fn a_peer_that_changed_its_mind_is_asked_for_all_before_anything_is_given_up() {
+    let scp = Scp::start(Behaviour::default()).await;
+    scp.refuse(&[EXPLICIT_VR_LITTLE_ENDIAN]);
+    send(&scp, "fickle", 1).await;
+    // What it took it takes no more, and takes what it refused.
+    scp.refuse(&[IMPLICIT]);
+    let (outcome, proposed) = send(&scp, "fickle", 2).await;
+    assert!(outcome.starts_with("Delivered") && !outcome.contains("transcoded"), "{outcome}");
+    assert_eq!(proposed, [&[IMPLICIT][..], &[EXPLICIT, IMPLICIT]]);
+    // And now it takes nothing.
+    scp.refuse(&[EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT]);
+    let (outcome, proposed) = send(&scp, "fickle", 3).await;
+    assert!(outcome.starts_with("Refused") && outcome.contains("transfer syntax not supported"), "{outcome}");
+    assert_eq!(proposed, [&[EXPLICIT][..], &[EXPLICIT, IMPLICIT]]);
+    // Then everything.
+    scp.refuse(&[]);
+    let (outcome, proposed) = send(&scp, "fickle", 4).await;
+    assert!(outcome.starts_with("Delivered") && !outcome.contains("transcoded"), "{outcome}");
+    assert_eq!(proposed, [[EXPLICIT, IMPLICIT]]);
+}
+
+#[tokio::test]
+async fn a_peer_that_was_away_is_asked_again() {
+    let scp = Scp::start(Behaviour::default()).await;
+    scp.refuse(&[EXPLICIT_VR_LITTLE_ENDIAN]);
+    send(&scp, "away", 1).await;
+    assert_eq!(send(&scp, "away", 2).await.1, [[IMPLICIT]]);
+    let known = remembered(&scp, "away");
+    known.memory.as_ref().unwrap().failed("cannot connect: connection refused");
+    let (_, proposed) = send(&scp, "away", 3).await;
+    assert_eq!(proposed, [[EXPLICIT, IMPLICIT]]);
+}
