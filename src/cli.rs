@@ -10,6 +10,7 @@ mod format;
 mod get;
 mod move_;
 mod peer;
+mod peers;
 mod queue;
 mod reload;
 mod remote;
@@ -51,6 +52,7 @@ enum Command {
     Move(move_::Arguments),
     Get(get::Arguments),
     Queue(queue::Arguments),
+    Peer(peers::Arguments),
     Resend(resend::Arguments),
     Explain(explain::Arguments),
     Rules(rules::Arguments),
@@ -83,6 +85,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Move(arguments) => move_::run(&arguments),
         Command::Get(arguments) => get::run(&arguments),
         Command::Queue(arguments) => queue::run(&arguments),
+        Command::Peer(arguments) => peers::run(&arguments),
         Command::Resend(arguments) => resend::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Rules(arguments) => rules::run(&arguments),
