@@ -23,8 +23,8 @@ pub(crate) fn open(
     telemetry: &Telemetry,
 ) -> anyhow::Result<Vec<(Arc<dyn pipeline::Destination>, pipeline::Retry)>> {
     let open = |one: &Destination| {
-        let opened = open_one(one, config, pipeline, telemetry)
-            .with_context(|| format!("[destination.{}]", one.name));
+        let opened =
+            open_one(one, config, pipeline, telemetry).with_context(|| format!("[destination.{}]", one.name));
         Ok((opened?, one.retry.clone()))
     };
     config.destinations.iter().map(open).collect()

@@ -97,9 +97,11 @@ fn known<'c>(config: &'c Config, records: &'c [PeerRecord]) -> Vec<Known<'c>> {
         let record = records.iter().find(|record| record.peer == key);
         Known { key: peer.name.as_str(), configured: Some(peer), record }
     });
-    let is_other = |record: &&PeerRecord| !peers.iter().any(|peer| peer.name.as_str() == record.peer.as_str());
+    let is_other =
+        |record: &&PeerRecord| !peers.iter().any(|peer| peer.name.as_str() == record.peer.as_str());
     let others = records.iter().filter(is_other);
-    let others = others.map(|record| Known { key: record.peer.as_str(), configured: None, record: Some(record) });
+    let others =
+        others.map(|record| Known { key: record.peer.as_str(), configured: None, record: Some(record) });
     configured.chain(others).collect()
 }
 

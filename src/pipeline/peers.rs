@@ -119,8 +119,11 @@ impl PeerMemory {
         if records.is_empty() {
             return Ok(());
         }
-        let changed: Vec<PeerKey> =
-            records.iter().filter(|record| record.called.is_some()).map(|record| record.peer.clone()).collect();
+        let changed: Vec<PeerKey> = records
+            .iter()
+            .filter(|record| record.called.is_some())
+            .map(|record| record.peer.clone())
+            .collect();
         let written = self.archive.remember_peers(records).await;
         if written.is_err() {
             let mut state = self.state();

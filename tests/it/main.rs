@@ -31,6 +31,7 @@ mod kill;
 mod malformed;
 mod matrix;
 mod memory;
+mod peer_memory;
 mod pki;
 mod privacy;
 mod proxy;

@@ -26,8 +26,13 @@ impl StoreScp {
 
     /// Starts with more options of its own.
     pub(crate) fn with(options: &[&str]) -> Self {
-        let folder = TempDir::new().unwrap();
         let [address] = free_ports();
+        Self::at(address, options)
+    }
+
+    /// Starts at an address.
+    pub(crate) fn at(address: SocketAddr, options: &[&str]) -> Self {
+        let folder = TempDir::new().unwrap();
         let child = dcmtk("storescp")
             .args(["--fork", "+B", "+uf", "-pdu", "131072", "-aet", "STORESCP"])
             .args(options)

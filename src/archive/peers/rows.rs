@@ -100,9 +100,8 @@ fn contexts(connection: &Connection) -> Result<HashMap<PeerKey, Contexts>, Error
 }
 
 fn manner(row: &Row<'_>) -> Result<Option<Manner>, Error> {
-    let title = |at| -> Result<Option<AeTitle>, Error> {
-        Ok(AeTitle::parse(&row.get::<_, String>(at)?).ok())
-    };
+    let title =
+        |at| -> Result<Option<AeTitle>, Error> { Ok(AeTitle::parse(&row.get::<_, String>(at)?).ok()) };
     let (Some(aet), Some(calling)) = (title(1)?, title(3)?) else { return Ok(None) };
     Ok(Some(Manner { aet, address: row.get(2)?, calling, shows_user: row.get(4)? }))
 }
@@ -192,7 +191,8 @@ const CALLED: &str = "SELECT peer, aet, address, calling, shows_user, accepted, 
 
 const CONTEXTS: &str = "SELECT peer, sop_class_uid, transfer_syntax_uid, refusal, learned FROM peer_context";
 
-const CALLERS: &str = "SELECT peer, aet, address, called, implementation_class_uid, implementation_version_name,
+const CALLERS: &str =
+    "SELECT peer, aet, address, called, implementation_class_uid, implementation_version_name,
     proposed, accepted FROM peer_caller";
 
 const WRITE_CALLED: &str = "INSERT OR REPLACE INTO peer_called (peer, aet, address, calling, shows_user, accepted, tls,
@@ -201,10 +201,12 @@ const WRITE_CALLED: &str = "INSERT OR REPLACE INTO peer_called (peer, aet, addre
 
 const CLEAR_CONTEXTS: &str = "DELETE FROM peer_context WHERE peer = ?1";
 
-const WRITE_CONTEXT: &str = "INSERT INTO peer_context (peer, sop_class_uid, transfer_syntax_uid, refusal, learned)
+const WRITE_CONTEXT: &str =
+    "INSERT INTO peer_context (peer, sop_class_uid, transfer_syntax_uid, refusal, learned)
     VALUES (?1, ?2, ?3, ?4, ?5)";
 
-const WRITE_CALLER: &str = "INSERT OR REPLACE INTO peer_caller (peer, aet, address, called, implementation_class_uid,
+const WRITE_CALLER: &str =
+    "INSERT OR REPLACE INTO peer_caller (peer, aet, address, called, implementation_class_uid,
     implementation_version_name, proposed, accepted) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 
 /// Of strangers, those that have not called for longest.
@@ -212,8 +214,5 @@ const PRUNE: &str = "DELETE FROM peer_caller WHERE peer IN (
     SELECT peer FROM peer_caller INDEXED BY peer_caller_by_time WHERE instr(peer, '@') > 0
     ORDER BY called DESC LIMIT -1 OFFSET ?1)";
 
-const FORGET: [&str; 3] = [
-    "DELETE FROM peer_called WHERE peer = ?1",
-    CLEAR_CONTEXTS,
-    "DELETE FROM peer_caller WHERE peer = ?1",
-];
+const FORGET: [&str; 3] =
+    ["DELETE FROM peer_called WHERE peer = ?1", CLEAR_CONTEXTS, "DELETE FROM peer_caller WHERE peer = ?1"];

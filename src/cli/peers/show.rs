@@ -17,9 +17,12 @@ pub(super) fn list(known: &[Known<'_>]) -> String {
         let caller = one.record.and_then(|record| record.caller.as_ref());
         let accepted = called.and_then(|called| called.accepted.as_ref());
         let number = |is_taken: bool| match called {
-            Some(called) => {
-                called.contexts.values().filter(|taken| taken.refusal.is_none() == is_taken).count().to_string()
-            }
+            Some(called) => called
+                .contexts
+                .values()
+                .filter(|taken| taken.refusal.is_none() == is_taken)
+                .count()
+                .to_string(),
             None => "-".to_owned(),
         };
         let since = |at: Option<OffsetDateTime>| at.map_or_else(|| "-".to_owned(), |at| ago(at, now));

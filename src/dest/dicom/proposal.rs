@@ -57,15 +57,22 @@ mod tests {
     }
 
     /// What is proposed for these kinds to a peer that is known to take and to refuse so much, by class and transfer syntax.
-    fn check(kinds: &[(&str, &str)], takes: &[(&str, &str)], refuses: &[(&str, &str)], expected: &[(&str, &str)]) {
+    fn check(
+        kinds: &[(&str, &str)],
+        takes: &[(&str, &str)],
+        refuses: &[(&str, &str)],
+        expected: &[(&str, &str)],
+    ) {
         let kinds: Vec<Kind> = kinds.iter().map(|(class, syntax)| kind(class, syntax)).collect();
-        let has = |list: &[(&str, &str)], (class, syntax): &Kind| list.contains(&(class.as_str(), syntax.as_str()));
+        let has =
+            |list: &[(&str, &str)], (class, syntax): &Kind| list.contains(&(class.as_str(), syntax.as_str()));
         let proposed = proposal(&kinds, |kind| match (has(takes, kind), has(refuses, kind)) {
             (true, _) => Some(Said::Takes),
             (_, true) => Some(Said::Refuses),
             (false, false) => None,
         });
-        let proposed: Vec<_> = proposed.iter().map(|(class, syntax)| (class.as_str(), syntax.as_str())).collect();
+        let proposed: Vec<_> =
+            proposed.iter().map(|(class, syntax)| (class.as_str(), syntax.as_str())).collect();
         assert_eq!(proposed, expected);
     }
 
@@ -103,7 +110,12 @@ mod tests {
         let ct = [("CT", EXPLICIT), ("CT", IMPLICIT)];
         check(&[mr[0], ct[0]], &[], &mr, &[mr[0], mr[1], mr[2], ct[0], ct[1]]);
         check(&[ct[0], mr[0]], &[], &mr, &[ct[0], ct[1], mr[0], mr[1], mr[2]]);
-        check(&[ct[0], mr[0], ("MR", VIDEO)], &[], &mr[..1], &[ct[0], ct[1], mr[1], ("MR", VIDEO), mr[2], mr[0]]);
+        check(
+            &[ct[0], mr[0], ("MR", VIDEO)],
+            &[],
+            &mr[..1],
+            &[ct[0], ct[1], mr[1], ("MR", VIDEO), mr[2], mr[0]],
+        );
     }
 
     #[test]

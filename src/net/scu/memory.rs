@@ -57,7 +57,8 @@ pub(super) fn accepted(
     };
     let ids = (1..=u8::MAX).step_by(2);
     let results = ids.map(|id| ac.contexts.iter().find(|result| result.id == id));
-    let said = proposed.iter().zip(results).flat_map(|((class, syntaxes), result)| said(class, syntaxes, result));
+    let said =
+        proposed.iter().zip(results).flat_map(|((class, syntaxes), result)| said(class, syntaxes, result));
     memory.accepted(accepted, said);
 }
 

@@ -170,7 +170,8 @@ async fn strangers_are_bounded() {
             let address = std::net::Ipv4Addr::from(round * (limits::STRANGERS - surplus) + n).into();
             let implementation = Implementation::default();
             let at = now();
-            memory.called_by(None, Caller { aet: None, address, at, implementation, proposed: 1, accepted: 1 });
+            memory
+                .called_by(None, Caller { aet: None, address, at, implementation, proposed: 1, accepted: 1 });
         }
         memory.keep().await.unwrap();
     }

@@ -86,7 +86,12 @@ impl Scp {
                 tracker.spawn(async move { serve(stream, behaviour, &notes).await });
             }
         });
-        Self { target: Target::plain(AeTitle::parse("SCP").unwrap(), address), notes, refused_syntaxes, serving }
+        Self {
+            target: Target::plain(AeTitle::parse("SCP").unwrap(), address),
+            notes,
+            refused_syntaxes,
+            serving,
+        }
     }
 
     /// From the next association on it takes everything but these transfer syntaxes.
@@ -122,7 +127,9 @@ async fn serve(stream: TcpStream, behaviour: Behaviour, notes: &Mutex<Notes>) {
         let mut notes = notes.lock().unwrap();
         if notes.open < behaviour.most {
             notes.proposals.push(rq.contexts.iter().map(|context| context.abstract_syntax.clone()).collect());
-            notes.syntaxes.push(rq.contexts.iter().map(|context| context.transfer_syntaxes.concat()).collect());
+            notes
+                .syntaxes
+                .push(rq.contexts.iter().map(|context| context.transfer_syntaxes.concat()).collect());
             notes.open += 1;
             notes.most_open = notes.most_open.max(notes.open);
             Some(notes.proposals.len())

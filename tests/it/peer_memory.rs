@@ -1,0 +1,180 @@
+//! What peers took and refused is remembered, shapes the next proposal, and is shown by `gantry peer`.
+
+use serde_json::Value;
+
+use crate::harness::{Server, eventually, free_ports};
+use crate::routed::{State, dicom, everything_to};
+use crate::sinks::{Orthanc, StoreScp};
+use crate::synthetic::{CT, EXPLICIT, Object};
+
+const IMPLICIT: &str = "1.2.840.10008.1.2";
+
+impl Server {
+    /// `gantry peer NAME --json`.
+    fn peer(&self, name: &str) -> Value {
+        let ran = self.command(&["peer", name, "--json"]);
+        assert_eq!(ran.code, 0, "{}", ran.printed);
+        serde_json::from_str(&ran.printed).unwrap_or_else(|e| panic!("{e}: {}", ran.printed))
+    }
+
+    /// What is remembered of CT in this transfer syntax: whether it is taken, and since when that is known.
+    fn learned(&self, name: &str, syntax: &str) -> Option<(bool, String)> {
+        let peer = self.peer(name);
+        let contexts = peer["as_called"]["contexts"].as_array()?;
+        let is_it = |one: &&Value| one["sop_class"] == CT && one["transfer_syntax"] == syntax;
+        let one = contexts.iter().find(is_it)?;
+        Some((one["accepted"].as_bool().unwrap(), one["learned"].as_str().unwrap().to_owned()))
+    }
+}
+
+fn object(n: u32) -> [Object; 1] {
+    [Object::new(1, 1, n)]
+}
+
+#[test]
+fn a_refusal_shapes_the_next_proposal_over_a_restart_until_it_is_forgotten() {
+    // Implicit VR Little Endian only.
+    let scp = StoreScp::with(&["+xi"]);
+    let mut server = Server::routed(&everything_to(&["pacs"]), &dicom("pacs", "STORESCP", scp.address));
+    let text = server.command(&["peer", "pacs"]).printed;
+    assert!(text.contains("nothing is remembered"), "{text}");
+    server.store(&object(1));
+    server.wait_until_delivered("pacs", 1);
+    eventually("what it said is kept", || server.learned("pacs", IMPLICIT).is_some());
+    let (taken, refused) =
+        (server.learned("pacs", IMPLICIT).unwrap(), server.learned("pacs", EXPLICIT).unwrap());
+    assert_eq!((taken.0, refused.0), (true, false));
+    let text = server.command(&["peer", "pacs"]).printed;
+    for words in [
+        "called as STORESCP at 127.0.0.1:",
+        "OFFIS_DCMTK",
+        "no TLS",
+        "CT Image Storage",
+        "takes Implicit VR Little Endian",
+        "refuses Explicit VR Little Endian: transfer syntax not supported",
+        "gantry peer forget pacs",
+    ] {
+        assert!(text.contains(words), "{words:?} is not in\n{text}");
+    }
+    let list = server.command(&["peer"]).printed;
+    let line = list.lines().find(|line| line.starts_with("pacs ")).unwrap();
+    assert!(line.contains("OFFIS_DCMTK"), "{list}");
+    assert!(list.contains("TESTSCU@127.0.0.1"), "who called is there, too:\n{list}");
+
+    assert!(server.terminate().success());
+    assert_eq!(server.learned("pacs", EXPLICIT), Some(refused.clone()));
+    server.start_again();
+    server.store(&object(2));
+    server.wait_until_delivered("pacs", 2);
+    eventually("it was asked again", || server.learned("pacs", IMPLICIT).unwrap().1 > taken.1);
+    assert_eq!(server.learned("pacs", EXPLICIT), Some(refused.clone()), "but not for what it refuses");
+
+    let ran = server.command(&["peer", "forget", "pacs"]);
+    assert!(ran.code == 0 && ran.printed.contains("is forgotten"), "{}", ran.printed);
+    eventually("the server has forgotten", || {
+        let left = "SELECT count(*) FROM peer_forgotten";
+        server.index().query_row(left, [], |row| row.get::<_, i64>(0)).unwrap() == 0
+    });
+    assert_eq!(server.learned("pacs", EXPLICIT), None);
+    server.store(&object(3));
+    server.wait_until_delivered("pacs", 3);
+    eventually("it was asked for everything", || server.learned("pacs", EXPLICIT).is_some());
+    assert!(server.learned("pacs", EXPLICIT).unwrap().1 > refused.1);
+}
+
+#[test]
+fn a_peer_that_comes_back_as_another_is_learned_again() {
+    let scp = StoreScp::with(&["+xi"]);
+    let address = scp.address;
+    let server = Server::routed(&everything_to(&["pacs"]), &dicom("pacs", "STORESCP", address));
+    server.store(&object(1));
+    server.wait_until_delivered("pacs", 1);
+    eventually("it is remembered", || server.learned("pacs", EXPLICIT).is_some_and(|(taken, _)| !taken));
+    drop(scp);
+    server.store(&object(2));
+    server.reason("pacs");
+    eventually("its absence is remembered", || server.peer("pacs")["as_called"]["failed"].is_object());
+    let list = server.command(&["peer"]).printed;
+    assert!(list.contains("no association") && list.contains("nothing listens there"), "{list}");
+    let _scp = StoreScp::at(address, &[]);
+    server.wait_until_delivered("pacs", 2);
+    let statuses: Vec<String> = server.ledger_of("pacs").into_iter().map(|row| row.status).collect();
+    assert!(
+        statuses[0].contains("transcoded from") && !statuses[1].contains("transcoded from"),
+        "{statuses:?}"
+    );
+    eventually("it is learned", || server.learned("pacs", EXPLICIT).is_some_and(|(taken, _)| taken));
+}
+
+#[test]
+fn what_a_peer_takes_no_more_is_no_reason_to_give_anything_up() {
+    let scp = StoreScp::start();
+    let address = scp.address;
+    let mut server = Server::routed(&everything_to(&["pacs"]), &dicom("pacs", "STORESCP", address));
+    server.store(&object(1));
+    server.wait_until_delivered("pacs", 1);
+    eventually("it is remembered", || server.learned("pacs", EXPLICIT).is_some_and(|(taken, _)| taken));
+    assert!(server.terminate().success());
+    drop(scp);
+    let _scp = StoreScp::at(address, &["+xi"]);
+    server.start_again();
+    server.store(&object(2));
+    server.wait_until_delivered("pacs", 2);
+    eventually("it is learned", || server.learned("pacs", EXPLICIT).is_some_and(|(taken, _)| !taken));
+}
+
+#[test]
+fn orthanc_is_known_as_called_and_as_caller() {
+    let [orthanc_at] = free_ports();
+    let server = Server::routed(&everything_to(&["orthanc"]), &dicom("orthanc", "ORTHANC", orthanc_at));
+    let orthanc = Orthanc::start_at(server.dimse, orthanc_at);
+    server.store(&object(1));
+    server.wait_until_delivered("orthanc", 1);
+    orthanc.post("/modalities/gantry/echo", b"{}");
+    eventually("both are kept", || {
+        let peer = server.peer("orthanc");
+        peer["as_called"]["accepted"].is_object() && peer["as_caller"].is_object()
+    });
+    let peer = server.peer("orthanc");
+    assert!(server.learned("orthanc", EXPLICIT).unwrap().0);
+    for side in [&peer["as_called"]["accepted"], &peer["as_caller"]] {
+        assert!(side["implementation"]["class_uid"].is_string(), "{peer:#}");
+    }
+    assert_eq!(peer["as_caller"]["ae_title"], "ORTHANC");
+    assert!(peer["as_caller"]["contexts_proposed"].as_u64().unwrap() > 0, "{peer:#}");
+}
+
+#[test]
+fn a_rejection_is_told_in_words_and_c_move_learns() {
+    let strict = Server::with("", "accept = \"known\"", "");
+    let scp = StoreScp::start();
+    let tables = dicom("strict", "STRICT", strict.dimse)
+        + &format!("[peer.scp]\nae_title = \"STORESCP\"\naddress = \"{}\"\n", scp.address);
+    let server = Server::routed(&everything_to(&["strict"]), &tables);
+    server.store(&object(1));
+    server.reason("strict");
+    eventually("the rejection is kept", || server.peer("strict")["as_called"]["rejected"].is_object());
+    let text = server.command(&["peer", "strict"]).printed;
+    assert!(text.contains("rejected: calling AE title not recognized (1/1/3)"), "{text}");
+    let from = format!("GANTRY@{}", server.dimse);
+    let moved = crate::routed::ran(
+        crate::harness::gantry().args(["move", &from, "--to", "STORESCP", "--study", "2.25.1"]),
+    );
+    assert_eq!(moved.code, 0, "{}", moved.printed);
+    eventually("what C-MOVE met is kept", || server.learned("scp", EXPLICIT).is_some_and(|(taken, _)| taken));
+    server.wait_for("strict", State::Delivered, 0);
+}
+
+#[test]
+fn who_is_not_known_is_not_shown() {
+    let server = Server::routed(
+        &everything_to(&[]),
+        "[peer.pacs]\nae_title = \"PACS\"\naddress = \"127.0.0.1:104\"\n",
+    );
+    for arguments in [&["peer", "pcas"][..], &["peer", "forget", "pcas"]] {
+        let ran = server.command(arguments);
+        assert!(ran.code == 2 && ran.printed.contains("did you mean \"pacs\"?"), "{}", ran.printed);
+    }
+    let ran = server.command(&["peer", "forget", "pacs"]);
+    assert!(ran.code == 0 && ran.printed.contains("nothing was remembered"), "{}", ran.printed);
+}
