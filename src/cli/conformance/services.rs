@@ -13,7 +13,8 @@ pub(super) fn services() -> String {
          and queries and retrieves go on with the first. Data sets and elements are not validated against their IODs: an object needs \
          only its UIDs, and to be readable from end to end.\n\n\
          As SCU, an object goes out as it is kept, in a transfer syntax that the peer took for its SOP Class; where that is none, it \
-         is transcoded (Annex B). What an answer means for the \
+         is transcoded (Annex B). What a configured peer took and refused is remembered: what it refuses is left out of the next \
+         proposals, for a day at most, where it takes the same object in another form, and comes last where it does not. What an answer means for the \
          delivery:\n\n{}\n\
          ### 4.3 Query\n\n{}\n\
          ### 4.4 Retrieval\n\n{}\n\
