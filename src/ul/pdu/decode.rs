@@ -205,7 +205,7 @@ impl UserInformation {
                 }
                 // As for roles.
                 (0x56, value) if self.extended.len() < MOST_CONTEXTS => {
-                    self.extended.push(extended_negotiation(value)?);
+                    self.extended.extend(extended_negotiation(value));
                 }
                 (0x57, value) if self.common_extended.len() < MOST_CONTEXTS => {
                     self.common_extended.extend(CommonExtended::read(value));
@@ -236,12 +236,13 @@ fn role_selection(value: &[u8]) -> Result<RoleSelection, Violation> {
     Ok(RoleSelection { sop_class: text(sop_class), scu: scu == 1, scp: scp == 1 })
 }
 
+/// `None` where the SOP class runs past the sub-item: nothing is asked for, which is no reason to refuse the rest.
+///
 /// PS3.7 Table D.3-11.
-fn extended_negotiation(value: &[u8]) -> Result<ExtendedNegotiation, Violation> {
-    const BAD: Violation = Violation::Malformed("SOP Class Extended Negotiation Sub-Item");
-    let (length, rest) = value.split_first_chunk::<2>().ok_or(BAD)?;
-    let (sop_class, information) = rest.split_at_checked(u16::from_be_bytes(*length).into()).ok_or(BAD)?;
-    Ok(ExtendedNegotiation { sop_class: text(sop_class), information: information.to_vec() })
+fn extended_negotiation(value: &[u8]) -> Option<ExtendedNegotiation> {
+    let (length, rest) = value.split_first_chunk::<2>()?;
+    let (sop_class, information) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
+    Some(ExtendedNegotiation { sop_class: text(sop_class), information: information.to_vec() })
 }
 
 /// Items and sub-items alike: type, reserved, Item-length, value (PS3.8 §9.3.2).

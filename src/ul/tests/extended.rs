@@ -64,8 +64,15 @@ fn reads_the_bytes_of_the_standard() {
     assert_eq!(body(good).unwrap().extended, [item("1.2.3", &[1, 0, 1])]);
     assert_eq!(body(b"\x56\0\0\x08\0\x061.2.3\0").unwrap().extended, [item("1.2.3", &[])], "padded");
     for bad in [&b"\x56\0\0\x01\0"[..], b"\x56\0\0\x07\0\x061.2.3", b"\x56\0\0\0"] {
-        assert!(body(bad).is_err(), "{bad:?}");
+        assert_eq!(body(bad).unwrap().extended, [], "{bad:?} says nothing");
+        let beside = [bad, good].concat();
+        assert_eq!(
+            body(&beside).unwrap().extended,
+            [item("1.2.3", &[1, 0, 1])],
+            "{bad:?} keeps nothing else from being said"
+        );
     }
+    assert!(body(b"\x56\0\0\x09\0\x051.2.3").is_err(), "it runs past what holds it");
     let many = b"\x56\0\0\x02\0\0".repeat(20);
     assert_eq!(body(&many).unwrap().extended.len(), 20);
 }
