@@ -221,7 +221,7 @@ impl Archive {
     /// Cancel safe.
     ///
     /// # Errors
-    /// [`Error::Index`], [`Error::Damaged`], [`Error::Closed`].
+    /// [`Error::TooLong`], [`Error::Index`], [`Error::Damaged`], [`Error::Closed`].
     ///
     /// PS3.4 §C.2.2.2, PS3.18 §8.3.4.
     pub async fn find(&self, query: &Query, after: Option<Cursor>) -> Result<Page<Row>, Error> {
@@ -252,7 +252,7 @@ impl Archive {
     /// What a selection takes in at present. Cancel safe.
     ///
     /// # Errors
-    /// [`Error::TooManySelected`], [`Error::Index`], [`Error::Damaged`], [`Error::Closed`].
+    /// [`Error::TooManySelected`], [`Error::TooLong`], [`Error::Index`], [`Error::Damaged`], [`Error::Closed`].
     ///
     /// PS3.4 §C.4.2.2.1.
     pub async fn select(&self, selection: &Selection) -> Result<Arc<Selected>, Error> {

@@ -315,6 +315,7 @@ impl Failed {
             | Error::UnknownDestination
             | Error::Damaged
             | Error::TooManySelected
+            | Error::TooLong
             | Error::Closed => return Self::All(error),
         };
         match code {

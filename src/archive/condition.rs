@@ -65,9 +65,7 @@ pub(crate) fn on_column(attribute: &Attribute, column: &str, matching: &Matching
             [text(&format!("\\{}\\", normal(value)))],
         ),
         (Kind::Texts, Matching::UidList(values)) => Condition::new(
-            format!(
-                "EXISTS (SELECT 1 FROM json_each(?) WHERE instr('\\' || {column} || '\\', '\\' || json_each.value || '\\') > 0)"
-            ),
+            format!("has_one_of({column}, ?)"),
             [json(values.iter().map(|value| normal(value)))],
         ),
         (Kind::Decimal, Matching::UidList(numbers)) => Condition::new(
@@ -81,14 +79,9 @@ pub(crate) fn on_column(attribute: &Attribute, column: &str, matching: &Matching
             Condition::any(parts.collect()).unwrap_or_else(nothing)
         }
         (_, Matching::Wildcard(pattern)) if pattern.contains('\0') => nothing(),
-        // The text as JSON, in which a backslash is two: a list of its values when each such pair ends a string.
-        (Kind::Texts, Matching::Wildcard(pattern)) => Condition::new(
-            format!(
-                "{column} <> '' AND EXISTS (SELECT 1 FROM json_each('[' || replace(json_quote({column}), '\\\\', '\",\"') || ']')
-                 WHERE json_each.value GLOB ?)"
-            ),
-            [text(&glob(pattern))],
-        ),
+        (Kind::Texts, Matching::Wildcard(pattern)) => {
+            Condition::new(format!("has_one_like({column}, ?)"), [text(pattern)])
+        }
         (_, Matching::Single(value)) => Condition::new(format!("{column} = ?"), [text(&normal(value))]),
         (_, Matching::UidList(values)) => one_of(column, values.iter().map(|value| normal(value))),
         (_, matching @ (Matching::Wildcard(_) | Matching::Range { .. } | Matching::Empty)) => {
@@ -121,8 +114,8 @@ fn one_of(column: &str, values: impl Iterator<Item = String>) -> Condition {
 
 /// What the terms of an owner must be.
 pub(crate) struct OnTerms {
-    /// One of them must be this; `None`: whatever they are, they do not suffice.
-    pub(crate) condition: Option<Condition>,
+    /// One of them must be one of these; none: whatever they are, they do not suffice. As [`on_texts`] gives them.
+    pub(crate) alternatives: Vec<Condition>,
     /// It is enough that there are none.
     pub(crate) or_none: bool,
     /// Where terms do not say all: the alternatives of a name, which its column must meet, too.
@@ -137,8 +130,8 @@ pub(crate) fn on_terms(attribute: &Attribute, matching: &Matching) -> Option<OnT
     if matches!(attribute.kind, Kind::Name(_)) {
         return Alternatives::of(matching).map(|alternatives| on_names(&alternatives));
     }
-    let (condition, or_none) = on_texts("value", matching);
-    Some(OnTerms { condition, or_none, by_group: None })
+    let (alternatives, or_none) = on_texts("value", matching);
+    Some(OnTerms { alternatives, or_none, by_group: None })
 }
 
 /// The sounds of a name as conditions on terms, for each alternative all; `None` when it can only be matched by its letters.
@@ -164,14 +157,37 @@ pub(crate) fn sounds_of(matching: &Matching) -> Option<Vec<Vec<Condition>>> {
 }
 
 /// What one of the texts must be that an owner has several of, and whether it is enough that there are none.
-pub(crate) fn on_texts(column: &str, matching: &Matching) -> (Option<Condition>, bool) {
+///
+/// Each alternative is a range of the index by itself, but for the last one where some begin with a wildcard: that has all of those.
+pub(crate) fn on_texts(column: &str, matching: &Matching) -> (Vec<Condition>, bool) {
     let parts = match matching {
         Matching::AnyOf(parts) => parts.as_slice(),
         matching => std::slice::from_ref(matching),
     };
-    let is_none = |part: &&Matching| **part == Matching::Empty;
-    let conditions = parts.iter().filter(|part| !is_none(part)).map(|part| on_text(column, part));
-    (Condition::any(conditions.collect()), parts.iter().any(|part| is_none(&part)))
+    let mut alternatives = Alternating::default();
+    for part in parts.iter().filter(|part| **part != Matching::Empty) {
+        let is_range = !matches!(part, Matching::Wildcard(pattern) if literal_prefix(pattern).is_empty());
+        alternatives.add(is_range, on_text(column, part));
+    }
+    (alternatives.finish(), parts.contains(&Matching::Empty))
+}
+
+/// Alternatives, of which those that are no range of an index are one.
+#[derive(Default)]
+struct Alternating {
+    ranges: Vec<Condition>,
+    others: Vec<Condition>,
+}
+
+impl Alternating {
+    fn add(&mut self, is_range: bool, condition: Condition) {
+        if is_range { self.ranges.push(condition) } else { self.others.push(condition) }
+    }
+
+    fn finish(mut self) -> Vec<Condition> {
+        self.ranges.extend(Condition::any(self.others));
+        self.ranges
+    }
 }
 
 /// A range of moments of which the columns have day and time; a day without a time counts as its first moment.
@@ -193,16 +209,16 @@ pub(crate) fn on_moments(
 
 /// The folded groups of names are terms, whichever group they are.
 fn on_names(alternatives: &Alternatives) -> OnTerms {
-    let (mut conditions, mut or_none) = (Vec::new(), false);
+    let (mut conditions, mut or_none) = (Alternating::default(), false);
     for groups in alternatives.iter() {
         match groups.iter().find(|group| !group.is_empty()) {
-            Some(group) if group.contains('\0') => conditions.push(nothing()),
-            Some(group) => conditions.push(like_group(group)),
+            Some(group) if group.contains('\0') => conditions.add(true, nothing()),
+            Some(group) => conditions.add(!literal_prefix(group).is_empty(), like_group(group)),
             None => or_none = true,
         }
     }
     OnTerms {
-        condition: Condition::any(conditions),
+        alternatives: conditions.finish(),
         or_none,
         by_group: alternatives.are_by_group().then(|| Value::Text(alternatives.write())),
     }
@@ -465,7 +481,7 @@ mod tests {
         let pattern = wildcard("*A\0*B");
         assert!(!column(PATIENT_ID, &pattern, "xA") && !column(IMAGE_TYPE, &pattern, "xA\\B"));
         let on_terms = on_terms(attribute(PATIENT_NAME), &wildcard("*a\0*")).unwrap();
-        assert!(!holds(&[on_terms.condition.unwrap()], "xa"));
+        assert!(!holds(&on_terms.alternatives, "xa"));
     }
 
     #[test]
@@ -478,7 +494,7 @@ mod tests {
     fn names_match_by_group_without_case_and_accents() {
         let name = |key: &Matching, stored: &str| {
             let on_terms = on_terms(attribute(PATIENT_NAME), key).unwrap();
-            let condition = [on_terms.condition.unwrap()];
+            let condition = [Condition::any(on_terms.alternatives).unwrap()];
             fold_person_name(stored).iter().any(|group| holds(&condition, group))
                 && on_terms.by_group.is_none_or(|by_group| {
                     holds(&[Condition::new("name_matches(value, ?)", [by_group])], stored)
@@ -510,7 +526,7 @@ mod tests {
         }
         let terms = |matching: &Matching| {
             let on_terms = on_terms(attribute(Tag(0x0008, 0x0061)), matching).unwrap();
-            (on_terms.condition.is_some(), on_terms.or_none)
+            (!on_terms.alternatives.is_empty(), on_terms.or_none)
         };
         assert_eq!(terms(&Matching::Empty), (false, true));
         assert_eq!(

@@ -58,6 +58,9 @@ pub enum Error {
     /// No destination has ever had this name.
     #[error("the server has never had a destination of this name")]
     UnknownDestination,
+    /// To read took longer than [`limits::READ_TIMEOUT`](model::limits::READ_TIMEOUT).
+    #[error("the index was read for more than {} s", model::limits::READ_TIMEOUT.as_secs())]
+    TooLong,
     /// More series, or named instances, than [`limits::SELECTED_KEYS`](model::limits::SELECTED_KEYS).
     #[error("more than {} series or instances at once", model::limits::SELECTED_KEYS)]
     TooManySelected,
@@ -82,6 +85,7 @@ impl Error {
             | Self::OlderSchema { .. }
             | Self::UnknownUid
             | Self::UnknownDestination
+            | Self::TooLong
             | Self::TooManySelected => Fault::Policy,
         }
     }
@@ -109,6 +113,8 @@ impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DiskFull) => Self::NoSpace,
+            // Only reads have an end.
+            Some(rusqlite::ErrorCode::OperationInterrupted) => Self::TooLong,
             _ => Self::Index(Arc::new(error)),
         }
     }

@@ -34,11 +34,13 @@ pub(crate) fn find(
             return Ok(Page { rows, next });
         }
         last = Some(cursor_at(query.level, row)?);
-        rows.push(Row {
-            attributes: attributes_of(row, query.level, &attributes)?,
-            ids: ids_of(row, query.level)?,
-            json: objects.as_mut().map(|objects| objects.of(row)).transpose()?.flatten(),
-        });
+        let (mut attributes, ids) =
+            (attributes_of(row, query.level, &attributes)?, ids_of(row, query.level)?);
+        let json = match &mut objects {
+            Some(objects) => objects.of(row, &mut attributes)?,
+            None => None,
+        };
+        rows.push(Row { attributes, ids, json });
     }
     Ok(Page { rows, next: None })
 }

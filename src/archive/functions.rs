@@ -1,6 +1,8 @@
 //! SQL functions of ours: what matching needs that SQL cannot say.
 
-use model::query::Zone;
+use std::collections::HashSet;
+
+use model::query::{Zone, matches_wildcard};
 use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
 
@@ -11,6 +13,8 @@ use crate::names::Alternatives;
 pub(crate) fn register(connection: &Connection) -> Result<(), Error> {
     let flags = FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_UTF8;
     connection.create_scalar_function("name_matches", 2, flags, name_matches)?;
+    connection.create_scalar_function("has_one_of", 2, flags, has_one_of)?;
+    connection.create_scalar_function("has_one_like", 2, flags, has_one_like)?;
     connection.create_scalar_function("date_in_zone", 4, flags, |context| in_zone(context, Part::Date))?;
     connection.create_scalar_function("time_in_zone", 4, flags, |context| in_zone(context, Part::Time))?;
     Ok(())
@@ -23,6 +27,21 @@ fn name_matches(context: &mut Context<'_>) -> rusqlite::Result<bool> {
     })?;
     let name = context.get_raw(0).as_str()?;
     Ok(alternatives.are_met_by(name))
+}
+
+/// `has_one_of(column, list)`: whether one of the values in a column is in a list, which is JSON and read once a statement.
+fn has_one_of(context: &mut Context<'_>) -> rusqlite::Result<bool> {
+    let list = context.get_or_create_aux(1, |value| -> Result<HashSet<String>, Failure> {
+        Ok(serde_json::from_str(value.as_str()?)?)
+    })?;
+    let column = context.get_raw(0).as_str()?;
+    Ok(!column.is_empty() && column.split('\\').any(|value| list.contains(value)))
+}
+
+/// `has_one_like(column, pattern)`: whether one of the values in a column meets a pattern with wildcards.
+fn has_one_like(context: &mut Context<'_>) -> rusqlite::Result<bool> {
+    let (column, pattern) = (context.get_raw(0).as_str()?, context.get_raw(1).as_str()?);
+    Ok(!column.is_empty() && column.split('\\').any(|value| matches_wildcard(pattern, value)))
 }
 
 /// What is asked of a moment.

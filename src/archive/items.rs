@@ -1,9 +1,11 @@
 //! Which attributes of sequence items the index has (PS3.4 §C.2.2.2.6): one table that drives what is kept, matched and
 //! supported.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use model::QueryRetrieveLevel::{self, Image, Patient, Series, Study};
+use model::attributes::Attributes;
 use model::charset::Charset;
 use model::header::{Element, Header, Item, Value};
 use model::query::Matching;
@@ -72,7 +74,9 @@ pub(crate) fn values(header: &Header) -> Vec<ItemValue> {
 ///
 /// Where only the lack of values is asked for, each for itself.
 pub(crate) fn one_item(owner: &str, wanted: &[(i64, &Matching)]) -> Vec<Condition> {
-    let first = wanted.iter().position(|(_, matching)| matches!(on_texts("", matching), (Some(_), false)));
+    let first = wanted
+        .iter()
+        .position(|(_, matching)| matches!(&on_texts("", matching), (found, false) if !found.is_empty()));
     let of_owner = |code: i64| {
         format!("SELECT 1 FROM item INDEXED BY item_by_owner WHERE kind = {code} AND owner = {owner}")
     };
@@ -84,7 +88,7 @@ pub(crate) fn one_item(owner: &str, wanted: &[(i64, &Matching)]) -> Vec<Conditio
     let mut values = Vec::new();
     for (at, (code, matching)) in wanted.iter().enumerate() {
         if at == first {
-            let Some(condition) = on_texts("it.value", matching).0 else { continue };
+            let Some(condition) = Condition::any(on_texts("it.value", matching).0) else { continue };
             sql.insert_str(
                 0,
                 &format!(
@@ -109,9 +113,9 @@ pub(crate) fn one_item(owner: &str, wanted: &[(i64, &Matching)]) -> Vec<Conditio
 
 /// Whether there is a value among some items that meets a key.
 fn in_items(items: &str, column: &str, matching: &Matching) -> Option<Condition> {
-    let (condition, or_none) = on_texts(column, matching);
-    let exists =
-        condition.map(|found| Condition::new(format!("EXISTS ({items} AND {})", found.sql), found.values));
+    let (alternatives, or_none) = on_texts(column, matching);
+    let exists = Condition::any(alternatives)
+        .map(|found| Condition::new(format!("EXISTS ({items} AND {})", found.sql), found.values));
     let none = or_none.then(|| Condition::new(format!("NOT EXISTS ({items})"), []));
     Condition::any(exists.into_iter().chain(none).collect())
 }
@@ -147,9 +151,16 @@ pub(crate) fn add(
     Ok(())
 }
 
-/// Gives a patient the items that one of its studies has of it.
+/// Gives a patient the items that one of its studies has of it. A sequence that the patient has stays as it is.
 pub(crate) fn copy_to_patient(connection: &Connection, study_pk: i64, patient_pk: i64) -> Result<(), Error> {
-    for attribute in ITEM_ATTRIBUTES.iter().filter(|attribute| attribute.level == Patient) {
+    let of_patients = || ITEM_ATTRIBUTES.iter().filter(|attribute| attribute.level == Patient);
+    let mut wanted = Vec::new();
+    for attribute in of_patients() {
+        if !has_sequence_of(connection, attribute.sequence, Patient, patient_pk)? {
+            wanted.push(attribute);
+        }
+    }
+    for attribute in wanted {
         connection
             .prepare_cached(
                 "INSERT OR IGNORE INTO item (kind, value, owner, number)
@@ -158,6 +169,35 @@ pub(crate) fn copy_to_patient(connection: &Connection, study_pk: i64, patient_pk
             .execute([attribute.code(Patient), patient_pk, attribute.code(Study), study_pk])?;
     }
     Ok(())
+}
+
+/// The items of a sequence that an owner has, with the attributes that the index has of them.
+pub(crate) fn of_owner(
+    connection: &Connection,
+    sequence: Tag,
+    owner_level: QueryRetrieveLevel,
+    owner: i64,
+) -> Result<Vec<Attributes>, Error> {
+    let mut items: BTreeMap<i64, Attributes> = BTreeMap::new();
+    for attribute in ITEM_ATTRIBUTES.iter().filter(|attribute| attribute.sequence == sequence) {
+        let mut statement = connection.prepare_cached(
+            "SELECT number, value FROM item INDEXED BY item_by_owner WHERE kind = ?1 AND owner = ?2",
+        )?;
+        let mut found = statement.query([attribute.code(owner_level), owner])?;
+        while let Some(row) = found.next()? {
+            let value: String = row.get(1)?;
+            items.entry(row.get(0)?).or_default().insert_text(attribute.tag, attribute.vr, &value);
+        }
+    }
+    Ok(items.into_values().collect())
+}
+
+/// The sequences that rows of a level have items of, with the level of their owners: a study has those of its patient, too.
+pub(crate) fn sequences(level: QueryRetrieveLevel) -> impl Iterator<Item = (Tag, QueryRetrieveLevel)> {
+    SEQUENCES.iter().filter_map(move |&sequence| {
+        let of = ITEM_ATTRIBUTES.iter().find(|attribute| attribute.sequence == sequence)?.level;
+        (of <= level).then_some((sequence, if of == Patient && level > Patient { Study } else { of }))
+    })
 }
 
 /// Removes the items of a patient that is no more.

@@ -50,6 +50,7 @@ mod overview;
 mod page;
 pub mod peers;
 mod plan;
+mod probe;
 mod query;
 mod reader;
 mod recover;

@@ -4,10 +4,11 @@
 use model::QueryRetrieveLevel::{Patient, Series, Study};
 use model::fold::fold_person_name;
 use rusqlite::types::Value;
-use rusqlite::{OptionalExtension, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use crate::attribute::{Attribute, Kind, Terms, from_header};
 use crate::items;
+use crate::rows::Values;
 use crate::store::Store;
 use crate::terms::{self, Owner};
 use crate::{Error, Prepared};
@@ -32,6 +33,15 @@ impl StudyRow {
 pub(crate) struct SeriesRow {
     pub(crate) pk: i64,
     pub(crate) disagrees: bool,
+}
+
+/// Whether what an instance says of its patient cannot be of the patient of a study, so that the study takes none of it.
+pub(crate) fn is_of_another_patient(
+    connection: &Connection,
+    values: &Values,
+    study_pk: i64,
+) -> Result<bool, Error> {
+    Ok(Identity::of(values).contradicts(&Identity::of_study(connection, study_pk)?))
 }
 
 /// Finds or makes the study of an instance, and its patient.
@@ -59,7 +69,7 @@ pub(crate) fn series(
         .prepare_cached("SELECT series_pk FROM series WHERE series_instance_uid = ?1 AND study_pk = ?2")?
         .query_row(params![uid, study.pk], |row| row.get(0))
         .optional()?;
-    let said = said(instance, from_header(Series));
+    let said = said(&instance.values, from_header(Series));
     let (pk, filled, disagrees) = match found {
         Some(pk) => {
             let merged = SERIES.merge(store, pk, said)?;
@@ -82,12 +92,12 @@ pub(crate) fn series(
 }
 
 fn new_study(store: &mut Store<'_>, instance: &Prepared) -> Result<StudyRow, Error> {
-    let identity = Identity::of(instance);
+    let identity = Identity::of(&instance.values);
     let (patient_pk, disagrees) = match identity.find(store)? {
         Some(pk) => (pk, merge_patient(store, instance, pk)?),
-        None => (new_patient(store, &said(instance, from_header(Patient)))?, false),
+        None => (new_patient(store, &said(&instance.values, from_header(Patient)))?, false),
     };
-    let said = said(instance, STUDY.attributes());
+    let said = said(&instance.values, STUDY.attributes());
     let uid = instance.ids.study.as_str().to_owned();
     let pk = STUDY.insert(store, &[patient_pk.into(), uid.into()], &said)?;
     let date = date_of(&said);
@@ -103,19 +113,19 @@ fn merge_study(
     pk: i64,
     patient_pk: i64,
 ) -> Result<StudyRow, Error> {
-    let stated = Identity::of(instance);
-    let known = Identity::of_study(store, pk)?;
+    let stated = Identity::of(&instance.values);
+    let known = Identity::of_study(store.connection, pk)?;
     if stated.contradicts(&known) {
         // Whatever else it says of the patient is about another one.
-        let said = said(instance, from_header(Study));
+        let said = said(&instance.values, from_header(Study));
         let merged = STUDY.merge(store, pk, said)?;
         let date = add_names_of_study(store, &merged.filled, pk)?;
         items::add(store.connection, &instance.values.items, &[Study], (Study, pk))?;
         return Ok(StudyRow { pk, patient_pk, disagrees: true, date });
     }
-    let merged = STUDY.merge(store, pk, said(instance, STUDY.attributes()))?;
+    let merged = STUDY.merge(store, pk, said(&instance.values, STUDY.attributes()))?;
     let date = add_names_of_study(store, &merged.filled, pk)?;
-    let identity = Identity::of_study(store, pk)?;
+    let identity = Identity::of_study(store.connection, pk)?;
     let patient_pk = match identity == known {
         true => patient_pk,
         false => move_study(store, pk, patient_pk, &identity)?,
@@ -145,16 +155,14 @@ fn move_study(store: &mut Store<'_>, pk: i64, from: i64, identity: &Identity) ->
             )?;
             return Ok(from);
         }
-        None => {
-            let said = STUDY.read(store, pk)?;
-            let to = new_patient(
-                store,
-                &said.into_iter().filter(|(attribute, _)| attribute.level == Patient).collect::<Vec<_>>(),
-            )?;
-            items::copy_to_patient(connection, pk, to)?;
-            to
-        }
+        None => new_patient(store, &said_of_patient(store, pk)?)?,
     };
+    // What the study has of its patient, other instances may have said than the one that tells who it is.
+    let mut said = said_of_patient(store, pk)?;
+    said.retain(|(attribute, _)| !Identity::has(attribute));
+    let merged = PATIENT.merge(store, to, said)?;
+    add_names(store, &merged.filled, Owner::undated(to), |terms| terms)?;
+    items::copy_to_patient(connection, pk, to)?;
     connection.execute("UPDATE study SET patient_pk = ?2 WHERE study_pk = ?1", [pk, to])?;
     for (patient, sign) in [(from, -1), (to, 1)] {
         connection.execute(
@@ -167,13 +175,20 @@ fn move_study(store: &mut Store<'_>, pk: i64, from: i64, identity: &Identity) ->
         )?;
     }
     if is_only_study {
-        let names = names_in(&PATIENT.read(store, from)?, |terms| terms);
+        let names = names_in(&PATIENT.read(connection, from)?, |terms| terms);
         terms::remove_of_patient(connection, from, &names)?;
         items::remove_of_patient(connection, from)?;
         connection.execute("DELETE FROM patient WHERE patient_pk = ?1", [from])?;
         store.counters.patients(-1);
     }
     Ok(to)
+}
+
+/// What a study has of its patient.
+fn said_of_patient(store: &Store<'_>, study_pk: i64) -> Result<Vec<Said>, Error> {
+    let mut said = STUDY.read(store.connection, study_pk)?;
+    said.retain(|(attribute, _)| attribute.level == Patient);
+    Ok(said)
 }
 
 fn new_patient(store: &mut Store<'_>, said: &[Said]) -> Result<i64, Error> {
@@ -185,7 +200,7 @@ fn new_patient(store: &mut Store<'_>, said: &[Said]) -> Result<i64, Error> {
 
 /// Fills in the row of the patient; tells whether the instance says something else.
 fn merge_patient(store: &mut Store<'_>, instance: &Prepared, pk: i64) -> Result<bool, Error> {
-    let mut said = said(instance, from_header(Patient));
+    let mut said = said(&instance.values, from_header(Patient));
     said.retain(|(attribute, _)| !Identity::has(attribute));
     let merged = PATIENT.merge(store, pk, said)?;
     add_names(store, &merged.filled, Owner::undated(pk), |terms| terms)?;
@@ -200,9 +215,9 @@ struct Identity {
 }
 
 impl Identity {
-    fn of(instance: &Prepared) -> Self {
+    fn of(values: &Values) -> Self {
         let mut identity = Self { patient_id: String::new(), issuer: String::new() };
-        for (attribute, value) in said(instance, from_header(Patient)) {
+        for (attribute, value) in said(values, from_header(Patient)) {
             match attribute.column {
                 "patient_id" => identity.patient_id = value,
                 "issuer_of_patient_id" => identity.issuer = value,
@@ -212,9 +227,8 @@ impl Identity {
         identity
     }
 
-    fn of_study(store: &Store<'_>, study_pk: i64) -> Result<Self, Error> {
-        let mut statement = store
-            .connection
+    fn of_study(connection: &Connection, study_pk: i64) -> Result<Self, Error> {
+        let mut statement = connection
             .prepare_cached("SELECT patient_id, issuer_of_patient_id FROM study WHERE study_pk = ?1")?;
         Ok(statement
             .query_row([study_pk], |row| Ok(Self { patient_id: row.get(0)?, issuer: row.get(1)? }))?)
@@ -244,9 +258,9 @@ impl Identity {
 /// An attribute and what an instance says of it.
 type Said = (&'static Attribute, String);
 
-fn said(instance: &Prepared, attributes: impl Iterator<Item = (usize, &'static Attribute)>) -> Vec<Said> {
+fn said(values: &Values, attributes: impl Iterator<Item = (usize, &'static Attribute)>) -> Vec<Said> {
     let mut said: Vec<Said> =
-        attributes.map(|(place, attribute)| (attribute, instance.values.at(place).to_owned())).collect();
+        attributes.map(|(place, attribute)| (attribute, values.at(place).to_owned())).collect();
     // An issuer of no Patient ID says nothing.
     let has_id = said.iter().any(|(attribute, value)| attribute.column == "patient_id" && !value.is_empty());
     for (attribute, value) in &mut said {
@@ -287,13 +301,13 @@ impl Table {
         Ok(store.connection.last_insert_rowid())
     }
 
-    fn read(&self, store: &Store<'_>, pk: i64) -> Result<Vec<Said>, Error> {
+    fn read(&self, connection: &Connection, pk: i64) -> Result<Vec<Said>, Error> {
         let statement = format!(
             "SELECT {} FROM {name} WHERE {name}_pk = ?1",
             column_list(self.attributes()),
             name = self.name
         );
-        let mut statement = store.connection.prepare_cached(&statement)?;
+        let mut statement = connection.prepare_cached(&statement)?;
         let read = |row: &rusqlite::Row<'_>| {
             self.attributes().enumerate().map(|(at, (_, attribute))| Ok((attribute, row.get(at)?))).collect()
         };
@@ -302,7 +316,7 @@ impl Table {
 
     /// Fills the empty columns of a row with what is said.
     fn merge(&self, store: &Store<'_>, pk: i64, said: Vec<Said>) -> Result<Merged, Error> {
-        let known = self.read(store, pk)?;
+        let known = self.read(store.connection, pk)?;
         let mut merged = Merged { filled: Vec::new(), disagrees: false };
         for (attribute, value) in said {
             let known =
@@ -352,7 +366,7 @@ fn add_names(
 
 /// Adds the terms of person names that a study has got. Gives its date, to which all its terms are brought when that is new.
 fn add_names_of_study(store: &Store<'_>, filled: &[Said], pk: i64) -> Result<String, Error> {
-    let known = STUDY.read(store, pk)?;
+    let known = STUDY.read(store.connection, pk)?;
     let date = date_of(&known);
     let owner = Owner::study(pk, &date);
     if !date_of(filled).is_empty() {

@@ -1,6 +1,7 @@
 //! Person names as keys: by component group (PS3.4 §C.2.2.2.1, §C.2.2.2.4; PS3.5 §6.2.1). Pure.
 
 use model::fold::fold_groups;
+use model::limits;
 use model::query::{Matching, matches_wildcard};
 
 /// What a name must be, each alternative by its folded component groups.
@@ -58,7 +59,7 @@ pub(crate) fn without_rest(group: &str) -> Option<&str> {
 fn add(matching: &Matching, alternatives: &mut Vec<Vec<String>>) -> bool {
     match matching {
         Matching::Single(name) | Matching::Wildcard(name) => {
-            let groups: Vec<String> = fold_groups(name).collect();
+            let groups: Vec<String> = fold_groups(name).map(bounded).collect();
             let says_something = groups.iter().any(|group| !group.is_empty());
             alternatives.push(groups);
             says_something
@@ -75,6 +76,15 @@ fn add(matching: &Matching, alternatives: &mut Vec<Vec<String>>) -> bool {
         Matching::Range { .. } | Matching::Moments { .. } | Matching::Item(_) => true,
     }
 }
+
+/// A single value may have become a pattern by folding, as `＊` does: one that is longer than any key with wildcards matches nothing.
+fn bounded(group: String) -> String {
+    let is_pattern = group.contains(['*', '?']);
+    if is_pattern && group.len() > LONGEST_FOLDED { "\0".to_owned() } else { group }
+}
+
+/// Bytes of a pattern that is folded: some characters are a word of eighteen.
+const LONGEST_FOLDED: usize = 16 * limits::PATTERN_BYTES;
 
 fn is_met(wanted: &[String], name: &[String]) -> bool {
     match wanted {
@@ -144,5 +154,7 @@ mod tests {
         assert!(
             Alternatives::of(&Matching::AnyOf(vec![Matching::Empty, Matching::Single("=".into())])).is_none()
         );
+        let wide = Matching::Single("＊a".repeat(10_000));
+        assert!(is_met_by(&Matching::Single("＊a".into()), "bA") && !is_met_by(&wide, &"a".repeat(20_000)));
     }
 }

@@ -6,8 +6,7 @@ use std::collections::BTreeSet;
 use model::QueryRetrieveLevel::{self, Image, Study};
 use model::Tag;
 use model::query::{Key, Matching, Query, days_after};
-use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::Connection;
 
 use crate::Error;
 use crate::attribute::{Attribute, Kind, Terms, find};
@@ -16,28 +15,29 @@ use crate::condition::{
     text,
 };
 use crate::items::{self, one_item};
+use crate::page::Cursor;
+use crate::probe::Probe;
 use crate::scope::actual_uid;
-use crate::start::{
-    Start, Through, indexed, item_owner, owner, table, through_owners, through_owners_of_items, walk,
-};
+use crate::start::{Start, indexed, item_owner, owner, table, through_owners, through_owners_of_items, walk};
 use crate::stream::{Days, Stream};
 use crate::zoned::Zoned;
 
 /// The keys of a query as SQL, and where to start.
 pub(crate) struct Plan {
     pub(crate) start: Start,
-    /// The keys to go through, as JSON.
-    pub(crate) chosen: Option<Value>,
+    /// What is gone through before the table of the start, as something to select from: keys, or a merged stream.
+    pub(crate) source: Option<Condition>,
     pub(crate) conditions: Vec<Condition>,
 }
 
-/// Chooses the start that leaves the fewest rows to look at. `has_cursor`: an upper bound of the date is given by the
-/// page.
-pub(crate) fn plan(connection: &Connection, query: &Query, has_cursor: bool) -> Result<Plan, Error> {
+/// Chooses the start that leaves the fewest rows to look at, for the page after a cursor.
+pub(crate) fn plan(connection: &Connection, query: &Query, after: Option<&Cursor>) -> Result<Plan, Error> {
     let level = query.level;
     let best = Offer { rank: u32::MAX, start: walk(level), by: By::Itself };
-    let days = Days::of(query, has_cursor);
-    let mut plan = Planning { connection, level, has_cursor, days, conditions: Vec::new(), best };
+    let days = Days::of(query, after.is_some());
+    let few = if level == Image { FEW_TO_SORT_INSTANCES_OF } else { FEW_TO_SORT };
+    let probe = Probe { connection, few, is_settled: has_unique_key(query) };
+    let mut plan = Planning { probe, level, after, days, conditions: Vec::new(), best };
     for key in &query.keys {
         if let Matching::Item(inner) = &key.matching {
             plan.items(key.tag, inner)?;
@@ -83,9 +83,10 @@ pub(crate) fn plan(connection: &Connection, query: &Query, has_cursor: bool) -> 
 }
 
 struct Planning<'a> {
-    connection: &'a Connection,
+    probe: Probe<'a>,
     level: QueryRetrieveLevel,
-    has_cursor: bool,
+    /// An upper bound of the date is given by the page.
+    after: Option<&'a Cursor>,
     days: Days,
     conditions: Vec<Condition>,
     best: Offer,
@@ -111,33 +112,74 @@ enum By {
 
 impl Planning<'_> {
     fn finish(self) -> Plan {
-        let Self { mut conditions, best: Offer { start, by, .. }, days, .. } = self;
-        let mut chosen = None;
+        let Self { mut conditions, best: Offer { start, by, .. }, days, after, .. } = self;
+        let mut source = None;
         match by {
             By::Itself => {}
             // The loop itself sees to that condition.
-            By::Keys(at) => chosen = conditions.remove(at).values.pop(),
+            By::Keys(at) => source = Some(Condition::new("json_each(?)", conditions.remove(at).values)),
             By::Stream(stream, at) => {
                 if stream.is_exact {
                     conditions.remove(at);
                 }
-                conditions.splice(0..0, stream.conditions(&days));
+                if stream.is_merged() {
+                    source = Some(stream.merged(&days, after));
+                } else {
+                    conditions.splice(0..0, stream.conditions(&days));
+                }
             }
         }
-        Plan { start, chosen, conditions }
+        Plan { start, source, conditions }
     }
 
     fn column(&mut self, attribute: &Attribute, matching: &Matching) -> Result<(), Error> {
         let table = table(attribute, self.level);
-        let condition = on_column(attribute, &format!("{table}.{}", attribute.column), matching);
+        let column = format!("{table}.{}", attribute.column);
+        if let Matching::AnyOf(parts) = matching {
+            return self.any_of(attribute, table, &column, parts);
+        }
+        let condition = within_index(attribute, table, on_column(attribute, &column, matching));
         if let Some((rank, start)) = self.by_index(attribute, matching, table, &condition)? {
             self.offer(Offer { rank, start, by: By::Itself });
-            if start == Start::Patient(Through::Index("patient_by_id")) {
-                // The index has no patients without Patient ID, and must be told that none is asked for.
-                self.conditions.push(Condition::new("patient.patient_id <> ''", []));
+            self.conditions.push(condition);
+        } else {
+            self.conditions.push(on_column(attribute, &column, matching));
+        }
+        Ok(())
+    }
+
+    /// Multiple value matching. Few rows are had from the index of each value.
+    fn any_of(
+        &mut self,
+        attribute: &Attribute,
+        table: &str,
+        column: &str,
+        parts: &[Matching],
+    ) -> Result<(), Error> {
+        let is_range = |part: &Matching| match part {
+            Matching::Wildcard(pattern) => !literal_prefix(pattern).is_empty(),
+            // Patients without Patient ID are not in its index.
+            Matching::Empty => table != "patient",
+            Matching::Single(_) | Matching::UidList(_) | Matching::Range { .. } => true,
+            Matching::Moments { .. } | Matching::Item(_) | Matching::AnyOf(_) => false,
+        };
+        if let Some((_, start)) = indexed(attribute.column, table)
+            && parts.iter().all(is_range)
+        {
+            let of_part = |part| within_index(attribute, table, on_column(attribute, column, part));
+            let alternatives: Vec<Condition> = parts.iter().map(of_part).collect();
+            if let Some(rows) = self.probe.few_rows(table, &alternatives)? {
+                self.choose(&format!("{table}.{table}_pk"), rows, start.through_chosen());
+                return Ok(());
             }
         }
-        self.conditions.push(condition);
+        if attribute.kind == Kind::Date {
+            let (from, to) = hull(parts);
+            self.days(attribute, from, to)?;
+        }
+        // The plus keeps SQLite from an index for each value: it would have to sort all that it finds there.
+        let parts = parts.iter().map(|part| on_column(attribute, &format!("+{column}"), part));
+        self.conditions.extend(Condition::any(parts.collect()));
         Ok(())
     }
 
@@ -154,37 +196,26 @@ impl Planning<'_> {
         let is_usable = match matching {
             Matching::Single(_) if attribute.column == "study_date" && self.level == Study => false,
             Matching::Single(_) if self.level > Study && MANY_MAY_HAVE.contains(&attribute.column) => {
-                self.are_few(table, condition)?
+                self.probe.are_few(table, condition)?
             }
             Matching::Single(_) => true,
             Matching::UidList(_) if is_unique_key => true,
             // Patients without Patient ID are not in its index.
             Matching::Empty if table == "patient" => false,
             Matching::Empty if self.level == Study && attribute.column != "study_date" => true,
-            Matching::UidList(_) | Matching::Empty => self.are_few(table, condition)?,
+            Matching::UidList(_) | Matching::Empty => self.probe.are_few(table, condition)?,
             Matching::Wildcard(pattern) => {
-                !literal_prefix(pattern).is_empty() && self.are_few(table, condition)?
+                !literal_prefix(pattern).is_empty() && self.probe.are_few(table, condition)?
             }
-            // Each of several may need an index of its own; the others are never of one column.
+            // The others are never of one column.
             Matching::AnyOf(_) | Matching::Moments { .. } | Matching::Item(_) => false,
             // Studies come by date anyway.
             Matching::Range { .. } => {
-                (self.level > Study || attribute.column != "study_date") && self.are_few(table, condition)?
+                (self.level > Study || attribute.column != "study_date")
+                    && self.probe.are_few(table, condition)?
             }
         };
         Ok(is_usable.then_some((if is_exact { rank } else { rank.max(RANK_OF_FEW) }, start)))
-    }
-
-    /// Whether few rows of a table meet a condition on it. Looks at no more than those.
-    fn are_few(&self, table: &str, condition: &Condition) -> Result<bool, Error> {
-        let sql = format!(
-            "SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {} LIMIT {})",
-            condition.sql,
-            self.few() + 1
-        );
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let count: i64 = statement.query_row(params_from_iter(&condition.values), |row| row.get(0))?;
-        Ok(usize::try_from(count).is_ok_and(|count| count <= self.few()))
     }
 
     /// Days bound what is looked at, the times with them decide.
@@ -215,7 +246,7 @@ impl Planning<'_> {
 
     /// Whether the page that is continued gives an upper bound of an attribute.
     fn is_bound_by_page(&self, attribute: &Attribute) -> bool {
-        self.has_cursor && self.level == Study && attribute.column == "study_date"
+        self.after.is_some() && self.level == Study && attribute.column == "study_date"
     }
 
     /// A key on a date or time that is meant in another zone than what is stored. What is stored some days off may be meant.
@@ -260,7 +291,8 @@ impl Planning<'_> {
         };
         if let [sounds] = &alternatives[..] {
             for sound in sounds {
-                match self.few_owners("term", terms.sound_code(), sound)? {
+                let alternative = std::slice::from_ref(sound);
+                match self.probe.few_owners("term", terms.sound_code(), alternative)? {
                     Some(owners) => self.choose(owner, owners, through_owners(terms)),
                     None => {
                         let stream = sound.equal_text().filter(|_| Terms::OF_STUDIES.contains(&terms));
@@ -271,6 +303,14 @@ impl Planning<'_> {
             }
             return Ok(true);
         }
+        let firsts: Vec<Condition> =
+            alternatives.iter().filter_map(|sounds| sounds.first().cloned()).collect();
+        if let Some(owners) = self.probe.few_owners("term", terms.sound_code(), &firsts)? {
+            self.choose(owner, owners, through_owners(terms));
+            if alternatives.iter().all(|sounds| sounds.len() == 1) {
+                return Ok(true);
+            }
+        }
         let alternatives =
             alternatives.iter().filter_map(|sounds| Condition::all(sounds.iter().map(in_terms)));
         self.conditions.extend(Condition::any(alternatives.collect()));
@@ -279,16 +319,17 @@ impl Planning<'_> {
 
     fn terms(&mut self, attribute: &Attribute, matching: &Matching) -> Result<(), Error> {
         let Some(terms) = attribute.terms(self.level) else { return Ok(()) };
-        let Some(OnTerms { condition, or_none, by_group }) = on_terms(attribute, matching) else {
+        let Some(OnTerms { alternatives, or_none, by_group }) = on_terms(attribute, matching) else {
             return Ok(());
         };
         let owner = owner(terms);
-        let owners = match &condition {
-            Some(condition) if !or_none => {
-                let condition = self.within_days(terms, matching, condition);
-                self.few_owners("term", terms.code(), &condition)?
+        let within_days = |condition: &Condition| self.within_days(terms, matching, condition);
+        let owners = match or_none {
+            true => None,
+            false => {
+                let alternatives: Vec<Condition> = alternatives.iter().map(within_days).collect();
+                self.probe.few_owners("term", terms.code(), &alternatives)?
             }
-            Some(_) | None => None,
         };
         if let Some(owners) = owners {
             self.choose(owner, owners, through_owners(terms));
@@ -297,15 +338,17 @@ impl Planning<'_> {
                 "SELECT 1 FROM term INDEXED BY term_by_owner WHERE kind = {} AND owner = {owner}",
                 terms.code()
             );
-            let exists = condition
+            let exists = Condition::any(alternatives)
                 .map(|found| Condition::new(format!("EXISTS ({of_owner} AND {})", found.sql), found.values));
             let none = or_none.then(|| Condition::new(format!("NOT EXISTS ({of_owner})"), []));
+            let is_name = matches!(attribute.kind, Kind::Name(_));
             let stream = match matching {
                 _ if or_none => None,
-                Matching::Single(value) if !matches!(attribute.kind, Kind::Name(_)) => {
-                    Some(Stream::of_value(terms.code(), value))
-                }
-                key => Stream::of_name(terms, key),
+                key if is_name => Stream::of_name(terms, key),
+                Matching::Single(value) => Some(Stream::of_value(terms.code(), value)),
+                Matching::UidList(values) => Stream::of_values(terms.code(), values),
+                Matching::Wildcard(_) | Matching::Range { .. } | Matching::Moments { .. } => None,
+                Matching::Item(_) | Matching::Empty | Matching::AnyOf(_) => None,
             };
             if let Some(condition) = Condition::any(exists.into_iter().chain(none).collect()) {
                 self.stream(stream, condition)?;
@@ -328,8 +371,8 @@ impl Planning<'_> {
         let (owner, owner_level) = item_owner(attribute, level);
         let mut is_decided = false;
         for (attribute, matching) in &wanted {
-            let (Some(condition), false) = on_texts("value", matching) else { continue };
-            if let Some(owners) = self.few_owners("item", attribute.code(owner_level), &condition)? {
+            let (alternatives, false) = on_texts("value", matching) else { continue };
+            if let Some(owners) = self.probe.few_owners("item", attribute.code(owner_level), &alternatives)? {
                 self.choose(owner, owners, through_owners_of_items(owner_level));
                 is_decided = wanted.len() == 1;
             }
@@ -349,35 +392,13 @@ impl Planning<'_> {
         self.offer(Offer { rank: RANK_OF_FEW, start, by });
     }
 
-    /// The owners of the terms or items that meet a condition, each once; `None` when there are many of these.
-    fn few_owners(
-        &self,
-        table: &str,
-        kind: i64,
-        condition: &Condition,
-    ) -> Result<Option<BTreeSet<i64>>, Error> {
-        let sql = format!(
-            "SELECT owner FROM {table} WHERE kind = ? AND {} LIMIT {}",
-            condition.sql,
-            self.few() + 1
-        );
-        let values = std::iter::once(Value::from(kind)).chain(condition.values.iter().cloned());
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let owners: Vec<i64> =
-            statement.query_map(params_from_iter(values), |row| row.get(0))?.collect::<Result<_, _>>()?;
-        Ok((owners.len() <= self.few()).then(|| owners.into_iter().collect()))
-    }
-
     /// Adds a condition, and offers to start from the stream of what may meet it.
     fn stream(&mut self, stream: Option<Stream>, condition: Condition) -> Result<(), Error> {
         let at = self.conditions.len();
         self.conditions.push(condition);
         let Some(stream) = stream else { return Ok(()) };
-        let Some(start) = stream.start(self.level) else { return Ok(()) };
-        let (sql, values) = stream.count(&self.days, COUNTED);
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let count: i64 = statement.query_row(params_from_iter(values), |row| row.get(0))?;
-        let count = usize::try_from(count).unwrap_or(COUNTED);
+        let Some(start) = stream.start(self.level).filter(|_| !self.probe.is_settled) else { return Ok(()) };
+        let count = self.probe.length(&stream, &self.days, COUNTED)?;
         // The worth tells long ones apart; nobody counts those to their end.
         let worth = if count < COUNTED { 0 } else { stream.worth() };
         let rank =
@@ -399,15 +420,50 @@ impl Planning<'_> {
         Condition::all(std::iter::once(condition.clone()).chain(ends)).unwrap_or_else(|| condition.clone())
     }
 
-    fn few(&self) -> usize {
-        if self.level == Image { FEW_TO_SORT_INSTANCES_OF } else { FEW_TO_SORT }
-    }
-
     fn offer(&mut self, offer: Offer) {
         if offer.rank < self.best.rank {
             self.best = offer;
         }
     }
+}
+
+/// Whether a query names its rows or what they belong to by UID: few are left then, whatever its other keys say.
+fn has_unique_key(query: &Query) -> bool {
+    query.keys.iter().any(|key| {
+        let is_few = match &key.matching {
+            Matching::Single(_) => true,
+            Matching::UidList(uids) => uids.len() <= FEW_UIDS,
+            Matching::Wildcard(_) | Matching::Range { .. } | Matching::Moments { .. } => false,
+            Matching::Item(_) | Matching::Empty | Matching::AnyOf(_) => false,
+        };
+        is_few && UNIQUE_KEYS.contains(&key.tag) && find(query.level, key.tag).is_some()
+    })
+}
+
+/// A condition as the index of its column can be told it: that of patients has none without Patient ID.
+fn within_index(attribute: &Attribute, table: &str, condition: Condition) -> Condition {
+    if (attribute.column, table) != ("patient_id", "patient") {
+        return condition;
+    }
+    let Condition { sql, values } = condition;
+    Condition::new(format!("patient.patient_id <> '' AND {sql}"), values)
+}
+
+/// The days between which all of several keys on a date are; an end is `None` where it is open.
+fn hull(parts: &[Matching]) -> (Option<String>, Option<String>) {
+    let ends = |part: &Matching| match part {
+        Matching::Single(day) => Some((Some(day.clone()), Some(day.clone()))),
+        Matching::UidList(days) => Some((days.iter().min().cloned(), days.iter().max().cloned())),
+        Matching::Range { from, to } => Some((from.clone(), to.clone())),
+        Matching::Wildcard(_) | Matching::Moments { .. } | Matching::Item(_) => None,
+        Matching::Empty | Matching::AnyOf(_) => None,
+    };
+    let Some(ends) = parts.iter().map(ends).collect::<Option<Vec<_>>>() else { return (None, None) };
+    let (from, to): (Vec<_>, Vec<_>) = ends.into_iter().unzip();
+    // Of no day at all is less than any; so the least is open where one is.
+    let from = from.into_iter().min().flatten();
+    let to = to.into_iter().collect::<Option<Vec<_>>>().and_then(|ends| ends.into_iter().max());
+    (from, to)
 }
 
 /// UIDs may be given by the path component of an odd one.
@@ -443,6 +499,12 @@ fn without_end(matching: Matching) -> Matching {
         | Matching::AnyOf(_) => matching,
     }
 }
+
+/// Study, Series and SOP Instance UID.
+const UNIQUE_KEYS: [Tag; 3] = [Tag(0x0020, 0x000D), Tag(0x0020, 0x000E), Tag(0x0008, 0x0018)];
+
+/// So many of them leave few rows.
+const FEW_UIDS: usize = 256;
 
 /// Columns of studies of which any number may have the same value. The rows below those studies must be sorted.
 const MANY_MAY_HAVE: [&str; 4] = ["accession_number", "patient_birth_date", "study_date", "study_id"];

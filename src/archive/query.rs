@@ -33,7 +33,7 @@ pub(crate) fn statement(
     after: Option<&Cursor>,
 ) -> Result<Statement, Error> {
     let level = query.level;
-    let plan = plan(connection, query, after.is_some())?;
+    let plan = plan(connection, query, after)?;
     let attributes = returned(query);
     let taken = after.map_or(0, |cursor| cursor.taken);
     let rows =
@@ -44,8 +44,9 @@ pub(crate) fn statement(
     columns.extend(attributes.iter().map(|attribute| expression(attribute, level)));
     let mut conditions = plan.conditions;
     conditions.extend(after.map(|cursor| beyond(level, plan.start, cursor)));
-    let mut sql = format!("SELECT {} FROM {}", columns.join(", "), tables(level, plan.start));
-    let mut values: Vec<Value> = plan.chosen.into_iter().collect();
+    let (source, mut values) =
+        plan.source.map_or_else(Default::default, |source| (source.sql, source.values));
+    let mut sql = format!("SELECT {} FROM {}", columns.join(", "), tables(level, plan.start, &source));
     for (at, condition) in conditions.into_iter().enumerate() {
         sql.push_str(if at == 0 { " WHERE " } else { " AND " });
         sql.push_str(&condition.sql);
@@ -58,8 +59,18 @@ pub(crate) fn statement(
     Ok(Statement { sql, values, attributes, rows: usize::try_from(rows).unwrap_or(usize::MAX) })
 }
 
-/// Whether stored objects must answer, because attributes are asked for that the index does not have.
+/// Whether pages of a query are made of stored objects, and so may be long and take their time.
 pub fn needs_objects(query: &Query) -> bool {
+    asks_for_stored(query) || may_have_requests(query)
+}
+
+/// Whether rows have Request Attributes Sequence unasked, where there is one (PS3.18 Table 10.6.3-4).
+pub(crate) fn may_have_requests(query: &Query) -> bool {
+    query.level == Series && query.include.defaults
+}
+
+/// Whether attributes are asked for that the index does not have.
+pub(crate) fn asks_for_stored(query: &Query) -> bool {
     query.include.all || query.include.tags.iter().any(|&tag| is_stored(query.level, tag))
 }
 
@@ -124,8 +135,8 @@ fn expression(attribute: &Attribute, level: QueryRetrieveLevel) -> String {
     }
 }
 
-/// The tables of a level in the order of the loops: CROSS JOIN keeps SQLite from another one.
-fn tables(level: QueryRetrieveLevel, start: Start) -> String {
+/// The tables of a level in the order of the loops: CROSS JOIN keeps SQLite from another one. `source` is [`Plan::source`](crate::plan::Plan::source).
+fn tables(level: QueryRetrieveLevel, start: Start, source: &str) -> String {
     const STUDY: &str = " CROSS JOIN study ON study.study_pk = series.study_pk";
     const SERIES: &str = " CROSS JOIN series ON series.series_pk = instance.series_pk";
     const SERIES_OF_STUDY: &str =
@@ -133,10 +144,12 @@ fn tables(level: QueryRetrieveLevel, start: Start) -> String {
     const INSTANCES: &str =
         " CROSS JOIN instance INDEXED BY instance_by_series ON instance.series_pk = series.series_pk";
     let (outermost, upper, lower) = match start {
-        Start::Patient(through) => (outermost("patient", through), "", [""; 2]),
-        Start::Study(through) => (outermost("study", through), "", [SERIES_OF_STUDY, INSTANCES]),
-        Start::Series(through) => (outermost("series", through), STUDY, ["", INSTANCES]),
-        Start::Instance(through) => return format!("{}{SERIES}{STUDY}", outermost("instance", through)),
+        Start::Patient(through) => (outermost("patient", through, source), "", [""; 2]),
+        Start::Study(through) => (outermost("study", through, source), "", [SERIES_OF_STUDY, INSTANCES]),
+        Start::Series(through) => (outermost("series", through, source), STUDY, ["", INSTANCES]),
+        Start::Instance(through) => {
+            return format!("{}{SERIES}{STUDY}", outermost("instance", through, source));
+        }
     };
     match level {
         Patient | Study => outermost,
@@ -145,24 +158,29 @@ fn tables(level: QueryRetrieveLevel, start: Start) -> String {
     }
 }
 
-fn outermost(table: &str, through: Through) -> String {
+fn outermost(table: &str, through: Through, source: &str) -> String {
     match through {
         Through::Index(index) => format!("{table} INDEXED BY {index}"),
         Through::All => format!("{table} NOT INDEXED"),
         Through::Chosen => {
-            format!("json_each(?) AS chosen CROSS JOIN {table} ON {table}.{table}_pk = chosen.value")
+            format!("{source} AS chosen CROSS JOIN {table} ON {table}.{table}_pk = chosen.value")
         }
         Through::Stream(terms) => {
             format!("{terms} AS stream CROSS JOIN {table} ON {table}.{table}_pk = stream.owner")
+        }
+        Through::Merged => {
+            format!("({source}) AS stream CROSS JOIN {table} ON {table}.{table}_pk = stream.owner")
         }
     }
 }
 
 fn order(level: QueryRetrieveLevel, start: Start) -> String {
     match (level, start) {
-        (Patient, Start::Patient(Through::Stream(_))) => "stream.owner".to_owned(),
+        (Patient, Start::Patient(Through::Stream(_) | Through::Merged)) => "stream.owner".to_owned(),
         (Patient, _) => "patient.patient_pk".to_owned(),
-        (Study, Start::Study(Through::Stream(_))) => "stream.study_date DESC, stream.owner DESC".to_owned(),
+        (Study, Start::Study(Through::Stream(_) | Through::Merged)) => {
+            "stream.study_date DESC, stream.owner DESC".to_owned()
+        }
         (Study, _) => "study.study_date DESC, study.study_pk DESC".to_owned(),
         (Series, _) => "series.series_pk".to_owned(),
         (Image, _) => format!("{}, instance.instance_pk", series_pk(start)),
@@ -176,7 +194,7 @@ fn beyond(level: QueryRetrieveLevel, start: Start, cursor: &Cursor) -> Condition
         Patient => Condition::new(format!("{} > ?", order(level, start)), [outer]),
         Study => {
             let (date, key) = match start {
-                Start::Study(Through::Stream(_)) => ("stream.study_date", "stream.owner"),
+                Start::Study(Through::Stream(_) | Through::Merged) => ("stream.study_date", "stream.owner"),
                 _ => ("study.study_date", "study.study_pk"),
             };
             Condition::new(

@@ -1,66 +1,183 @@
-//! What the index learns from objects that it has already, when a new version of the schema has room for more.
+//! What the index learns of what it has already, when a new version of the schema has room for more: at the start, before anything
+//! is asked or stored, in transactions of bounded length, going on where the last start ended.
+//!
+//! It is done with the schema and the tables of the version that runs, after all migrations. What is there already stays as it is, so
+//! that a step may be done again.
 
-use model::QueryRetrieveLevel::{Image, Patient, Series, Study};
+use std::time::{Duration, Instant};
+
+use model::QueryRetrieveLevel::{self, Image, Patient, Series, Study};
 use model::attributes::{Attributes, to_data_set};
 use model::charset::Charset;
 use model::syntax::{Encoding, Form};
 use model::{SopClassUid, Tag, json, scan};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use crate::Error;
 use crate::attribute::{self, Kind, Terms};
 use crate::items;
+use crate::merge::is_of_another_patient;
 use crate::retrieve::unpacker_of;
 use crate::rows::Values;
 use crate::terms::{self, Owner};
 
-/// Fills what queries are answered from: the items of sequences, the columns that came with them, and the terms of names. Reads the
-/// first object of each series and each structured report, some fifty microseconds for each of these.
-pub(crate) fn query(connection: &Connection) -> Result<(), Error> {
-    let mut after = 0;
-    while let Some(series) = next_series(connection, after)? {
-        after = series.pk;
-        let Some(instance_pk) = series.instance_pk else { continue };
-        let Some(values) = values_of(connection, series.pk, instance_pk)? else { continue };
-        fill_columns(connection, &series, &values)?;
-        items::add(connection, &values.items, &[Patient, Study], (Study, series.study_pk))?;
-        items::add(connection, &values.items, &[Patient], (Patient, series.patient_pk))?;
-        items::add(connection, &values.items, &[Series], (Series, series.pk))?;
+/// Does all that is left to do. Some fifty microseconds for each series and structured report.
+pub(crate) fn resume(connection: &mut Connection) -> Result<(), Error> {
+    let started = Instant::now();
+    let mut told = started;
+    while let Some((step, after)) = chunk(connection, ROWS)? {
+        if told == started || told.elapsed() > TELLING {
+            told = Instant::now();
+            tracing::info!(?step, after, "the index learns from what is stored, before the server starts");
+        }
     }
-    let mut reports = connection.prepare(
-        "SELECT series_pk, instance_pk FROM instance WHERE sop_class_uid GLOB '1.2.840.10008.5.1.4.1.1.88.*'",
-    )?;
-    let mut reports = reports.query([])?;
-    while let Some(row) = reports.next()? {
-        let (series_pk, instance_pk) = (row.get(0)?, row.get(1)?);
-        let Some(values) = values_of(connection, series_pk, instance_pk)? else { continue };
-        items::add(connection, &values.items, &[Image], (Image, instance_pk))?;
+    if told != started {
+        tracing::info!(elapsed = ?started.elapsed(), "the index has learnt from what is stored");
     }
-    names(connection)
+    Ok(())
 }
 
-/// Adds the terms of all person names that are not there: their beginnings and sounds, and all of a column that was filled.
-fn names(connection: &Connection) -> Result<(), Error> {
-    for (table, level, date, terms_of) in [
-        ("patient", Patient, "''", (|terms| terms) as fn(Terms) -> Terms),
-        ("study", Patient, "study_date", Terms::of_study),
-        ("study", Study, "study_date", |terms| terms),
-        ("series", Series, "''", |terms| terms),
-    ] {
-        for (_, attribute) in attribute::from_header(level) {
-            let Kind::Name(of_names) = attribute.kind else { continue };
-            let column = attribute.column;
-            let mut names = connection
-                .prepare(&format!("SELECT {table}_pk, {column}, {date} FROM {table} WHERE {column} <> ''"))?;
-            let mut names = names.query([])?;
-            while let Some(row) = names.next()? {
-                let (pk, name, study_date): (i64, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                let owner = Owner { pk, study_date: &study_date };
-                terms::add_names(connection, terms_of(of_names), &name, owner)?;
+/// Goes on for a number of rows, in one transaction. Tells what is left, and how far that has come.
+pub(crate) fn chunk(connection: &mut Connection, rows: usize) -> Result<Option<(Step, i64)>, Error> {
+    if next_step(connection)?.is_none() {
+        return Ok(None);
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut left = rows;
+    while let Some((step, mut after)) = next_step(&transaction)?.filter(|_| left > 0) {
+        let mut is_done = false;
+        while left > 0 && !is_done {
+            match step.advance(&transaction, after)? {
+                Some(reached) => after = reached,
+                None => is_done = true,
             }
+            left -= 1;
+        }
+        match is_done {
+            true => transaction.execute("DELETE FROM refill WHERE step = ?1", [step.number()])?,
+            false => {
+                transaction.execute("UPDATE refill SET after = ?2 WHERE step = ?1", [step.number(), after])?
+            }
+        };
+    }
+    transaction.commit()?;
+    next_step(connection)
+}
+
+fn next_step(connection: &Connection) -> Result<Option<(Step, i64)>, Error> {
+    let mut statement = connection.prepare_cached("SELECT step, after FROM refill ORDER BY step LIMIT 1")?;
+    let found: Option<(i64, i64)> =
+        statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let step = |number| Step::ALL.into_iter().find(|step| step.number() == number);
+    found.map(|(number, after)| Ok((step(number).ok_or(Error::Damaged)?, after))).transpose()
+}
+
+/// What is done row by row. The numbers are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The items of sequences, and the columns that came with them: from the first object of each series, and from all structured
+    /// reports.
+    Objects = 1,
+    /// The terms of names in patients.
+    NamesOfPatients = 2,
+    /// The terms of names in studies.
+    NamesOfStudies = 3,
+    /// The terms of names in series.
+    NamesOfSeries = 4,
+}
+
+impl Step {
+    const ALL: [Self; 4] = [Self::Objects, Self::NamesOfPatients, Self::NamesOfStudies, Self::NamesOfSeries];
+
+    /// What stands for it in the index.
+    fn number(self) -> i64 {
+        self as i64 // the discriminants above are the stored numbers
+    }
+
+    /// Does the row after a key, and gives its key; `None` when there is none.
+    fn advance(self, connection: &Connection, after: i64) -> Result<Option<i64>, Error> {
+        match self {
+            Self::Objects => {
+                let Some(series) = next_series(connection, after)? else { return Ok(None) };
+                learn(connection, &series)?;
+                Ok(Some(series.pk))
+            }
+            Self::NamesOfPatients => names(connection, "patient", "''", &[(Patient, |terms| terms)], after),
+            Self::NamesOfStudies => {
+                let names_of: [NamesOf; 2] = [(Patient, Terms::of_study), (Study, |terms| terms)];
+                names(connection, "study", "study_date", &names_of, after)
+            }
+            Self::NamesOfSeries => names(connection, "series", "''", &[(Series, |terms| terms)], after),
+        }
+    }
+}
+
+/// What a series has to say, by the rules of [`merge`](crate::merge): the first value stays, and of another patient none is taken.
+fn learn(connection: &Connection, series: &FirstOfSeries) -> Result<(), Error> {
+    if let Some(instance_pk) = series.instance_pk
+        && let Some(values) = values_of(connection, series.pk, instance_pk)?
+    {
+        let is_of_another = is_of_another_patient(connection, &values, series.study_pk)?;
+        let levels = if is_of_another { &[Study][..] } else { &[Patient, Study] };
+        fill_columns(connection, series, &values, levels)?;
+        items::add(connection, &values.items, levels, (Study, series.study_pk))?;
+        if !is_of_another {
+            items::add(connection, &values.items, &[Patient], (Patient, series.patient_pk))?;
+        }
+        items::add(connection, &values.items, &[Series], (Series, series.pk))?;
+    }
+    let mut reports = connection.prepare_cached(REPORTS)?;
+    let mut reports = reports.query(params![series.pk, series.study_pk, Terms::SopClass.code()])?;
+    while let Some(row) = reports.next()? {
+        let instance_pk = row.get(0)?;
+        if let Some(values) = values_of(connection, series.pk, instance_pk)? {
+            items::add(connection, &values.items, &[Image], (Image, instance_pk))?;
         }
     }
     Ok(())
+}
+
+/// The structured reports of a series, if its study has any.
+const REPORTS: &str = "
+    SELECT instance_pk FROM instance INDEXED BY instance_by_series
+    WHERE series_pk = ?1 AND sop_class_uid GLOB '1.2.840.10008.5.1.4.1.1.88.*' AND EXISTS (
+        SELECT 1 FROM term INDEXED BY term_by_owner
+        WHERE kind = ?3 AND owner = ?2 AND value GLOB '1.2.840.10008.5.1.4.1.1.88.*')";
+
+/// A level whose names a table has, and what their terms are there.
+type NamesOf = (QueryRetrieveLevel, fn(Terms) -> Terms);
+
+/// Adds the terms of all person names of the row after a key: their beginnings and sounds, and all of a column that was filled.
+fn names(
+    connection: &Connection,
+    table: &str,
+    date: &str,
+    levels: &[NamesOf],
+    after: i64,
+) -> Result<Option<i64>, Error> {
+    let of_level = |&(level, terms_of): &NamesOf| {
+        attribute::from_header(level).filter_map(move |(_, attribute)| match attribute.kind {
+            Kind::Name(terms) => Some((terms_of(terms), attribute.column)),
+            _ => None,
+        })
+    };
+    let names: Vec<(Terms, &str)> = levels.iter().flat_map(of_level).collect();
+    let columns: Vec<&str> = names.iter().map(|(_, column)| *column).collect();
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {table}_pk, {date}, {} FROM {table} WHERE {table}_pk > ?1 ORDER BY {table}_pk LIMIT 1",
+        columns.join(", ")
+    ))?;
+    let mut found = statement.query([after])?;
+    let Some(row) = found.next()? else { return Ok(None) };
+    let (pk, study_date): (i64, String) = (row.get(0)?, row.get(1)?);
+    let owner = Owner { pk, study_date: &study_date };
+    for (at, (terms, _)) in (2..).zip(&names) {
+        let name: String = row.get(at)?;
+        if !name.is_empty() {
+            terms::add_names(connection, *terms, &name, owner)?;
+        }
+    }
+    Ok(Some(pk))
 }
 
 /// A series, and the instance of it that came first.
@@ -110,7 +227,8 @@ fn read(connection: &Connection, series_pk: i64, instance_pk: i64) -> Result<Val
     let found = statement.query_row([instance_pk], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let (needs_dictionary, packed): (bool, Vec<u8>) = found.ok_or(Error::Damaged)?;
     let stored = unpacker_of(connection, series_pk)?.unpack(&packed, needs_dictionary)?;
-    let wanted = |tag: Tag| items::has_sequence(Image, tag) || NEW_COLUMNS.contains(&tag);
+    let wanted =
+        |tag: Tag| items::has_sequence(Image, tag) || NEW_COLUMNS.contains(&tag) || IDENTITY.contains(&tag);
     let members = json::select(&stored, wanted).ok_or(Error::Damaged)?;
     let attributes: Attributes =
         serde_json::to_vec(&members).ok().and_then(|members| json::read(&members)).ok_or(Error::Damaged)?;
@@ -120,8 +238,13 @@ fn read(connection: &Connection, series_pk: i64, instance_pk: i64) -> Result<Val
     Ok(Values::from_header(&header, &SopClassUid::lenient("0").ok_or(Error::Damaged)?))
 }
 
-fn fill_columns(connection: &Connection, series: &FirstOfSeries, values: &Values) -> Result<(), Error> {
-    for (place, attribute) in [Patient, Study].into_iter().flat_map(attribute::from_header) {
+fn fill_columns(
+    connection: &Connection,
+    series: &FirstOfSeries,
+    values: &Values,
+    levels: &[QueryRetrieveLevel],
+) -> Result<(), Error> {
+    for (place, attribute) in levels.iter().copied().flat_map(attribute::from_header) {
         let value = values.at(place);
         if value.is_empty() || !NEW_COLUMNS.contains(&attribute.tag) {
             continue;
@@ -144,3 +267,12 @@ fn fill_columns(connection: &Connection, series: &FirstOfSeries, values: &Values
 
 /// Other Patient IDs, Other Patient Names, Other Study Numbers.
 const NEW_COLUMNS: [Tag; 3] = [Tag(0x0010, 0x1000), Tag(0x0010, 0x1001), Tag(0x0020, 0x1070)];
+
+/// Patient ID and its issuer: whose the new values are.
+const IDENTITY: [Tag; 2] = [Tag(0x0010, 0x0020), Tag(0x0010, 0x0021)];
+
+/// Rows of one transaction: some fifty milliseconds.
+const ROWS: usize = 1000;
+
+/// How often it is told how far it is.
+const TELLING: Duration = Duration::from_secs(10);

@@ -57,7 +57,12 @@ pub(crate) fn column_value(attribute: &Attribute, text: &str) -> String {
     let value = match attribute.kind {
         Kind::Date => text.replace('.', ""),
         Kind::Time => text.replace(':', ""),
-        Kind::Number => text.parse().map_or_else(|_| text.to_owned(), |number: i64| number.to_string()),
+        Kind::Number => number(text),
+        Kind::Texts if attribute.vr == Vr::IS => {
+            let values =
+                attribute.split(text).into_iter().map(|value| number(value.trim_matches(is_padding)));
+            values.collect::<Vec<_>>().join("\\")
+        }
         Kind::Text | Kind::Texts | Kind::Name(_) if text.contains('\\') => {
             let values = attribute.split(text).into_iter().map(|value| value.trim_matches(is_padding));
             values.collect::<Vec<_>>().join("\\")
@@ -66,6 +71,11 @@ pub(crate) fn column_value(attribute: &Attribute, text: &str) -> String {
         Kind::Terms(_) | Kind::Count | Kind::Constant(_) => text.to_owned(),
     };
     bounded(value, longest(attribute.vr))
+}
+
+/// An integer without sign and zeros that say nothing; other text as it is.
+fn number(text: &str) -> String {
+    text.parse().map_or_else(|_| text.to_owned(), |number: i64| number.to_string())
 }
 
 /// Cuts a text at a number of characters.
@@ -122,6 +132,7 @@ mod tests {
         check(Tag(0x0008, 0x0030), "10:15:30.5 ", "101530.5");
         check(Tag(0x0020, 0x0011), "+007", "7");
         check(Tag(0x0020, 0x0011), "seven", "seven");
+        check(Tag(0x0020, 0x1070), "012\\ +3 \\x\\", "12\\3\\x\\");
         check(Tag(0x0008, 0x0008), "ORIGINAL \\ PRIMARY\\", "ORIGINAL\\PRIMARY\\");
         check(Tag(0x0010, 0x4000), "one\\two ", "one\\two");
     }

@@ -27,6 +27,7 @@ pub(crate) fn open_writer(path: &Path, may_be_new: bool) -> Result<Connection, E
     connection.execute_batch(WRITER_PRAGMAS)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     migrate(&mut connection, version)?;
+    refill::resume(&mut connection)?;
     Ok(connection)
 }
 
@@ -86,10 +87,7 @@ fn migrate(connection: &mut Connection, found: i64) -> Result<(), Error> {
     }
     for (version, migration) in (1_i64..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.execute_batch(migration.sql)?;
-        if let Some(fill) = migration.fill {
-            fill(&transaction)?;
-        }
+        transaction.execute_batch(migration)?;
         transaction.pragma_update(None, "user_version", version)?;
         transaction.commit()?;
         tracing::info!(version, "index schema migrated");
@@ -97,28 +95,16 @@ fn migrate(connection: &mut Connection, found: i64) -> Result<(), Error> {
     Ok(())
 }
 
-struct Migration {
-    sql: &'static str,
-    /// Fills in what the index has room for now, from what the archive has.
-    fill: Option<Fill>,
-}
-
-type Fill = fn(&Connection) -> Result<(), Error>;
-
-const fn plain(sql: &'static str) -> Migration {
-    Migration { sql, fill: None }
-}
-
 /// Migration n leads to schema version n. One that was released is never edited.
-const MIGRATIONS: &[Migration] = &[
-    plain(include_str!("schema/001_index.sql")),
-    plain(include_str!("schema/002_repairs.sql")),
-    plain(include_str!("schema/003_probes.sql")),
-    plain(include_str!("schema/004_routing.sql")),
-    plain(include_str!("schema/006_commitment.sql")),
-    plain(include_str!("schema/007_verification.sql")),
-    Migration { sql: include_str!("schema/008_query.sql"), fill: Some(refill::query) },
-    plain(include_str!("schema/009_peers.sql")),
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/001_index.sql"),
+    include_str!("schema/002_repairs.sql"),
+    include_str!("schema/003_probes.sql"),
+    include_str!("schema/004_routing.sql"),
+    include_str!("schema/006_commitment.sql"),
+    include_str!("schema/007_verification.sql"),
+    include_str!("schema/008_query.sql"),
+    include_str!("schema/009_peers.sql"),
 ];
 
 /// A commit returns when the write-ahead log is synced. The log is moved into the database after 16 MiB, or when

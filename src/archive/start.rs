@@ -20,10 +20,24 @@ pub(crate) enum Through {
     Index(&'static str),
     /// In the order of its own key.
     All,
-    /// By the keys of [`Plan::chosen`](crate::plan::Plan::chosen).
+    /// By the keys of [`Plan::source`](crate::plan::Plan::source).
     Chosen,
     /// By the rows of one term in this table, as `stream`.
     Stream(&'static str),
+    /// By those of several terms, merged in the order of the answer, as `stream`.
+    Merged,
+}
+
+impl Start {
+    /// The start from the same table by keys.
+    pub(crate) fn through_chosen(self) -> Self {
+        match self {
+            Self::Patient(_) => Self::Patient(Through::Chosen),
+            Self::Study(_) => Self::Study(Through::Chosen),
+            Self::Series(_) => Self::Series(Through::Chosen),
+            Self::Instance(_) => Self::Instance(Through::Chosen),
+        }
+    }
 }
 
 /// Where the column of an attribute is in a query of a level: the table of studies has what is known of the patient,

@@ -8,16 +8,18 @@ use rusqlite::types::Value;
 use crate::attribute::Terms;
 use crate::condition::{Condition, literal_prefix, text};
 use crate::names::{Alternatives, without_rest};
+use crate::page::Cursor;
 use crate::plan::MOST_DAYS_OFF;
 use crate::start::{Start, Through};
 use crate::terms::beginning;
 
-/// The rows of a table of terms that have one value.
+/// The rows of a table of terms that have one of some values.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Stream {
     table: &'static str,
     kind: i64,
-    value: String,
+    /// At least one, each once.
+    values: Vec<String>,
     /// Whether its rows are studies, which have dates.
     is_dated: bool,
     /// Whether every row of it meets the key that it is for.
@@ -25,46 +27,113 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// The studies or patients whose name begins as a key does; `None` when it begins with a wildcard, or gives alternatives.
+    /// The studies or patients whose name begins as a key does; `None` when an alternative begins with a wildcard, or there are too many.
     pub(crate) fn of_name(terms: Terms, key: &Matching) -> Option<Self> {
         let alternatives = Alternatives::of(key)?;
-        let mut each = alternatives.iter();
-        let (Some(groups), None) = (each.next(), each.next()) else { return None };
-        let group = groups.iter().find(|group| !group.is_empty())?;
-        // Who has no more than `doe` is found by `doe^*`, too.
-        let plain = without_rest(group).unwrap_or_else(|| literal_prefix(group));
-        let value = beginning(plain);
-        let is_exact =
-            value == plain && group.strip_prefix(plain) == Some("*") && !alternatives.are_by_group();
-        (terms.has_beginnings() && !value.is_empty() && !value.contains('\0')).then(|| Self {
-            table: "beginning",
-            kind: terms.code(),
-            value,
-            is_dated: Terms::OF_STUDIES.contains(&terms),
-            is_exact,
-        })
+        let (mut values, mut is_exact) = (Vec::new(), !alternatives.are_by_group());
+        for groups in alternatives.iter() {
+            let group = groups.iter().find(|group| !group.is_empty())?;
+            // Who has no more than `doe` is found by `doe^*`, too.
+            let plain = without_rest(group).unwrap_or_else(|| literal_prefix(group));
+            let value = beginning(plain);
+            is_exact &= value == plain && group.strip_prefix(plain) == Some("*");
+            if value.is_empty() || value.contains('\0') {
+                return None;
+            }
+            values.push(value);
+        }
+        let of_studies = Terms::OF_STUDIES.contains(&terms);
+        let stream = Self::of("beginning", terms.code(), values, of_studies)?;
+        terms.has_beginnings().then_some(Self { is_exact, ..stream })
     }
 
     /// The studies that have one value among their terms of a kind.
     pub(crate) fn of_value(kind: i64, value: &str) -> Self {
-        Self { table: "term", kind, value: value.to_owned(), is_dated: true, is_exact: true }
+        Self { table: "term", kind, values: vec![value.to_owned()], is_dated: true, is_exact: true }
+    }
+
+    /// The studies that have one of some values among their terms of a kind; `None` when these are too many.
+    pub(crate) fn of_values(kind: i64, values: &[String]) -> Option<Self> {
+        Self::of("term", kind, values.to_vec(), true)
+    }
+
+    fn of(table: &'static str, kind: i64, mut values: Vec<String>, is_dated: bool) -> Option<Self> {
+        values.sort_unstable();
+        values.dedup();
+        (1..=MERGED).contains(&values.len()).then_some(Self { table, kind, values, is_dated, is_exact: true })
+    }
+
+    /// Whether it has several values, of which the rows are to be merged.
+    pub(crate) fn is_merged(&self) -> bool {
+        self.values.len() > 1
     }
 
     /// Where a query starts that goes through it.
     pub(crate) fn start(&self, level: QueryRetrieveLevel) -> Option<Start> {
+        let through = if self.is_merged() { Through::Merged } else { Through::Stream(self.table) };
         match level {
-            Patient => Some(Start::Patient(Through::Stream(self.table))),
-            Study => Some(Start::Study(Through::Stream(self.table))),
+            Patient => Some(Start::Patient(through)),
+            Study => Some(Start::Study(through)),
             QueryRetrieveLevel::Series | QueryRetrieveLevel::Image => None,
         }
     }
 
-    /// What its rows must be, as `stream`.
+    /// What its rows must be, as `stream`, when it has one value.
     pub(crate) fn conditions(&self, days: &Days) -> Vec<Condition> {
-        let mut conditions = vec![Condition::new(
-            format!("stream.kind = {} AND stream.value = ?", self.kind),
-            [text(&self.value)],
-        )];
+        self.values.iter().take(1).flat_map(|value| self.conditions_of(value, days)).collect()
+    }
+
+    /// What its rows after a cursor are selected from, each once and in the order of the answer.
+    ///
+    /// The limit is none, and keeps SQLite to that order.
+    pub(crate) fn merged(&self, days: &Days, after: Option<&Cursor>) -> Condition {
+        let (columns, order) = match self.is_dated {
+            true => ("stream.study_date AS study_date, stream.owner AS owner", "1 DESC, 2 DESC"),
+            false => ("stream.owner AS owner", "1"),
+        };
+        let beyond = after.map(|cursor| match self.is_dated {
+            true => Condition::new(
+                "stream.study_date <= ? AND (stream.study_date, stream.owner) < (?, ?)",
+                [text(&cursor.date), text(&cursor.date), cursor.outer.into()],
+            ),
+            false => Condition::new("stream.owner > ?", [cursor.outer.into()]),
+        });
+        let Condition { sql, values } = self.union("UNION", columns, days, beyond.as_ref());
+        Condition::new(format!("{sql} ORDER BY {order} LIMIT -1"), values)
+    }
+
+    /// The statement that counts its rows up to a limit.
+    pub(crate) fn count(&self, days: &Days, most: usize) -> (String, Vec<Value>) {
+        let Condition { sql, values } = self.union("UNION ALL", "1", days, None);
+        (format!("SELECT count(*) FROM ({sql} LIMIT {most})"), values)
+    }
+
+    /// What it is worth where it is long: the lower, the fewer rows it may have.
+    pub(crate) fn worth(&self) -> u32 {
+        if self.table != "beginning" {
+            return 1;
+        }
+        let characters = self.values.iter().map(|value| value.chars().count()).min().unwrap_or(0);
+        3_u32.saturating_sub(u32::try_from(characters).unwrap_or(u32::MAX))
+    }
+
+    fn union(&self, union: &str, columns: &str, days: &Days, beyond: Option<&Condition>) -> Condition {
+        let select = |value: &String| {
+            let conditions = self.conditions_of(value, days).into_iter().chain(beyond.cloned());
+            let Condition { sql, values } = Condition::all(conditions)?;
+            Some(Condition::new(
+                format!("SELECT {columns} FROM {} AS stream WHERE {sql}", self.table),
+                values,
+            ))
+        };
+        let (texts, values): (Vec<_>, Vec<_>) =
+            self.values.iter().filter_map(select).map(|select| (select.sql, select.values)).unzip();
+        Condition::new(texts.join(&format!(" {union} ")), values.into_iter().flatten())
+    }
+
+    fn conditions_of(&self, value: &str, days: &Days) -> Vec<Condition> {
+        let mut conditions =
+            vec![Condition::new(format!("stream.kind = {} AND stream.value = ?", self.kind), [text(value)])];
         let end = |day: &Option<String>, comparison: &str| {
             let day = day.as_ref()?;
             Some(Condition::new(format!("stream.study_date {comparison} ?"), [text(day)]))
@@ -75,24 +144,6 @@ impl Stream {
             conditions.push(Condition::new("stream.study_date = ''", []));
         }
         conditions
-    }
-
-    /// The statement that counts its rows up to a limit.
-    pub(crate) fn count(&self, days: &Days, most: usize) -> (String, Vec<Value>) {
-        let conditions = self.conditions(days);
-        let texts: Vec<&str> = conditions.iter().map(|condition| condition.sql.as_str()).collect();
-        let sql = format!(
-            "SELECT count(*) FROM (SELECT 1 FROM {} AS stream WHERE {} LIMIT {most})",
-            self.table,
-            texts.join(" AND ")
-        );
-        (sql, conditions.into_iter().flat_map(|condition| condition.values).collect())
-    }
-
-    /// What it is worth where it is long: the lower, the fewer rows it may have.
-    pub(crate) fn worth(&self) -> u32 {
-        let characters = u32::try_from(self.value.chars().count()).unwrap_or(u32::MAX);
-        if self.table == "beginning" { 3_u32.saturating_sub(characters) } else { 1 }
     }
 }
 
@@ -132,6 +183,9 @@ impl Days {
 
 const STUDY_DATE: Tag = Tag(0x0008, 0x0020);
 
+/// Values whose rows are merged; each is looked at for every row.
+const MERGED: usize = 16;
+
 #[cfg(test)]
 mod tests {
     use model::Vr;
@@ -148,7 +202,7 @@ mod tests {
                 Matching::Single(key.to_owned())
             };
             Stream::of_name(Terms::PatientNameOfStudy, &matching)
-                .map(|stream| (stream.value, stream.is_exact))
+                .map(|stream| (stream.values.join("|"), stream.is_exact))
         };
         let begun = |value: &str, is_exact| Some((value.to_owned(), is_exact));
         assert_eq!(of("M*"), begun("m", true));
@@ -161,8 +215,14 @@ mod tests {
         for none in ["*", "?oe", "*doe", "="] {
             assert_eq!(of(none), None, "{none}");
         }
-        let either = Matching::AnyOf(vec![Matching::Single("a".into()), Matching::Single("b".into())]);
-        assert_eq!(Stream::of_name(Terms::PatientNameOfStudy, &either), None);
+        let any = |keys: &[&str]| {
+            let parts = keys.iter().map(|&key| Matching::Wildcard(key.to_owned()));
+            Stream::of_name(Terms::PatientNameOfStudy, &Matching::AnyOf(parts.collect()))
+                .map(|stream| (stream.values.join("|"), stream.is_exact))
+        };
+        assert_eq!(any(&["b*", "a*", "b*"]), begun("a|b", true));
+        assert_eq!(any(&["doe*", "roe^*"]), begun("doe|roe", false));
+        assert_eq!(any(&["doe*", "*roe"]), None);
         assert_eq!(Stream::of_name(Terms::Operator, &Matching::Single("a".into())), None, "not kept");
     }
 

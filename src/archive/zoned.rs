@@ -10,6 +10,7 @@ use crate::start::table;
 /// A date and its time, each as SQL.
 ///
 /// What is stored without a time, or by an instance that does not say its offset from UTC, is taken as it stands.
+// deviation: PS3.3 §C.12.1.1.8: an offset is that of its SOP Instance; the index has that of the study's first instance which states one.
 pub(crate) struct Zoned {
     date: String,
     time: String,

@@ -48,7 +48,10 @@ pub const INDEXED_ITEMS: usize = 32;
 /// wildcards, such as UIDs, are not counted.
 pub const KEY_ALTERNATIVES: usize = 64;
 
-/// The same of all keys of a query together.
+/// Words of a name that are asked for by their sound: each is looked up for itself. Names of five components have fewer.
+pub const FUZZY_WORDS: usize = 16;
+
+/// The patterns and ranges of all keys of a query together, and the words that they ask for by sound.
 pub const QUERY_ALTERNATIVES: usize = 256;
 
 /// What one C-FIND response may have from a stored object, as DICOM JSON: attributes beyond that come with zero length. A peer that
@@ -152,6 +155,10 @@ pub const CHECKED_AHEAD_BYTES: u64 = 64 << 20;
 
 /// Different reasons of failed sub-operations that one retrieve remembers, to log each once.
 pub const FAILURE_REASONS: usize = 16;
+
+/// How long one read of the index may take, a page of a query or the counting of a retrieve: it keeps a reader from others and the
+/// write-ahead log from being emptied. To look through ten million studies for what no index has takes some 20 s.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Readers of the index.
 pub const READERS: usize = 8;

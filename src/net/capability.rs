@@ -175,8 +175,14 @@ mod tests {
                 "{service} {status}"
             );
         };
-        for error in [Error::NoSpace, Error::Busy, Error::NotFound, Error::TooManySelected, Error::OtherStudy]
-        {
+        for error in [
+            Error::NoSpace,
+            Error::Busy,
+            Error::NotFound,
+            Error::TooManySelected,
+            Error::TooLong,
+            Error::OtherStudy,
+        ] {
             listed("C-FIND", of_find(&error).status);
             listed("C-MOVE", of_selection(&error).status);
             listed("C-GET", of_selection(&error).status);

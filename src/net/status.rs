@@ -32,6 +32,7 @@ pub(crate) fn of_ingest(result: &Result<Stored, IngestError>) -> Outcome {
         | Error::Body(_)
         | Error::NotFound
         | Error::TooManySelected
+        | Error::TooLong
         | Error::NotAvailable(_) => Outcome::because(store::CANNOT_UNDERSTAND, error.to_string()),
     }
 }
@@ -74,7 +75,9 @@ pub(crate) fn of_arrival(result: &Result<Kept, NotKept>) -> Outcome {
 /// PS3.4 Table C.4-1.
 pub(crate) fn of_find(error: &Error) -> Outcome {
     match error {
-        Error::NoSpace | Error::Busy => Outcome::because(find::OUT_OF_RESOURCES, error.to_string()),
+        Error::NoSpace | Error::Busy | Error::TooLong => {
+            Outcome::because(find::OUT_OF_RESOURCES, error.to_string())
+        }
         Error::Archive(_)
         | Error::File(_)
         | Error::Part10(_)
@@ -107,6 +110,7 @@ pub(crate) fn of_commitment(error: &Error) -> Outcome {
         | Error::Body(_)
         | Error::NotFound
         | Error::TooManySelected
+        | Error::TooLong
         | Error::NotAvailable(_) => Outcome::because(Status::PROCESSING_FAILURE, error.to_string()),
     }
 }
@@ -116,7 +120,10 @@ pub(crate) fn of_commitment(error: &Error) -> Outcome {
 /// PS3.4 Tables C.4-2, C.4-3.
 pub(crate) fn of_selection(error: &Error) -> Outcome {
     match error {
-        Error::NoSpace | Error::Busy | Error::TooManySelected | Error::Archive(_) | Error::File(_) => {
+        Error::NoSpace | Error::Busy | Error::TooManySelected | Error::TooLong => {
+            Outcome::because(retrieve::UNABLE_TO_CALCULATE, error.to_string())
+        }
+        Error::Archive(_) | Error::File(_) => {
             Outcome::because(retrieve::UNABLE_TO_CALCULATE, error.to_string())
         }
         Error::Part10(_)
@@ -221,6 +228,8 @@ mod tests {
     #[test]
     fn a_query_that_failed_says_so() {
         assert_eq!(of_find(&Error::NoSpace).status, Status(0xA700));
+        let long = of_find(&archive::Error::TooLong.into());
+        assert_eq!(long, Outcome::because(Status(0xA700), "the search took more than 60 s, ask for less"));
         assert_eq!(of_find(&Error::Archive(archive::Error::Closed)).status, Status(0xC000));
         let failed = of_selection(&Error::Archive(archive::Error::Closed));
         assert_eq!(failed, Outcome::because(Status(0xA701), "archive failed"));

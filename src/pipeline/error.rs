@@ -36,6 +36,9 @@ pub enum Error {
     /// A retrieve asks for more than can be kept count of.
     #[error("more than {} series or instances at once", model::limits::SELECTED_KEYS)]
     TooManySelected,
+    /// What a query or retrieve asks for was looked for as long as it may be.
+    #[error("the search took more than {} s, ask for less", model::limits::READ_TIMEOUT.as_secs())]
+    TooLong,
     /// Nothing in the archive has this name.
     #[error("not found")]
     NotFound,
@@ -87,6 +90,7 @@ impl Error {
             | Self::OtherStudy
             | Self::Body(_)
             | Self::TooManySelected
+            | Self::TooLong
             | Self::NotFound
             | Self::NotAvailable(_) => Fault::Peer,
             Self::File(_) => Fault::Local,
@@ -100,6 +104,7 @@ impl From<archive::Error> for Error {
         match error {
             archive::Error::NoSpace => Self::NoSpace,
             archive::Error::TooManySelected => Self::TooManySelected,
+            archive::Error::TooLong => Self::TooLong,
             other => Self::Archive(other),
         }
     }

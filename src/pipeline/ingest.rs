@@ -122,6 +122,7 @@ fn error_label(error: &Error) -> &'static str {
         Error::NotFound
         | Error::NotAvailable(_)
         | Error::TooManySelected
+        | Error::TooLong
         | Error::File(_)
         | Error::Archive(_) => "error",
     }

@@ -5,12 +5,13 @@ use model::{QueryRetrieveLevel, Tag};
 use crate::{Error, Pipeline};
 
 impl Pipeline {
-    /// One page of matches, in a stable order; [`Page::next`] continues. No read transaction outlives the call. Cancel safe.
+    /// One page of matches, in a stable order; [`Page::next`] continues. No read transaction outlives the call. Cancel safe: dropped, the
+    /// search ends.
     ///
     /// PS3.4 §C.2.2.2.
     ///
     /// # Errors
-    /// [`Error::Archive`] when the index cannot be read.
+    /// [`Error::TooLong`]; [`Error::Archive`] when the index cannot be read.
     pub async fn find(&self, query: &Query, after: Option<Cursor>) -> Result<Page<Row>, Error> {
         Ok(self.archive.find(query, after).await?)
     }

@@ -72,7 +72,10 @@ impl From<Error> for Problem {
             | Error::OtherStudy => Self::new(StatusCode::CONFLICT, error.to_string()),
             Error::Body(BodyError::Ended) => Self::bad_request("the body ended early"),
             Error::Body(BodyError::Stalled) => Self::new(StatusCode::REQUEST_TIMEOUT, "the body stalled"),
-            Error::TooManySelected => Self::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
+            // PS3.18 Table 10.6.3-1: a narrower query should be made.
+            Error::TooManySelected | Error::TooLong => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
+            }
             // PS3.18 Table 10.4.3-1
             Error::NotFound => Self::not_found(),
             Error::NotAvailable(reason) => Self::not_acceptable(reason),
@@ -107,6 +110,7 @@ pub(crate) fn failure_reason(error: &Error) -> u16 {
         | Error::NotFound
         | Error::NotAvailable(_)
         | Error::TooManySelected
+        | Error::TooLong
         | Error::File(_)
         | Error::Archive(_) => 0x0110,
     }
@@ -167,6 +171,7 @@ mod tests {
             (Error::NotFound, 404, 0x0110),
             (Error::NotAvailable("no frames"), 406, 0x0110),
             (Error::TooManySelected, 413, 0x0110),
+            (archive::Error::TooLong.into(), 413, 0x0110),
             (Error::File(io::ErrorKind::NotFound.into()), 500, 0x0110),
             (Error::Archive(archive::Error::NoSpace), 503, 0xA700),
             (Error::Archive(archive::Error::Closed), 503, 0xA700),

@@ -40,3 +40,11 @@ CREATE TABLE beginning (
     owner INTEGER NOT NULL,
     PRIMARY KEY (kind, value, study_date, owner)
 ) STRICT, WITHOUT ROWID;
+
+-- What the index has yet to learn of what it has: each step of refill::Step that is not done, and the key that it has come to. Several
+-- transactions do that, at the start and with the schema of the version that runs, whichever migration asks for it.
+CREATE TABLE refill (
+    step INTEGER PRIMARY KEY,
+    after INTEGER NOT NULL
+) STRICT;
+INSERT INTO refill VALUES (1, 0), (2, 0), (3, 0), (4, 0);

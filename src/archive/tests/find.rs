@@ -276,6 +276,26 @@ fn finds_patients_series_and_instances() {
     });
 }
 
+/// Of the archive that follows: lists of values that many have, over many pages, each row once.
+async fn check_lists(home: &Home) {
+    for level in [Study, Series] {
+        let of = async |tag, value| home.all(&query_for(level, &[(tag, value)])).await.len();
+        assert_eq!([of(MODALITIES, "CT\\MR").await, of(NAME, "com*\\r*").await], [2050; 2]);
+        assert_eq!([of(NAME, "common\\rare").await, of(NAME, "c*\\co*\\*m*").await], [2050, 2048]);
+        assert_eq!([of(ACCESSION, "A*\\B*").await, of(ACCESSION, "A2*\\A100").await], [2050, 163]);
+        assert_eq!(
+            [of(DATE, "20200101-\\20190101").await, of(DATE, "20190101\\20190102-20190103").await],
+            [2050, 0]
+        );
+    }
+    let merged = home.uids(&query_for(Study, &[(NAME, "com*\\r*")])).await;
+    assert_eq!(merged, home.uids(&query(Study)).await, "in the order of the answer");
+    assert_eq!(home.all(&query_for(Patient, &[(NAME, "com*\\r*")])).await.len(), 2050);
+    assert_eq!(home.all(&query_for(Patient, &[(PATIENT_ID, "P*\\Q*")])).await.len(), 2050);
+    let fuzzy = Query { fuzzy: true, ..query_for(Study, &[(NAME, "komon\\reyr")]) };
+    assert_eq!(home.all(&fuzzy).await.len(), 2050);
+}
+
 #[test]
 fn many_matches_are_found_as_few_are() {
     let home = Home::new();
@@ -320,6 +340,7 @@ fn many_matches_are_found_as_few_are() {
         for name in ["c*", "com*", "common"] {
             assert_eq!(count(Patient, &[(NAME, name)]).await, 2048);
         }
+        check_lists(&home).await;
         let sorted = home.all(&query_for(Study, &[(NAME, "co*")])).await;
         let walked = home.all(&query_for(Study, &[(NAME, "?ommon")])).await;
         let uids = |rows: &[Row]| rows.iter().map(|row| row.ids.study.clone()).collect::<Vec<_>>();

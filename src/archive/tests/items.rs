@@ -82,6 +82,45 @@ fn one_item_meets_all_keys_of_a_sequence() {
 }
 
 #[test]
+fn the_items_that_a_row_was_found_by_are_returned_whichever_instance_has_them() {
+    run(async {
+        let home = Home::new();
+        home.store_new(&Sample::new(1, 1, 1)).await;
+        let later = Sample::new(1, 1, 2)
+            .with_item(REQUESTS, &[(STEP_ID, "S1"), (PROCEDURE_ID, "P1")])
+            .with_item(CODES, &[(CODE_VALUE, "C1"), (SCHEME, "DCM")])
+            .with_item(CODES, &[(CODE_VALUE, "C2")])
+            .with_item(OTHER_IDS, &[(PATIENT_ID, "X")]);
+        home.store_new(&later).await;
+        for (level, sequence, tag, value, items) in [
+            (Patient, OTHER_IDS, PATIENT_ID, "X", 1),
+            (Study, OTHER_IDS, PATIENT_ID, "X", 1),
+            (Series, OTHER_IDS, PATIENT_ID, "X", 1),
+            (Study, CODES, CODE_VALUE, "C2", 2),
+            (Series, CODES, CODE_VALUE, "C1", 2),
+            (Series, REQUESTS, STEP_ID, "S1", 1),
+        ] {
+            let mut asked = query_within(level, sequence, &[(tag, value)]);
+            asked.include.tags.insert(sequence);
+            let rows = home.all(&asked).await;
+            let found = &rows[0].attributes.get(sequence).unwrap().items;
+            assert_eq!(found.len(), items, "{level:?} {sequence}");
+            assert!(found.iter().any(|item| item.first(tag) == Some(value)), "{level:?} {sequence}");
+            assert!(rows[0].attributes.get(REQUESTS).is_none() || sequence == REQUESTS, "not asked for");
+        }
+        // An object that has the sequence itself stands for its row.
+        let mut asked = query_within(Image, REQUESTS, &[(STEP_ID, "S1")]);
+        asked.include.tags.insert(REQUESTS);
+        let rows = home.all(&asked).await;
+        assert_eq!(rows.len(), 2, "of the series");
+        assert!(rows[0].attributes.get(REQUESTS).is_some() && rows[1].attributes.get(REQUESTS).is_none());
+        let series = Query { include: Include { defaults: true, ..Include::default() }, ..query(Series) };
+        let unasked = &home.all(&series).await[0];
+        assert!(crate::needs_objects(&series) && unasked.attributes.get(REQUESTS).is_some());
+    });
+}
+
+#[test]
 fn requests_are_returned_unasked_where_there_are_any() {
     run(async {
         let home = stored().await;

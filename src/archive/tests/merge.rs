@@ -155,6 +155,28 @@ fn a_study_moves_to_its_patient_once_that_is_known() {
 }
 
 #[test]
+fn a_study_brings_along_what_it_has_of_its_patient() {
+    let home = Home::new();
+    const OTHER_NAMES: Tag = Tag(0x0010, 0x1001);
+    const OTHER_IDS: Tag = Tag(0x0010, 0x1002);
+    run(async {
+        home.store_new(&Sample::new(1, 1, 1).without(NAME)).await;
+        let nobody = Sample::new(2, 1, 1).without(PATIENT_ID).with(SEX, "F").with(OTHER_NAMES, "Roe^Jane");
+        home.store_new(&nobody.with_item(OTHER_IDS, &[(PATIENT_ID, "X")])).await;
+        // Says who it is, and nothing else.
+        home.store_new(&Sample::new(2, 1, 2).without(NAME)).await;
+        assert_eq!(patients(&home), [patient("P1", "", "Doe^Jane", [2, 2, 3])]);
+        assert_eq!(home.count("SELECT count(*) FROM patient WHERE patient_sex = 'F'"), 1);
+        for key in [(NAME, "doe*"), (OTHER_NAMES, "roe*"), (SEX, "F")] {
+            assert_eq!(home.all(&query_for(QueryRetrieveLevel::Patient, &[key])).await.len(), 1, "{key:?}");
+        }
+        let item = query_within(QueryRetrieveLevel::Patient, OTHER_IDS, &[(PATIENT_ID, "X")]);
+        assert_eq!(home.all(&item).await.len(), 1);
+    });
+    check_counters(&home);
+}
+
+#[test]
 fn an_issuer_that_comes_late_parts_patients() {
     let home = Home::new();
     run(async {

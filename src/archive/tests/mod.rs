@@ -6,6 +6,7 @@ mod desk;
 mod fanout;
 mod find;
 mod items;
+mod lookups;
 mod merge;
 mod paging;
 mod plans;

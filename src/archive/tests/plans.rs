@@ -46,15 +46,11 @@ fn check_of(home: &Home, query: &Query, expected: &[&str], is_sorted: bool) {
                 assert!(plan.contains(part), "{level:?} {keys:?}: {plan}");
             }
             assert_eq!(plan.contains("TEMP B-TREE FOR ORDER BY"), is_sorted, "{level:?} {keys:?}: {plan}");
-            let whole = ["SCAN study", "SCAN series", "SCAN instance", "SCAN patient"];
-            if !keys.is_empty() {
-                assert!(
-                    !whole
-                        .iter()
-                        .any(|scan| plan.contains(scan) && !plan.contains("USING INDEX study_by_date")),
-                    "{plan}"
-                );
-            }
+            // Only a query for everything reads a table, in the order of the answer.
+            let lines = plan.split("; ");
+            let mut whole =
+                lines.filter(|line| line.starts_with("SCAN ") && !line.contains(" VIRTUAL TABLE "));
+            assert!(keys.is_empty() || whole.next().is_none(), "{level:?} {keys:?}: {plan}");
         }
     }
 }
@@ -82,7 +78,6 @@ fn studies_come_from_their_indexes() {
     check(Study, &[(DATE, "20200101\\20200102")], &["study_by_date"], false);
     check(Study, &[(NAME, "doe*\\roe")], &["SCAN chosen VIRTUAL TABLE"], true);
     check(Study, &[(NAME, "=doe*")], &["SCAN chosen VIRTUAL TABLE"], true);
-    check(Study, &[(NAME, "\"\"")], &["study_by_date", "term_by_owner (kind=? AND owner=?)"], false);
     check(
         Study,
         &[(MODALITIES, "CT"), (DATE, "20200101-20200131")],
@@ -142,7 +137,7 @@ fn sounds_and_zones_come_from_their_indexes() {
 }
 
 /// Terms of more studies than are sorted, as if so many were stored.
-fn crowded() -> Home {
+pub(super) fn crowded() -> Home {
     let home = Home::new();
     run(home.store_new(&Sample::new(1, 1, 1)));
     let crowd = |columns: &str, table: &str| {

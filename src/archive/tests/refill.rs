@@ -16,6 +16,7 @@ const REPORT: &str = "1.2.840.10008.5.1.4.1.1.88.22";
 /// Takes from an index what came with the eighth file of its schema, and with those after it.
 fn undo(index: &Connection) {
     for sql in [
+        "DROP TABLE refill",
         "DROP TABLE item",
         "ALTER TABLE patient DROP COLUMN other_patient_ids",
         "ALTER TABLE patient DROP COLUMN other_patient_names",
@@ -54,6 +55,11 @@ fn filled(home: &Home) -> Vec<String> {
         rows("SELECT concat_ws('|', 'term', kind, value, study_date, owner) FROM term ORDER BY 1"),
         rows("SELECT concat_ws('|', 'beginning', kind, value, study_date, owner) FROM beginning ORDER BY 1"),
         rows("SELECT concat_ws('|', 'item', kind, value, owner, number) FROM item ORDER BY 1"),
+        rows("SELECT concat_ws('|', 'patient', patient_pk, other_patient_ids, other_patient_names) FROM patient ORDER BY 1"),
+        rows(
+            "SELECT concat_ws('|', 'study', study_pk, other_patient_ids, other_patient_names, other_study_numbers)
+             FROM study ORDER BY 1",
+        ),
     ]
     .concat()
 }
@@ -118,4 +124,65 @@ fn damaged_json_of_one_instance_does_not_keep_an_archive_from_starting() {
         assert_eq!(home.uids(&query_within(Series, REQUESTS, &[(STEP_ID, "S1")])).await, ["2.25.2.1"]);
         assert_eq!(home.uids(&query_for(Study, &[(NAME, "doe*")])).await, ["2.25.2", "2.25.1"]);
     });
+}
+
+#[test]
+fn the_rules_are_those_by_which_instances_come_in() {
+    let home = Home::new();
+    run(async {
+        let other = |sample: Sample, id: &str| {
+            sample.with_item(OTHER_ID_ITEMS, &[(PATIENT_ID, id)]).with(OTHER_IDS, id)
+        };
+        home.store_new(&Sample::new(1, 1, 1)).await;
+        // The same study says that it is of someone else, and the next one of that patient too.
+        let strange =
+            other(Sample::new(1, 2, 1), "STRANGER").with(PATIENT_ID, "P2").with(OTHER_NAMES, "Stranger");
+        home.store_new(&strange.with(Tag(0x0020, 0x1070), "01\\02").with_item(REQUESTS, &[(STEP_ID, "S1")]))
+            .await;
+        home.store_new(&other(Sample::new(1, 3, 1), "FIRST")).await;
+        home.store_new(&other(Sample::new(1, 4, 1), "SECOND").with(OTHER_NAMES, "Second")).await;
+        home.store_new(&other(Sample::new(2, 1, 1), "OF ANOTHER STUDY")).await;
+    });
+    let before = filled(&home);
+    assert!(!before.iter().any(|row| row.contains("STRANGER")), "{before:?}");
+    let home = home.reopen_after(|folder| undo(&Connection::open(folder.join("index.sqlite")).unwrap()));
+    assert_eq!(filled(&home), before);
+}
+
+#[test]
+fn a_start_goes_on_where_the_last_one_ended_and_does_no_harm_again() {
+    let home = Home::new();
+    run(async {
+        for study in 1..=4 {
+            let sample = Sample::new(study, 1, 1).with(OTHER_NAMES, &format!("Name{study}"));
+            home.store_new(&sample.with_item(REQUESTS, &[(STEP_ID, "S1")])).await;
+        }
+    });
+    let before = filled(&home);
+    let home = home.reopen_after(|folder| {
+        let path = folder.join("index.sqlite");
+        let mut index = Connection::open(&path).unwrap();
+        undo(&index);
+        // As far as a start comes that is killed: the schema, and then a row at a time.
+        index.execute_batch(include_str!("../schema/008_query.sql")).unwrap();
+        index.pragma_update(None, "user_version", 7).unwrap();
+        let mut steps = 0;
+        for _ in 0..6 {
+            steps += usize::from(crate::refill::chunk(&mut index, 1).unwrap().is_some());
+        }
+        assert_eq!(steps, 6, "there is more to do");
+        let reached: (i64, i64) = index
+            .query_row("SELECT step, after FROM refill", [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap();
+        assert_eq!(reached, (2, 1), "all series, and a patient");
+        let items: i64 = index.query_row("SELECT count(*) FROM item", [], |row| row.get(0)).unwrap();
+        assert_eq!(items, 4);
+    });
+    assert_eq!(filled(&home), before);
+    assert_eq!(home.count("SELECT count(*) FROM refill"), 0);
+    let home = home.reopen_after(|folder| {
+        let index = Connection::open(folder.join("index.sqlite")).unwrap();
+        index.execute_batch("INSERT INTO refill VALUES (1, 0), (2, 0), (3, 0), (4, 0)").unwrap();
+    });
+    assert_eq!(filled(&home), before, "done once more");
 }

@@ -68,15 +68,19 @@ fn query() -> String {
          Retrieve AE Title is ours. A response is in the character set of its request where that can say it, else in UTF-8.\n\n{}\n\
          Inside sequences, one item must meet all keys; the first {} items are indexed:\n\n{}\n\
          SOP Class Extended Negotiation grants what is asked for of these (PS3.4 §C.5.1.1), and relational retrieval:\n\n{}\n\
-         Identifiers may have {} KiB, and a key {} patterns and ranges to choose from, all keys {}; a response is made for each match as \
-         it is found.\n",
+         Identifiers may have {} KiB, and a key {} patterns and ranges to choose from, a name {} words to be found by sound, all keys {} \
+         of these; a response is made for each match as it is found. A search that takes longer than {} s for {} matches ends with \
+         A700H.\n",
         keys.finish(),
         limits::INDEXED_ITEMS,
         keys_within(),
         mechanisms(),
         limits::IDENTIFIER_BYTES >> 10,
         limits::KEY_ALTERNATIVES,
+        limits::FUZZY_WORDS,
         limits::QUERY_ALTERNATIVES,
+        limits::READ_TIMEOUT.as_secs(),
+        limits::PAGE_ROWS,
     )
 }
 

@@ -1,14 +1,16 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::moment::match_time_of_days;
 use super::{Key, Matching, Mechanisms, QueryError};
-use crate::{Tag, Vr, limits};
+use crate::{Tag, Vr, limits, sound};
 
 /// The keys of one query as they are read, whichever door they come through: ties together what means something together.
 #[derive(Debug)]
 pub struct Keys {
     mechanisms: Mechanisms,
     keys: Vec<Key>,
+    /// Where among them the keys of sequences are.
+    sequences: BTreeMap<Tag, usize>,
     /// Dates and times whose value is written as a range.
     ranges: BTreeSet<Tag>,
     /// Times among them whose end comes before their beginning.
@@ -18,7 +20,8 @@ pub struct Keys {
 impl Keys {
     /// None yet. What the mechanisms say holds for all of them.
     pub fn new(mechanisms: Mechanisms) -> Self {
-        Self { mechanisms, keys: Vec::new(), ranges: BTreeSet::new(), across_days: BTreeSet::new() }
+        let (ranges, across_days) = Default::default();
+        Self { mechanisms, keys: Vec::new(), sequences: BTreeMap::new(), ranges, across_days }
     }
 
     /// Adds the key of an attribute with its value as [`Matching::parse`] takes it; nothing when it is universal.
@@ -37,6 +40,9 @@ impl Keys {
         }
         let matching = Matching::parse(vr, value, self.mechanisms).map_err(|error| error.of(tag))?;
         if let Some(matching) = matching {
+            if self.mechanisms.fuzzy_names && words_of_one(vr, &matching) > limits::FUZZY_WORDS {
+                return Err(QueryError::Alternatives { tag: Some(tag) });
+            }
             if matches!(vr, Vr::DA | Vr::TM) && value.contains('-') {
                 self.ranges.insert(tag);
             }
@@ -55,10 +61,11 @@ impl Keys {
         if inner.is_empty() {
             return;
         }
-        let known = self.keys.iter_mut().find(|key| key.tag == sequence).map(|key| &mut key.matching);
-        match known {
+        let known = self.sequences.get(&sequence).and_then(|&at| self.keys.get_mut(at));
+        match known.map(|key| &mut key.matching) {
             Some(Matching::Item(keys)) => keys.extend(inner),
             Some(_) | None => {
+                self.sequences.insert(sequence, self.keys.len());
                 self.keys.push(Key { tag: sequence, vr: Vr::SQ, matching: Matching::Item(inner) });
             }
         }
@@ -83,11 +90,15 @@ impl Keys {
     /// # Errors
     /// [`QueryError::Value`] for a range of times that goes beyond midnight without a range of dates, or for moments of which
     /// the last comes before the first. [`QueryError::Alternatives`] when all keys together give more patterns and ranges to choose
-    /// from than [`limits::QUERY_ALTERNATIVES`].
+    /// from than [`limits::QUERY_ALTERNATIVES`], or ask for more words of names by their sound.
     ///
     /// PS3.4 §C.2.2.2.5.
     pub fn finish(mut self) -> Result<Vec<Key>, QueryError> {
         if self.keys.iter().map(alternatives).sum::<usize>() > limits::QUERY_ALTERNATIVES {
+            return Err(QueryError::Alternatives { tag: None });
+        }
+        let words = self.keys.iter().map(|key| words(key.vr, &key.matching)).sum::<usize>();
+        if self.mechanisms.fuzzy_names && words > limits::QUERY_ALTERNATIVES {
             return Err(QueryError::Alternatives { tag: None });
         }
         if self.mechanisms.combined_datetime {
@@ -134,6 +145,26 @@ fn alternatives(key: &Key) -> usize {
         Matching::Item(inner) => inner.iter().map(alternatives).sum(),
         Matching::Single(_) | Matching::UidList(_) | Matching::Wildcard(_) | Matching::Empty => 0,
         Matching::Range { .. } | Matching::Moments { .. } => 0,
+    }
+}
+
+/// Words that a key on names asks for by their sound, in all its alternatives.
+fn words(vr: Vr, matching: &Matching) -> usize {
+    match matching {
+        Matching::Single(name) | Matching::Wildcard(name) if vr == Vr::PN => {
+            sound::of_key(name).map_or(0, |words| words.len())
+        }
+        Matching::AnyOf(parts) => parts.iter().map(|part| words(vr, part)).sum(),
+        Matching::Single(_) | Matching::Wildcard(_) | Matching::UidList(_) | Matching::Empty => 0,
+        Matching::Range { .. } | Matching::Moments { .. } | Matching::Item(_) => 0,
+    }
+}
+
+/// The most that one alternative of a key asks for so.
+fn words_of_one(vr: Vr, matching: &Matching) -> usize {
+    match matching {
+        Matching::AnyOf(parts) => parts.iter().map(|part| words(vr, part)).max().unwrap_or(0),
+        matching => words(vr, matching),
     }
 }
 
@@ -221,6 +252,25 @@ mod tests {
         };
         assert!(finish(4).is_ok());
         assert_eq!(finish(5), Err(QueryError::Alternatives { tag: None }));
+    }
+
+    #[test]
+    fn a_name_is_asked_for_by_the_sound_of_so_many_words() {
+        let fuzzy = Mechanisms { fuzzy_names: true, multiple_values: true, ..Mechanisms::default() };
+        let add = |mechanisms, name: &str| {
+            let mut keys = Keys::new(mechanisms);
+            keys.add(Tag(0x0010, 0x0010), Vr::PN, name).map(|()| keys)
+        };
+        let words = |count: usize| "meyer ".repeat(count);
+        assert!(add(fuzzy, &words(limits::FUZZY_WORDS)).is_ok());
+        let refused = Err(QueryError::Alternatives { tag: Some(Tag(0x0010, 0x0010)) });
+        for name in [words(limits::FUZZY_WORDS + 1), format!("roe\\{}", words(10_000))] {
+            assert_eq!(add(fuzzy, &name).map(|_| ()), refused);
+            assert!(add(Mechanisms { fuzzy_names: false, ..fuzzy }, &name).is_ok());
+        }
+        let names = |count: usize| add(fuzzy, &format!("{}\\", words(8)).repeat(count)).unwrap().finish();
+        assert!(names(32).is_ok());
+        assert_eq!(names(33), Err(QueryError::Alternatives { tag: None }));
     }
 
     #[test]

@@ -278,6 +278,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_long_value_is_no_range() {
+        for value in [
+            "-".repeat(60_000),
+            format!("{}-", "\t".repeat(60_000)),
+            format!("{}{}", "\t".repeat(100), "-".repeat(100)),
+        ] {
+            for vr in [Vr::DA, Vr::TM, Vr::DT] {
+                assert!(refuses(vr, &value));
+            }
+        }
+        let spaced = format!("20200101{}-{}20200102", " ".repeat(20), " ".repeat(20));
+        assert_eq!(parse(Vr::DA, &spaced), range("20200101", "20200102"));
+    }
+
     proptest! {
         #[test]
         fn any_value_is_taken_or_refused(value in "[-0-9*?.+: \\\\a,]{0,24}|\\PC{0,12}") {

@@ -148,9 +148,10 @@ pub enum QueryError {
         /// How it would be matched.
         vr: Vr,
     },
-    /// A key gives more patterns and ranges to choose from than [`limits::KEY_ALTERNATIVES`](crate::limits::KEY_ALTERNATIVES), or all
-    /// keys together more than [`limits::QUERY_ALTERNATIVES`](crate::limits::QUERY_ALTERNATIVES).
-    #[error("{} has too many patterns or ranges", .tag.map_or("the query".to_owned(), |tag| name(Some(tag))))]
+    /// A key gives more patterns and ranges to choose from than [`limits::KEY_ALTERNATIVES`](crate::limits::KEY_ALTERNATIVES), or asks
+    /// for a name by the sound of more words than [`limits::FUZZY_WORDS`](crate::limits::FUZZY_WORDS); or all keys together more than
+    /// [`limits::QUERY_ALTERNATIVES`](crate::limits::QUERY_ALTERNATIVES).
+    #[error("{} has too many patterns, ranges or words", .tag.map_or("the query".to_owned(), |tag| name(Some(tag))))]
     Alternatives {
         /// The attribute, where it is one.
         tag: Option<Tag>,

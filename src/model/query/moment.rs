@@ -82,6 +82,9 @@ pub(super) fn match_time_of_days(text: &str) -> Option<Matching> {
 /// The first hyphen with something valid on both sides, or on one and nothing on the other, parts a range. A hyphen
 /// may also be the sign of an offset from UTC. A range whose ends are the wrong way round is none.
 fn range(text: &str, parse: impl Fn(&str) -> Option<(String, String)>) -> Option<Matching> {
+    if text.len() > LONGEST_RANGE {
+        return None;
+    }
     let end = |text: &str| match text.trim() {
         "" => Some(None),
         text => parse(text).map(Some),
@@ -124,6 +127,9 @@ fn time_of(text: &str) -> Option<([String; 4], [String; 4])> {
     };
     Some((filled(["00"; 3], "0"), filled(["23", "59", "59"], "9")))
 }
+
+/// Two date-times of 26 bytes and the hyphen between them, with room for spaces: each hyphen is tried.
+const LONGEST_RANGE: usize = 128;
 
 const WHOLE_DAY: [[&str; 4]; 2] = [["00", "00", "00", ".000000"], ["23", "59", "59", ".999999"]];
 

@@ -8,11 +8,10 @@ use dimse::service::find::{self, CFindRq};
 use dimse::{Outcome, Status};
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
-use model::header::Header;
-use model::query::{Matching, Query, QueryError, Root};
+use model::query::{Matching, Mechanisms, Query, QueryError, Root};
 use model::syntax::{self, Form};
-use model::{Fault, Tag, limits, scan};
-use pipeline::{Cursor, Page, Row, Support};
+use model::{AeTitle, Fault, Tag, limits, scan};
+use pipeline::{Cursor, Page, Pipeline, Row, Support};
 use telemetry::{Door, Event};
 use tokio::task::JoinHandle;
 use ul::PresentationContext;
@@ -80,68 +79,22 @@ impl Scp<'_> {
             let reason = "SOP class is not that of the presentation context";
             return Ok(Err(Outcome::because(Status::SOP_CLASS_NOT_SUPPORTED, reason)));
         }
-        let form = syntax::form(&context.transfer_syntax);
-        let identifier = match scan_identifier(form, bytes).await {
-            Ok(identifier) => identifier,
-            Err(error) => {
-                return Ok(Err(Outcome::because(find::UNABLE_TO_PROCESS, status::unreadable(error))));
-            }
+        let reader = Reader {
+            pipeline: self.pipeline.clone(),
+            ae_title: self.ae_title.clone(),
+            root,
+            mechanisms: self.granted.of(&context.abstract_syntax),
+            form: syntax::form(&context.transfer_syntax),
         };
-        let mut query =
-            match Query::from_identifier(&identifier, root, self.granted.of(&context.abstract_syntax)) {
-                Ok(query) => query,
-                Err(error) => return Ok(Err(refusal(&error))),
-            };
-        let is_futile = self.is_futile(&mut query);
-        let pending = if self.drop_unsupported(&mut query) {
-            Status::PENDING_UNSUPPORTED_KEYS
-        } else {
-            Status::PENDING
-        };
-        query.include.most_stored_bytes = Some(limits::STORED_ROW_BYTES);
-        let shape = Shape {
-            level: query.level,
-            include: query.include.clone(),
-            charset: identifier.charset().clone(),
-            form,
-            retrieve_ae_title: self.ae_title.clone(),
-        };
-        let shape = Arc::new(shape);
-        Ok(Ok(Search { context_id: context.id, request, query, shape, pending, is_futile, rows: 0 }))
-    }
-
-    /// Takes Retrieve AE Title out of the query: it is ours, not the archive's. Whether as a key it asks for another than ours.
-    fn is_futile(&self, query: &mut Query) -> bool {
-        query.include.tags.remove(&RETRIEVE_AE_TITLE);
-        let asks_for_others = query
-            .keys
-            .iter()
-            .any(|key| key.tag == RETRIEVE_AE_TITLE && !key.matching.is_met_by(self.ae_title.as_str()));
-        query.keys.retain(|key| key.tag != RETRIEVE_AE_TITLE);
-        asks_for_others
-    }
-
-    /// Leaves keys out of the query that cannot be matched or returned; whether there were any.
-    ///
-    /// PS3.4 §C.2.2.1.3: unsupported optional keys are ignored.
-    fn drop_unsupported(&self, query: &mut Query) -> bool {
-        let level = query.level;
-        let mut are_some_dropped = false;
-        let mut is_kept = |is_supported: bool| {
-            are_some_dropped |= !is_supported;
-            is_supported
-        };
-        let is_match = |support| matches!(support, Support::Match);
-        query.keys.retain_mut(|key| match &mut key.matching {
-            Matching::Item(inner) => {
-                let sequence = key.tag;
-                inner.retain(|key| is_kept(is_match(self.pipeline.support_within(level, sequence, key.tag))));
-                !inner.is_empty()
-            }
-            _ => is_kept(is_match(self.pipeline.support(level, key.tag))),
-        });
-        query.include.tags.retain(|tag| is_kept(self.pipeline.support(level, *tag) != Support::No));
-        are_some_dropped
+        Ok(reader.read_in_time(bytes).await.map(|Asked { query, shape, pending, is_futile }| Search {
+            context_id: context.id,
+            request,
+            query,
+            shape: Arc::new(shape),
+            pending,
+            is_futile,
+            rows: 0,
+        }))
     }
 
     /// Sends every match; the final response is left to the caller.
@@ -209,9 +162,92 @@ impl Scp<'_> {
     }
 }
 
+/// What the identifier of a request comes to.
+struct Asked {
+    query: Query,
+    shape: Shape,
+    pending: Status,
+    is_futile: bool,
+}
+
+/// Reads the identifier of a request.
+struct Reader {
+    pipeline: Pipeline,
+    ae_title: AeTitle,
+    root: Root,
+    mechanisms: Mechanisms,
+    form: Form,
+}
+
+impl Reader {
+    /// A large or deflated identifier may keep a thread busy for longer than others should wait for it.
+    async fn read_in_time(self, bytes: Vec<u8>) -> Result<Asked, Outcome> {
+        if !self.form.deflated && bytes.len() <= SMALL_IDENTIFIER_BYTES {
+            return self.read(&bytes);
+        }
+        finished(tokio::task::spawn_blocking(move || self.read(&bytes))).await
+    }
+
+    /// The error is the refusal.
+    fn read(&self, bytes: &[u8]) -> Result<Asked, Outcome> {
+        let identifier = scan::scan_within(self.form, bytes, MOST_BYTES)
+            .map_err(|error| Outcome::because(find::UNABLE_TO_PROCESS, status::unreadable(error)))?;
+        let mut query = Query::from_identifier(&identifier, self.root, self.mechanisms)
+            .map_err(|error| refusal(&error))?;
+        let is_futile = self.is_futile(&mut query);
+        let pending = match self.drop_unsupported(&mut query) {
+            true => Status::PENDING_UNSUPPORTED_KEYS,
+            false => Status::PENDING,
+        };
+        query.include.most_stored_bytes = Some(limits::STORED_ROW_BYTES);
+        let shape = Shape {
+            level: query.level,
+            include: query.include.clone(),
+            charset: identifier.charset().clone(),
+            form: self.form,
+            retrieve_ae_title: self.ae_title.clone(),
+        };
+        Ok(Asked { query, shape, pending, is_futile })
+    }
+
+    /// Takes Retrieve AE Title out of the query: it is ours, not the archive's. Whether as a key it asks for another than ours.
+    fn is_futile(&self, query: &mut Query) -> bool {
+        query.include.tags.remove(&RETRIEVE_AE_TITLE);
+        let asks_for_others = query
+            .keys
+            .iter()
+            .any(|key| key.tag == RETRIEVE_AE_TITLE && !key.matching.is_met_by(self.ae_title.as_str()));
+        query.keys.retain(|key| key.tag != RETRIEVE_AE_TITLE);
+        asks_for_others
+    }
+
+    /// Leaves keys out of the query that cannot be matched or returned; whether there were any.
+    ///
+    /// PS3.4 §C.2.2.1.3: unsupported optional keys are ignored.
+    fn drop_unsupported(&self, query: &mut Query) -> bool {
+        let level = query.level;
+        let mut are_some_dropped = false;
+        let mut is_kept = |is_supported: bool| {
+            are_some_dropped |= !is_supported;
+            is_supported
+        };
+        let is_match = |support| matches!(support, Support::Match);
+        query.keys.retain_mut(|key| match &mut key.matching {
+            Matching::Item(inner) => {
+                let sequence = key.tag;
+                inner.retain(|key| is_kept(is_match(self.pipeline.support_within(level, sequence, key.tag))));
+                !inner.is_empty()
+            }
+            _ => is_kept(is_match(self.pipeline.support(level, key.tag))),
+        });
+        query.include.tags.retain(|tag| is_kept(self.pipeline.support(level, *tag) != Support::No));
+        are_some_dropped
+    }
+}
+
 /// The identifier of a match, made on a thread of its own where it takes long.
 async fn identifier_of(shape: &Arc<Shape>, row: Row) -> Vec<u8> {
-    if !row::takes_time(&row) {
+    if !shape.takes_time(&row) {
         return shape.identifier(row);
     }
     let shape = Arc::clone(shape);
@@ -229,14 +265,6 @@ async fn read_identifier(drive: &mut Drive) -> Result<Option<Vec<u8>>, End> {
         bytes.reserve(bytes.len());
     }
     Ok((bytes.len() <= limits::IDENTIFIER_BYTES).then_some(bytes))
-}
-
-/// A large or deflated identifier may keep a thread busy for longer than others should wait for it.
-async fn scan_identifier(form: Form, bytes: Vec<u8>) -> Result<Header, scan::ScanError> {
-    if !form.deflated && bytes.len() <= SMALL_IDENTIFIER_BYTES {
-        return scan::scan(form, &bytes);
-    }
-    finished(tokio::task::spawn_blocking(move || scan::scan_within(form, &bytes, MOST_BYTES))).await
 }
 
 /// Waits for a task of ours. Its panic is passed on.

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use model::attributes::{Attributes, to_data_set};
 use model::charset::Charset;
 use model::query::Include;
@@ -46,6 +48,13 @@ impl Shape {
         self.encoded(&attributes)
     }
 
+    /// Whether making the identifier of a row may keep a thread busy for longer than others should wait for it.
+    pub(super) fn takes_time(&self, row: &Row) -> bool {
+        let within: usize = self.include.within.values().map(BTreeSet::len).sum();
+        self.include.tags.len() + within > QUICK_KEYS
+            || row.json.as_ref().is_some_and(|stored| stored.len() > QUICK_BYTES)
+    }
+
     fn encoded(&self, attributes: &Attributes) -> Vec<u8> {
         let data_set = to_data_set(attributes, self.form.encoding, &self.charset);
         if self.form.deflated { deflate(&data_set) } else { data_set }
@@ -55,12 +64,8 @@ impl Shape {
 /// Not there without a value: it says how to read dates and times (PS3.4 §C.4.1.1.3.2).
 const TIMEZONE_OFFSET: Tag = Tag(0x0008, 0x0201);
 
-/// Whether making the identifier of a row may keep a thread busy for longer than others should wait for it.
-pub(super) fn takes_time(row: &Row) -> bool {
-    row.json.as_ref().is_some_and(|stored| stored.len() > QUICK_BYTES)
-}
-
 const QUICK_BYTES: usize = 32 << 10;
+const QUICK_KEYS: usize = 1000;
 
 #[cfg(test)]
 mod tests {

@@ -100,7 +100,7 @@ impl<F: Fn(&[Tag]) -> Support> Reader<F> {
             _ => Ok(()),
         };
         added.map_err(|error| match error {
-            QueryError::Alternatives { .. } => refused(name, "has too many patterns or ranges"),
+            QueryError::Alternatives { .. } => refused(name, "has too many patterns, ranges or words"),
             QueryError::Level | QueryError::Value { .. } | QueryError::Items { .. } => {
                 refused(name, "has a value that is not valid for matching")
             }

@@ -1,0 +1,84 @@
+//! Short looks at the index that tell few rows from many. None reads more than it takes to tell.
+
+use std::collections::BTreeSet;
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+
+use crate::Error;
+use crate::condition::Condition;
+use crate::stream::{Days, Stream};
+
+/// Looks at the index for the plan of one query.
+pub(crate) struct Probe<'a> {
+    pub(crate) connection: &'a Connection,
+    /// So many rows are sorted sooner than a long walk in order has found them.
+    pub(crate) few: usize,
+    /// Whether it is known already that few rows are left: then nothing is looked at, and everything counts as many.
+    pub(crate) is_settled: bool,
+}
+
+impl Probe<'_> {
+    /// Whether few rows of a table meet a condition on it.
+    pub(crate) fn are_few(&self, table: &str, condition: &Condition) -> Result<bool, Error> {
+        if self.is_settled {
+            return Ok(false);
+        }
+        let sql = format!(
+            "SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {} LIMIT {})",
+            condition.sql,
+            self.few + 1
+        );
+        Ok(self.count(&sql, &condition.values)? <= self.few)
+    }
+
+    /// The owners of the terms or items that meet one of some conditions, each once; `None` when there are many of these.
+    pub(crate) fn few_owners(
+        &self,
+        table: &str,
+        kind: i64,
+        alternatives: &[Condition],
+    ) -> Result<Option<BTreeSet<i64>>, Error> {
+        self.few_keys(&format!("SELECT owner FROM {table} WHERE kind = {kind} AND"), alternatives)
+    }
+
+    /// The keys of the rows of a table that meet one of some conditions; `None` when there are many of these.
+    pub(crate) fn few_rows(
+        &self,
+        table: &str,
+        alternatives: &[Condition],
+    ) -> Result<Option<BTreeSet<i64>>, Error> {
+        self.few_keys(&format!("SELECT {table}_pk FROM {table} WHERE"), alternatives)
+    }
+
+    /// The rows of a stream, counted up to a number of them.
+    pub(crate) fn length(&self, stream: &Stream, days: &Days, most: usize) -> Result<usize, Error> {
+        let (sql, values) = stream.count(days, most);
+        self.count(&sql, &values)
+    }
+
+    /// One alternative at a time: of several together SQLite would look through all that they are between.
+    fn few_keys(&self, select: &str, alternatives: &[Condition]) -> Result<Option<BTreeSet<i64>>, Error> {
+        if self.is_settled || alternatives.is_empty() {
+            return Ok(None);
+        }
+        let (mut keys, mut left) = (BTreeSet::new(), self.few);
+        for condition in alternatives {
+            let sql = format!("{select} {} LIMIT {}", condition.sql, self.few + 1);
+            let mut statement = self.connection.prepare_cached(&sql)?;
+            let mut rows = statement.query(params_from_iter(&condition.values))?;
+            while let Some(row) = rows.next()? {
+                let Some(rest) = left.checked_sub(1) else { return Ok(None) };
+                left = rest;
+                keys.insert(row.get(0)?);
+            }
+        }
+        Ok(Some(keys))
+    }
+
+    fn count(&self, sql: &str, values: &[Value]) -> Result<usize, Error> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let count: i64 = statement.query_row(params_from_iter(values), |row| row.get(0))?;
+        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+    }
+}
