@@ -149,18 +149,20 @@ pub(crate) fn ask_to_reload(data_dir: &Path) -> anyhow::Result<Answer> {
 /// Whether a server runs on a data folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Presence {
-    /// It answers at its control socket, or would if this user were its own.
+    /// It answers at its control socket.
     Runs,
+    /// There is a control socket, or may be one, that this user may not use.
+    Unknown,
     /// None does.
     None,
 }
 
 /// Looks whether a server runs on this data folder. It is not disturbed.
 pub(crate) fn presence(data_dir: &Path) -> Presence {
-    let Ok((short, _folder)) = short_path(data_dir) else { return Presence::None };
-    match Connected::connect(short) {
+    let connected = short_path(data_dir).and_then(|(short, _folder)| Connected::connect(short));
+    match connected {
         Ok(_) => Presence::Runs,
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Presence::Runs,
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Presence::Unknown,
         Err(_) => Presence::None,
     }
 }

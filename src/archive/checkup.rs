@@ -1,8 +1,9 @@
 //! What a person wants to know of a data folder before trusting it: room, how fast it syncs, whether the index is sound.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -123,11 +124,9 @@ struct Probe {
 
 impl Probe {
     fn create(folder: &Path) -> io::Result<Self> {
-        let path = folder.join(format!(".doctor-{}", std::process::id()));
-        let file = File::options().write(true).create_new(true).open(&path)?;
-        let probe = Self { path, file };
-        probe.file.set_permissions(Permissions::from_mode(0o600))?;
-        Ok(probe)
+        let path = folder.join(format!(".doctor-{:016x}", random()));
+        let file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
+        Ok(Self { path, file })
     }
 }
 
@@ -136,6 +135,11 @@ impl Drop for Probe {
         // Empty of meaning where it stays.
         drop(fs::remove_file(&self.path));
     }
+}
+
+/// A number that the leftover of another probe hardly has.
+fn random() -> u64 {
+    RandomState::new().hash_one(std::process::id())
 }
 
 impl Desk {
@@ -151,8 +155,11 @@ impl Desk {
         let (done, waiting) = mpsc::sync_channel::<()>(1);
         let looked = thread::scope(|scope| {
             scope.spawn(move || {
-                if waiting.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+                let mut wait = patience;
+                // Again and again: it does nothing to a statement that has not begun.
+                while waiting.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
                     interrupt.interrupt();
+                    wait = BETWEEN_INTERRUPTS;
                 }
             });
             let looked = look(reader);
@@ -177,6 +184,7 @@ fn look(reader: &Connection) -> rusqlite::Result<Vec<String>> {
     Ok(lines.into_iter().filter(|line| line != "ok").collect())
 }
 
+const BETWEEN_INTERRUPTS: Duration = Duration::from_millis(1);
 /// As many blocks as tell a median from a chance.
 const WRITES: usize = 32;
 /// A page of the index.
@@ -186,6 +194,8 @@ const LONGEST: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn index() -> (tempfile::TempDir, PathBuf) {
@@ -229,7 +239,18 @@ mod tests {
         let fill = "CREATE TABLE filler (a); WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n LIMIT 300000)
              INSERT INTO filler SELECT randomblob(100) FROM n;";
         filler.execute_batch(fill).unwrap();
-        let found = Desk::open(folder.path()).unwrap().quick_check(Duration::from_millis(1)).unwrap();
+        // However busy the machine is, the look begins after the time has passed.
+        let found = Desk::open(folder.path()).unwrap().quick_check(Duration::ZERO).unwrap();
         assert!(!found.is_complete && found.faults.is_empty());
+    }
+
+    #[test]
+    fn a_probe_is_its_owners_and_gone_whatever_comes_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (Probe::create(folder.path()).unwrap(), Probe::create(folder.path()).unwrap());
+        let mode = one.file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        drop((one, other));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

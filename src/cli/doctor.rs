@@ -17,6 +17,7 @@ use model::AeTitle;
 
 use super::peer::{ae_title, block_on};
 use super::tls::Tls;
+use super::user::User;
 use super::{BAD_CONFIGURATION, ConfigFile, WRONG_ARGUMENTS, say_error};
 use crate::config::{self, Config, For};
 use report::Report;
@@ -53,11 +54,18 @@ pub(super) struct Arguments {
     json: bool,
     #[command(flatten)]
     tls: Tls,
+    #[command(flatten)]
+    user: User,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut report = Report::new(arguments.json);
-    let Some(called) = &arguments.peer else { return own_side(arguments, &mut report) };
+    let Some(called) = &arguments.peer else {
+        return match arguments.of_a_peer() {
+            Some(option) => Ok(useless(&format!("{option} is for one peer: name it"))),
+            None => own_side(arguments, &mut report),
+        };
+    };
     let config = match arguments.config.ask() {
         Ok(config) => config,
         Err(code) => return Ok(code),
@@ -67,6 +75,21 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Err(reason) => {
             say_error(&format!("gantry: {reason}"));
             return Ok(ExitCode::from(WRONG_ARGUMENTS));
+        }
+    };
+    let subject = match subject {
+        Subject::Peer { name, mut target } => {
+            arguments.user.present_to(&mut target);
+            Subject::Peer { name, target }
+        }
+        Subject::Destination(destination) => {
+            if let Some(option) = arguments.of_a_peer() {
+                let name = &destination.name;
+                return Ok(useless(&format!(
+                    "{option} does nothing here: the destination {name} is no DICOM peer"
+                )));
+            }
+            Subject::Destination(destination)
         }
     };
     let calling = arguments.calling.clone().unwrap_or_else(|| config.net.ae_title.clone());
@@ -84,6 +107,27 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         }
     })?;
     Ok(code(report.finish()))
+}
+
+impl Arguments {
+    /// One of the options that only say how a peer is looked at, where any is given.
+    fn of_a_peer(&self) -> Option<&'static str> {
+        let given = [
+            (self.store, "--store"),
+            (self.query, "--query"),
+            (self.commitment, "--commitment"),
+            (self.calling.is_some(), "--calling"),
+            (self.tls.is_given(), "--tls"),
+            (self.user.is_given(), "a user identity"),
+        ];
+        given.into_iter().find_map(|(is_given, option)| is_given.then_some(option))
+    }
+}
+
+/// Tells of an option that would do nothing.
+fn useless(reason: &str) -> ExitCode {
+    say_error(&format!("gantry: {reason}"));
+    ExitCode::from(WRONG_ARGUMENTS)
 }
 
 fn own_side(arguments: &Arguments, report: &mut Report) -> anyhow::Result<ExitCode> {

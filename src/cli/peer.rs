@@ -51,7 +51,10 @@ pub(super) fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     logging::start("warn");
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
-    Ok(runtime.block_on(work))
+    let done = runtime.block_on(work);
+    // A name server or a file system that hangs keeps a thread, and is not to keep us.
+    runtime.shutdown_background();
+    Ok(done)
 }
 
 /// Reads `AET@HOST:PORT`.

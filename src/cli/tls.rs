@@ -31,6 +31,11 @@ pub(super) struct Tls {
 }
 
 impl Tls {
+    /// Whether a peer is to be called by TLS.
+    pub(super) fn is_given(&self) -> bool {
+        self.tls
+    }
+
     /// The TLS by which the peer is called, its files read; `None` without `--tls`.
     pub(super) fn client(&self) -> anyhow::Result<Option<Client>> {
         if !self.tls {

@@ -25,6 +25,11 @@ pub(super) struct User {
 }
 
 impl User {
+    /// Whether anything is to be presented.
+    pub(super) fn is_given(&self) -> bool {
+        self.identity().is_some()
+    }
+
     /// Has it presented to a peer, if anything, and says where others may read it.
     pub(super) fn present_to(&self, target: &mut Target) {
         let Some(identity) = self.identity() else { return };

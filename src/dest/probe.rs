@@ -1,7 +1,9 @@
 //! Whether a destination could take something now, tried with an object of no meaning that is removed again.
 
 use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -73,8 +75,9 @@ fn look(path: &Path) -> FolderProbe {
 }
 
 fn write(folder: &Path) -> io::Result<()> {
-    let path = folder.join(format!(".doctor-{}.part", std::process::id()));
-    let mut file = File::options().write(true).create_new(true).open(&path)?;
+    let number = RandomState::new().hash_one(std::process::id());
+    let path = folder.join(format!(".doctor-{number:016x}.part"));
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
     let written = file.write_all(&[0; 4096]).and_then(|()| file.sync_all());
     let removed = fs::remove_file(&path);
     written.and(removed)

@@ -66,7 +66,7 @@ impl S3 {
     /// Puts a small object at `{prefix}gantry-doctor`, gets it back and deletes it, as far as that works.
     ///
     /// Each step takes at most two minutes. Cancel safe; the object may stay then.
-    pub async fn probe(&self) -> Vec<Probed> {
+    pub async fn probe(&self) -> (String, Vec<Probed>) {
         probe::probe(&self.bucket).await
     }
 

@@ -186,7 +186,7 @@ impl Acceptor {
             drive.limit_sent_pdus(most);
         }
         let user = identified.ok().flatten();
-        tracing::Span::current().record("user", user);
+        tracing::Span::current().record("user", user.as_deref().map(shown));
         tracing::debug!(
             contexts = drive.association().contexts().len(),
             proposed = rq.contexts.len(),
@@ -308,6 +308,11 @@ async fn until(at: Option<tokio::time::Instant>) {
     }
 }
 
+/// A name that a token may give at any length, for the log.
+fn shown(user: &str) -> String {
+    user.chars().filter(|c| !c.is_control()).take(limits::PEER_TEXT_CHARS).collect()
+}
+
 /// The metric label of a rejection: one of a closed set.
 fn reason(rejection: AssociateRj) -> &'static str {
     match rejection {
@@ -318,5 +323,16 @@ fn reason(rejection: AssociateRj) -> &'static str {
         AssociateRj::PROTOCOL_VERSION => "protocol_version",
         AssociateRj::LOCAL_LIMIT => "local_limit",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_shown_on_one_short_line() {
+        assert_eq!(shown("tech\nlevel=error\u{1b}[2J"), "techlevel=error[2J");
+        assert_eq!(shown(&"x".repeat(1000)).len(), limits::PEER_TEXT_CHARS);
     }
 }

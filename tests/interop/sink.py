@@ -8,6 +8,7 @@
   tls        certificate, key and CA of its TLS (read at the start only), which demands a certificate of the caller
   user       the user identity that it wants: type, primary and secondary field; it answers to it where asked
   comment    an Error Comment to go with a status
+  matches    it answers every C-FIND with so many studies, until that is cancelled (whether it has C-FIND is read at the start only)
   hang_after so many instances are answered, and those that follow never
 Each data set that it answered with success or a warning is kept as it came in a file 1, 2, …; `log` has a line of JSON for each event.
 """
@@ -22,7 +23,7 @@ import time
 from pydicom.dataset import Dataset
 from pydicom.uid import AllTransferSyntaxes
 from pynetdicom import AE, AllStoragePresentationContexts, evt
-from pynetdicom.sop_class import Verification
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind, Verification
 
 port, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2])
 lock = threading.Lock()
@@ -101,6 +102,18 @@ def stored(event):
     return answer
 
 
+def found(event):
+    for number in range(script().get("matches", 0)):
+        if event.is_cancelled:
+            log(event="cancelled", after=number)
+            yield 0xFE00, None
+            return
+        match = Dataset()
+        match.QueryRetrieveLevel = "STUDY"
+        match.StudyInstanceUID = f"2.25.{number + 1}"
+        yield 0xFF00, match
+
+
 def tls():
     files = script().get("tls")
     if files is None:
@@ -116,7 +129,9 @@ ae.maximum_associations = 100
 ae.add_supported_context(Verification)
 for context in AllStoragePresentationContexts:
     ae.add_supported_context(context.abstract_syntax, script().get("syntaxes", AllTransferSyntaxes))
-handlers = [(evt.EVT_REQUESTED, requested), (evt.EVT_C_STORE, stored)]
+if "matches" in script():
+    ae.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
+handlers = [(evt.EVT_REQUESTED, requested), (evt.EVT_C_STORE, stored), (evt.EVT_C_FIND, found)]
 if "user" in script():
     handlers.append((evt.EVT_USER_ID, identified))
 ae.start_server(("127.0.0.1", port), block=True, evt_handlers=handlers, ssl_context=tls())

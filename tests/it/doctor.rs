@@ -177,6 +177,15 @@ fn pynetdicom_rejects_and_answers_as_told() {
 }
 
 #[test]
+fn a_peer_that_answers_with_all_it_has_is_stopped() {
+    let sink = Scripted::start(serde_json::json!({ "matches": 1_000_000 }));
+    doctor(&format!("SINK@{}", sink.address), &["--query"])
+        .assert_failed("query", &["answered 2 matches or more", "Study Instance UID"]);
+    let cancelled = sink.events("cancelled");
+    assert!(cancelled.len() == 1 && cancelled[0]["after"].as_u64().unwrap() < 10_000, "{cancelled:?}");
+}
+
+#[test]
 fn a_full_peer_and_one_that_does_not_know_us() {
     let server = Server::with("", "max_associations = 1", "");
     let peer = format!("GANTRY@{}", server.dimse);
@@ -276,6 +285,28 @@ fn peers_are_found_by_their_names() {
     let all = Found::by(gantry().args(["doctor", "--all", "--config", config]).current_dir(folder.path()));
     assert_eq!(all.told["subjects"].as_array().unwrap().len(), 4, "{all:#?}");
     assert_eq!(all.code, 3, "{all:#?}");
+}
+
+#[test]
+fn options_that_would_do_nothing_are_refused() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("gantry.toml"), crate::routed::folder("copy")).unwrap();
+    let doctor = |arguments: &[&str]| {
+        let mut command = gantry();
+        command.arg("doctor").args(arguments).args(["--config", "gantry.toml"]).current_dir(folder.path());
+        crate::routed::ran(&mut command)
+    };
+    let pin = format!("sha256:{}", "0".repeat(64));
+    let tls = ["--tls", "--fingerprint", &pin];
+    for options in [&["--store"][..], &["--query"], &["--calling", "ME"], &tls, &["--user", "me"]] {
+        let ran = doctor(&[&["copy"], options].concat());
+        assert!(ran.code == 2 && ran.printed.contains("copy is no DICOM peer"), "{}", ran.printed);
+    }
+    for options in [&tls[..], &["--user", "me"], &["--all", "--user", "me"]] {
+        let ran = doctor(options);
+        assert!(ran.code == 2 && ran.printed.contains("is for one peer: name it"), "{}", ran.printed);
+    }
+    assert_eq!(doctor(&["copy"]).code, 0);
 }
 
 #[test]

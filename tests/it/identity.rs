@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::agreed::negotiate;
+use crate::doctor::Found;
 use crate::harness::{Launch, Server, dcmtk, eventually, gantry, run};
 use crate::routed::{State, dicom, everything_to};
 use crate::sinks::Scripted;
@@ -210,6 +211,13 @@ fn commands_say_who_the_user_is() {
     assert!(!ok && printed.contains("it may ask for a user identity that it knows: see --user"), "{printed}");
     let (ok, printed) = echo("CT3", &["--jwt-file", "nowhere"]);
     assert!(!ok && printed.contains("no user identity: the file nowhere cannot be read"), "{printed}");
+    let doctor = |options: &[&str]| {
+        let peer = format!("GANTRY@{}", server.dimse);
+        let options = [&["--calling", "CT1"], options].concat();
+        Found::by(gantry().arg("doctor").arg(peer).args(options).current_dir(folder.path()))
+    };
+    doctor(&[]).assert_failed("association", &["wants a user identity", "--user"]);
+    assert_eq!(doctor(&["--user", "ct1", "--password-file", "secret"]).code, 0);
     for options in [&["--password-file", "secret"][..], &["--user", "a", "--jwt-file", "token"]] {
         assert_eq!(gantry().args(["echo", "A@h:1"]).args(options).output().unwrap().status.code(), Some(2));
     }

@@ -112,8 +112,8 @@ pub(super) fn rejection(result: u8, source: u8, reason: u8, call: &Call) -> Advi
             "ask its administrator for its AE title, and call it by that",
         ),
         (2, 1) => advice(
-            "The peer's DICOM layer refuses, and does not say why.",
-            "look at what the peer logs, and for a proxy or filter in between",
+            "The peer's DICOM layer refuses, and does not say why. So does one that wants a user identity, or does not know ours.",
+            "look at what the peer logs; if it asks for a user, present one that it knows: --user, or `our_identity` of its table",
         ),
         (2, 2) => advice(
             "The peer does not speak version 1 of the protocol, the only one there is.",
@@ -232,7 +232,7 @@ pub(super) fn tls(error: &TlsError, speaks: &Speaks, call: &Call) -> Advice {
         Problem::UnknownCa if presented.is_some_and(Certificate::is_self_signed) => advice(
             "Its certificate is self-signed: no CA stands behind it.",
             format!(
-                "compare the fingerprint with its administrator, and trust this one certificate: {}",
+                "compare the fingerprint with what its administrator reads there, and if it is the same trust this one certificate: {}",
                 pin()
             ),
         ),
@@ -242,7 +242,8 @@ pub(super) fn tls(error: &TlsError, speaks: &Speaks, call: &Call) -> Advice {
                 presented.map_or("others", |it| it.issuer.as_str())
             ),
             format!(
-                "get the file with that CA's certificate (--ca), with those in between; or trust this one certificate: {}",
+                "get the file with that CA's certificate (--ca), with those in between; or, once its administrator has read the \
+                 same fingerprint to you, trust this one certificate: {}",
                 pin()
             ),
         ),
@@ -257,7 +258,11 @@ pub(super) fn tls(error: &TlsError, speaks: &Speaks, call: &Call) -> Advice {
         ),
         Problem::BadCertificate => advice(
             "",
-            format!("have a proper certificate made for the peer; until then trust it as it is: {}", pin()),
+            format!(
+                "have a proper certificate made for the peer; until then, once its administrator has read the same fingerprint \
+                 to you, trust it as it is: {}",
+                pin()
+            ),
         ),
         Problem::Refused => advice(
             "The peer looks at our certificate, and does not like it, or the lack of it.",
@@ -301,7 +306,8 @@ fn name_advice(presented: Option<&Certificate>, call: &Call) -> String {
         ),
         None => match presented {
             Some(it) => format!(
-                "have a certificate made for {called}; until then trust this one as it is: --fingerprint {}",
+                "have a certificate made for {called}; until then, once its administrator has read the same fingerprint to you, \
+                 trust this one as it is: --fingerprint {}",
                 shown_fingerprint(it)
             ),
             None => format!("have a certificate made for {called}"),

@@ -9,6 +9,7 @@ use archive::checkup::{self, FileSystem, SyncTimes};
 use archive::{Desk, Error};
 use indicatif::HumanBytes;
 use net::tls::KeyFiles;
+use tokio::time::timeout;
 
 use super::advice::{Advice, advice};
 use super::report::{Mark, Report, Step, milliseconds};
@@ -30,15 +31,9 @@ pub(super) async fn look(config: &Config, has_file: bool, report: &mut Report) {
     let hint = "every key has its default: name the server's configuration by --config";
     let hint = (!has_file).then(|| hint.to_owned());
     report.step(configuration(config).noting(hint));
-    let data_dir = &config.archive.data_dir;
-    let presence = control::presence(data_dir);
-    match presence {
-        Presence::Runs => report.step(Step::ok("server", "runs on this data folder")),
-        Presence::None => report.step(Step::skipped("server", "none runs on this data folder")),
-    }
-    data_folder(config, presence, report);
+    let presence = kept(config, report).await;
     ports::look(config, presence, report).await;
-    certificates(config, report);
+    certificates(config, report).await;
     for destination in &config.destinations {
         destinations::look(destination, report).await;
     }
@@ -62,50 +57,79 @@ fn configuration(config: &Config) -> Step {
     }
 }
 
-fn data_folder(config: &Config, presence: Presence, report: &mut Report) {
+/// Looks at the data folder, and whether a server runs on it.
+async fn kept(config: &Config, report: &mut Report) -> Presence {
     let data_dir = &config.archive.data_dir;
+    let folder = data_dir.clone();
+    let Some(presence) = within(ANSWERS_WITHIN, move || control::presence(&folder)).await else {
+        report.step(hangs("data folder", data_dir, ANSWERS_WITHIN));
+        return Presence::Unknown;
+    };
+    report.step(match presence {
+        Presence::Runs => Step::ok("server", "runs on this data folder"),
+        Presence::None => Step::skipped("server", "none runs on this data folder"),
+        Presence::Unknown => {
+            let told = "cannot tell whether one runs: this user may not use its control socket";
+            Step::warning("server", told, AS_ITS_OWNER)
+        }
+    });
+    let (kept, patience) = (config.archive.clone(), PATIENCE.saturating_add(ANSWERS_WITHIN));
+    match within(patience, move || data_folder(&kept, presence)).await {
+        Some(steps) => steps.into_iter().for_each(|step| report.step(step)),
+        None => report.step(hangs("data folder", data_dir, patience)),
+    }
+    presence
+}
+
+/// Looks at what may hang, as on a file system that is gone; `None` where it does.
+pub(super) async fn within<T: Send + 'static>(
+    patience: Duration,
+    look: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    timeout(patience, tokio::task::spawn_blocking(look)).await.ok()?.ok()
+}
+
+fn hangs(name: &str, path: &Path, patience: Duration) -> Step {
+    let told = format!("{} does not answer within {} s", path.display(), patience.as_secs());
+    let next = "look at its file system: the server that it is on (NFS, SMB), its disk (dmesg), its mount";
+    Step::failed(name, told, advice("A server would hang with it.", next))
+}
+
+/// Blocks.
+fn data_folder(config: &archive::Config, presence: Presence) -> Vec<Step> {
+    let data_dir = &config.data_dir;
     let shown = data_dir.display();
     let owner = match fs::metadata(data_dir) {
         Ok(found) if found.is_dir() => found.uid(),
         Ok(_) => {
             let told = format!("{shown} is no folder");
-            report.step(Step::failed("data folder", told, advice("", "look at `data_dir`")));
-            return;
+            return vec![Step::failed("data folder", told, advice("", "look at `data_dir`"))];
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let told = format!("{shown} is not there yet; the first start makes it");
-            report.step(Step::warning(
-                "data folder",
-                told,
-                "see whether a file system is to be mounted there, which is not",
-            ));
-            return;
+            let next = "see whether a file system is to be mounted there, which is not";
+            return vec![Step::warning("data folder", told, next)];
         }
         Err(error) => {
             let told = format!("{shown}: {error}");
-            report.step(Step::failed("data folder", told, advice("", AS_ITS_OWNER)));
-            return;
+            return vec![Step::failed("data folder", told, advice("", AS_ITS_OWNER))];
         }
     };
     let is_owner = owner == rustix::process::geteuid().as_raw();
     let times = checkup::time_syncs(data_dir);
-    report.step(room(config, times.as_ref().err(), is_owner));
-    if let Ok(times) = times {
-        report.step(sync(times));
-    }
+    let mut steps = vec![room(config, times.as_ref().err(), is_owner)];
+    steps.extend(times.ok().map(sync));
     // Without a server, SQLite makes files beside the index that would be another user's.
-    if !is_owner && presence == Presence::None {
-        report.step(Step::skipped(
-            "index",
-            format!("not looked at, as it belongs to another user: {AS_ITS_OWNER}"),
-        ));
+    steps.push(if !is_owner && presence != Presence::Runs {
+        Step::skipped("index", format!("not looked at, as it belongs to another user: {AS_ITS_OWNER}"))
     } else {
-        report.step(index(data_dir));
-    }
+        index(data_dir)
+    });
+    steps
 }
 
-fn room(config: &Config, error: Option<&std::io::Error>, is_owner: bool) -> Step {
-    let data_dir = &config.archive.data_dir;
+fn room(config: &archive::Config, error: Option<&std::io::Error>, is_owner: bool) -> Step {
+    let data_dir = &config.data_dir;
     let shown = data_dir.display();
     if let Some(error) = error {
         let next = if is_owner {
@@ -123,7 +147,7 @@ fn room(config: &Config, error: Option<&std::io::Error>, is_owner: bool) -> Step
     };
     let (free, total) = (HumanBytes(room.free_bytes), HumanBytes(room.total_bytes));
     let told = format!("{shown} can be written; {free} of {total} free");
-    let least = config.archive.min_free_bytes;
+    let least = config.min_free_bytes;
     match kind {
         _ if room.free_bytes < least => {
             let why = format!("What is received is refused below {} (min_free_bytes).", HumanBytes(least));
@@ -223,7 +247,7 @@ fn damaged() -> Advice {
 }
 
 /// Our certificates, each once.
-fn certificates(config: &Config, report: &mut Report) {
+async fn certificates(config: &Config, report: &mut Report) {
     let server = config.net.tls.iter().map(|tls| ("for callers".to_owned(), tls.settings().own.clone()));
     let calls = config.net.peers.iter().filter_map(|peer| {
         let own = peer.as_called.tls.as_ref()?.settings().own.clone()?;
@@ -234,8 +258,12 @@ fn certificates(config: &Config, report: &mut Report) {
         if seen.contains(&own) {
             continue;
         }
-        report.step(certificate(&purpose, &own));
-        seen.push(own);
+        seen.push(own.clone());
+        let path = own.certificate.clone();
+        report.step(match within(ANSWERS_WITHIN, move || certificate(&purpose, &own)).await {
+            Some(step) => step,
+            None => hangs("certificate", &path, ANSWERS_WITHIN),
+        });
     }
 }
 
@@ -254,6 +282,8 @@ fn certificate(purpose: &str, own: &KeyFiles) -> Step {
 }
 
 const AS_ITS_OWNER: &str = "run this as the user that the server runs as";
+/// A data folder that needs longer for what takes no time is as good as gone.
+pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 /// How long the index is looked at.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The fastest disks with power-loss protection take some tens of microseconds.
@@ -265,6 +295,17 @@ const HICCUP: Duration = Duration::from_millis(500);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_hangs_is_left() {
+        let (release, hanging) = std::sync::mpsc::sync_channel::<()>(1);
+        let look = move || hanging.recv().is_ok();
+        assert_eq!(within(Duration::from_millis(20), look).await, None);
+        drop(release);
+        assert_eq!(within(ANSWERS_WITHIN, || 7).await, Some(7));
+        let step = hangs("data folder", Path::new("/data"), ANSWERS_WITHIN);
+        assert!(step.mark == Mark::Failed && step.told.contains("/data does not answer"), "{step:?}");
+    }
 
     #[test]
     fn times_of_syncs_are_judged() {

@@ -35,6 +35,10 @@ pub(super) async fn look(config: &Config, presence: Presence, report: &mut Repor
         let step = match presence {
             Presence::Runs => held(&name, door, listen, config).await,
             Presence::None => free(&name, door, listen),
+            Presence::Unknown => match bind(listen) {
+                Err(error) if error.kind() == ErrorKind::AddrInUse => held(&name, door, listen, config).await,
+                Ok(()) | Err(_) => free(&name, door, listen),
+            },
         };
         report.step(step.taking(begin.elapsed()));
     }

@@ -1,6 +1,6 @@
 //! A peer from first to last, and what is tried at it on request.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use model::query::Root;
 use model::{AeTitle, QueryRetrieveLevel, Tag, Vr};
 use net::Error;
 use net::scu::{Class, Outcome, Question, Settings, Target, find, find_meaning, send_all, store_meaning};
+use tokio::time::timeout;
 
 use super::advice::{Advice, advice};
 use super::report::{Report, Step};
@@ -89,9 +90,18 @@ impl Examined {
         let begin = Instant::now();
         loop {
             let mut rows = 0_u64;
-            let asked = find(&self.target, &self.settings, &question(&study), None, |_| rows += 1).await;
+            let question = question(&study);
+            let asked = find(&self.target, &self.settings, &question, MOST_ROWS, |_| rows += 1);
+            let Ok(asked) = timeout(LONGEST_QUERY, asked).await else {
+                let told = format!("no end of the answer within {} s", LONGEST_QUERY.as_secs());
+                let why = "It may search all that it has for one Study Instance UID.";
+                let next = advice(why, "look at what the peer logs, and at its database");
+                report.step(Step::failed("query", told, next).taking(begin.elapsed()));
+                return;
+            };
             let found = match asked {
-                Ok(found) if found.outcome.status.class() == Class::Success => rows,
+                // What is beyond the limit was cancelled.
+                Ok(found) if found.has_more || found.outcome.status.class() == Class::Success => rows,
                 asked => {
                     report.step(no_query(asked.map(|found| found.outcome)).taking(begin.elapsed()));
                     return;
@@ -100,7 +110,7 @@ impl Examined {
             let step = match (stored, found) {
                 (None, 0) => Step::ok("query", "answered: nothing, as it should for a study that nobody has"),
                 (None, rows) => {
-                    let told = format!("answered {rows} matches for a study that nobody has");
+                    let told = format!("answered {rows} matches or more for a study that nobody has");
                     let why = "It does not match by Study Instance UID, and may answer a query with all that it has.";
                     Step::failed("query", told, advice(why, "look at how queries are configured at the peer"))
                 }
@@ -197,10 +207,12 @@ fn comment(outcome: &Outcome) -> String {
 fn question(study: &str) -> Question {
     let mut keys = Attributes::new();
     keys.insert_text(Tag(0x0020, 0x000D), Vr::UI, study);
-    keys.insert(Tag(0x0010, 0x0020), Vr::LO, Vec::new());
     Question { root: Root::Study, level: QueryRetrieveLevel::Study, keys }
 }
 
+/// One may be there; a second one tells enough.
+const MOST_ROWS: Option<NonZeroU64> = NonZeroU64::new(2);
+const LONGEST_QUERY: Duration = Duration::from_secs(30);
 /// Archives index behind what they take.
 const INDEXED_WITHIN: Duration = Duration::from_secs(10);
 const BETWEEN_QUERIES: Duration = Duration::from_millis(500);

@@ -9,7 +9,7 @@ use net::scu::{Class, Settings, Target};
 use net::tls::{Certificate, TlsError};
 use net::{End, Error};
 
-use super::advice::{self, Call, Speaks, advice};
+use super::advice::{self, Advice, Call, Speaks, advice};
 use super::offers::{self, Taken};
 use super::report::{Mark, Report, Step};
 use crate::cli::format::count;
@@ -253,35 +253,63 @@ impl Examined {
                 Step::warning("services", format!("{}, in {associations}", taken.told()), next)
             }
             Ok(_) => Step::ok("services", taken.told()),
-            Err(end) => {
-                let told =
-                    format!("the peer does not accept an association with many contexts: {}", causes(&end));
-                let why = "With Verification alone it did.";
-                Step::failed("services", told, advice(why, "try again; then look at what the peer logs"))
-            }
+            Err((number, error)) => self.no_further(number, &error),
         };
         let has_failed = step.mark == Mark::Failed;
         report.step(step.taking(took).noting(taken.notes()));
         if has_failed { Err(()) } else { Ok(()) }
     }
 
-    /// Asks what it takes; over how many associations.
-    async fn ask(&self, way: &mut Way) -> Result<String, End> {
+    /// A further association was not made: the first with many contexts, or one after it, counted from 0.
+    fn no_further(&self, number: u64, error: &Error) -> Step {
+        let told = format!("a further association was not made: {}", causes(error));
+        match error {
+            Error::Connect { source, .. } => {
+                let why =
+                    "It took the connections before: it, or a firewall, may take only so many in a while.";
+                let next = advice::connection(source, &self.target.address).next;
+                Step::failed("services", told, advice(why, next))
+            }
+            Error::Tls { source, .. } => {
+                Step::failed("services", told, advice::tls(source, &Speaks::Unknown, &self.call))
+            }
+            Error::Association(end @ End::Rejected(_)) => {
+                let advice = advice::association(end, &Speaks::Unknown, &self.call);
+                let why = format!("With Verification alone it accepted one. {}", advice.why);
+                Step::failed("services", told, Advice { why, ..advice })
+            }
+            Error::Association(_) if number == 0 => {
+                let told =
+                    format!("the peer does not accept an association with many contexts: {}", causes(error));
+                let why = "With Verification alone it did.";
+                Step::failed("services", told, advice(why, "try again; then look at what the peer logs"))
+            }
+            _ => {
+                let why = format!("It accepted {} before.", count(number + 1, "association", "associations"));
+                Step::failed("services", told, advice(why, "try again; then look at what the peer logs"))
+            }
+        }
+    }
+
+    /// Asks what it takes; over how many associations. Where one fails, how many there were before it, and why.
+    async fn ask(&self, way: &mut Way) -> Result<String, (u64, Error)> {
         let plain = offers::plain();
-        let answer = self.propose(way.at, &plain, &[]).await?;
+        let answer = self.propose(way.at, &plain, &[]).await.map_err(|error| (0, error))?;
         way.taken = offers::read_plain(&answer);
         let capture = plain.iter().position(|(class, _)| class == offers::SECONDARY_CAPTURE);
         way.capture_syntax = capture.and_then(|at| answer.contexts.get(at)?.clone().ok());
-        let mut associations = 1;
+        let mut associations = 1_u64;
         way.taken.asked_compressed = offers::pixel_classes(&way.taken);
         for proposals in offers::compressed(&way.taken) {
-            let answer = self.propose(way.at, &proposals, &[]).await?;
+            let answer =
+                self.propose(way.at, &proposals, &[]).await.map_err(|error| (associations, error))?;
             offers::add_compressed(&mut way.taken, &proposals, &answer);
             associations += 1;
         }
         if way.taken.services.contains(&"C-GET (study)") {
             let (proposals, classes) = offers::sent();
-            let answer = self.propose(way.at, &proposals, &classes).await?;
+            let answer =
+                self.propose(way.at, &proposals, &classes).await.map_err(|error| (associations, error))?;
             way.taken.sent = Some(offers::read_sent(&answer));
             associations += 1;
         }
@@ -289,7 +317,12 @@ impl Examined {
     }
 
     /// What the peer says to these contexts, over an association of their own.
-    async fn propose(&self, at: SocketAddr, proposals: &[Proposal], scp_of: &[&str]) -> Result<Answer, End> {
+    async fn propose(
+        &self,
+        at: SocketAddr,
+        proposals: &[Proposal],
+        scp_of: &[&str],
+    ) -> Result<Answer, Error> {
         let opened = self.open(at, proposals, scp_of).await?;
         let answer = opened.answer().clone();
         self.release(opened).await;
@@ -302,17 +335,15 @@ impl Examined {
         at: SocketAddr,
         proposals: &[Proposal],
         scp_of: &[&str],
-    ) -> Result<Opened, End> {
-        let mut line = Line::dial(at, self.settings.connect_timeout).await.map_err(End::Lost)?;
+    ) -> Result<Opened, Error> {
+        let (address, patience) = (at.to_string(), self.settings.connect_timeout);
+        let dialled = Line::dial(at, patience).await;
+        let mut line = dialled.map_err(|source| Error::Connect { address: address.clone(), source })?;
         if let Some(tls) = &self.target.terms.tls {
-            let secured = line.secure(tls, &self.target.address, self.settings.connect_timeout).await;
-            line = secured.map_err(|error| End::Lost(std::io::Error::other(error)))?;
+            let secured = line.secure(tls, &self.target.address, patience).await;
+            line = secured.map_err(|source| Error::Tls { address, source })?;
         }
-        let opened = line.associate(&self.target, &self.settings, proposals, scp_of).await;
-        opened.map_err(|error| match error {
-            Error::Association(end) => end,
-            error => End::Lost(std::io::Error::other(error)),
-        })
+        line.associate(&self.target, &self.settings, proposals, scp_of).await
     }
 
     /// What was to be known is known: that the peer does not release well is only noted.

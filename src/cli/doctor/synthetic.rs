@@ -28,7 +28,7 @@ impl Capture {
     pub(super) fn make(transfer_syntax: &str) -> io::Result<Self> {
         let instance_uid = uid();
         let study = uid();
-        let path = std::env::temp_dir().join(format!("gantry-doctor-{}.dcm", std::process::id()));
+        let path = std::env::temp_dir().join(format!("gantry-doctor-{:032x}.dcm", fastrand::u128(..)));
         let sop_class = SopClassUid::lenient(SECONDARY_CAPTURE).ok_or(io::ErrorKind::InvalidInput)?;
         let sop_instance = SopInstanceUid::lenient(&instance_uid).ok_or(io::ErrorKind::InvalidInput)?;
         let transfer_syntax =

@@ -1,4 +1,5 @@
 use std::env;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -105,9 +106,10 @@ impl Bucket {
         Path::parse(text).expect("the prefix is checked, and a key has no empty part")
     }
 
-    /// The place of an object that is only to show whether it can be written.
+    /// The place of an object that is only to show whether it can be written: a new one each time.
     pub(super) fn probe_path(&self) -> Path {
-        Path::parse(format!("{}gantry-doctor", self.prefix)).expect("the prefix is checked")
+        let number = RandomState::new().hash_one(std::process::id());
+        Path::parse(format!("{}gantry-doctor-{number:016x}", self.prefix)).expect("the prefix is checked")
     }
 
     /// Sees to it that there are keys to sign with; they are kept until they expire.

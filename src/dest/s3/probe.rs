@@ -1,5 +1,8 @@
+use std::cell::Cell;
+
 use bytes::Bytes;
 use model::limits;
+use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use tokio::time::timeout;
 
@@ -7,17 +10,32 @@ use super::bucket::Bucket;
 use super::trouble::Trouble;
 use crate::probe::Probed;
 
-/// Puts, gets and deletes an object. What fails ends it, but for the get: what was put is deleted all the same.
-pub(super) async fn probe(bucket: &Bucket) -> Vec<Probed> {
+/// Puts, gets and deletes an object of a new key; which.
+///
+/// It is put only where nothing is. What was put, or may have been, is deleted whatever became of the others.
+pub(super) async fn probe(bucket: &Bucket) -> (String, Vec<Probed>) {
+    let path = bucket.probe_path();
     let mut steps = Vec::with_capacity(3);
-    let put = Probed::of("put", worded(bucket, put(bucket))).await;
+    let refused = Cell::new(false);
+    let putting = async {
+        let done = put(bucket, &path).await;
+        // Where the store answered that it did not do it, nothing is there.
+        refused.set(
+            done.as_ref()
+                .is_err_and(|trouble| trouble.status().is_some_and(|status| status.is_client_error())),
+        );
+        done
+    };
+    let put = Probed::of("put", worded(bucket, putting)).await;
     let is_there = put.outcome.is_ok();
     steps.push(put);
     if is_there {
-        steps.push(Probed::of("get", worded(bucket, get(bucket))).await);
-        steps.push(Probed::of("delete", worded(bucket, delete(bucket))).await);
+        steps.push(Probed::of("get", worded(bucket, get(bucket, &path))).await);
     }
-    steps
+    if is_there || !refused.get() {
+        steps.push(Probed::of("delete", worded(bucket, delete(bucket, &path))).await);
+    }
+    (path.to_string(), steps)
 }
 
 async fn worded(bucket: &Bucket, work: impl Future<Output = Result<(), Trouble>>) -> Result<(), String> {
@@ -26,16 +44,16 @@ async fn worded(bucket: &Bucket, work: impl Future<Output = Result<(), Trouble>>
     done.map_err(|trouble| trouble.reason(&bucket.place))
 }
 
-async fn put(bucket: &Bucket) -> Result<(), Trouble> {
+async fn put(bucket: &Bucket, path: &Path) -> Result<(), Trouble> {
     bucket.sign_in().await?;
-    let options = PutOptions { mode: PutMode::Overwrite, ..PutOptions::default() };
+    let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
     let content = Bytes::from_static(CONTENT).into();
-    let put = bucket.store.put_opts(&bucket.probe_path(), content, options).await;
+    let put = bucket.store.put_opts(path, content, options).await;
     put.map(drop).map_err(|error| Trouble::of(&error))
 }
 
-async fn get(bucket: &Bucket) -> Result<(), Trouble> {
-    let found = bucket.store.get_opts(&bucket.probe_path(), GetOptions::default()).await;
+async fn get(bucket: &Bucket, path: &Path) -> Result<(), Trouble> {
+    let found = bucket.store.get_opts(path, GetOptions::default()).await;
     let found = found.map_err(|error| Trouble::of(&error))?;
     if found.meta.size != CONTENT.len() as u64 {
         return Err(Trouble::Broken("what it gives back is not what was put".to_owned()));
@@ -47,8 +65,8 @@ async fn get(bucket: &Bucket) -> Result<(), Trouble> {
     }
 }
 
-async fn delete(bucket: &Bucket) -> Result<(), Trouble> {
-    bucket.store.delete(&bucket.probe_path()).await.map_err(|error| Trouble::of(&error))
+async fn delete(bucket: &Bucket, path: &Path) -> Result<(), Trouble> {
+    bucket.store.delete(path).await.map_err(|error| Trouble::of(&error))
 }
 
 /// Says what it is to whoever finds it.

@@ -3,11 +3,11 @@ use std::time::Duration;
 
 use model::part10;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use ul::Association;
 use ul::pdu::{
     AssociateRq, ContextOutcome, ContextResult, Implementation, OperationsWindow, ProposedContext,
-    RoleSelection, Titles,
+    RoleSelection, Titles, UserIdentity,
 };
 
 use super::{Settings, Target, memory};
@@ -64,7 +64,7 @@ async fn request_and_wait(
     contexts: &[(String, Vec<String>)],
     roles: Vec<RoleSelection>,
 ) -> Result<Requested, Error> {
-    let association = request(target, settings, contexts.iter().cloned(), roles)?;
+    let association = request(target, settings, contexts.iter().cloned(), roles).await?;
     let terms = &target.terms;
     let stream = connect(target, settings).await?;
     let mut drive = Drive::new(stream, association, settings.message_timeout);
@@ -94,7 +94,7 @@ async fn request_and_wait(
 ///
 /// # Errors
 /// [`Error::OurIdentity`], or [`Error::Association`] with more contexts than ids can tell apart, or a value that does not fit its field.
-pub(super) fn request(
+pub(super) async fn request(
     target: &Target,
     settings: &Settings,
     contexts: impl IntoIterator<Item = (String, Vec<String>)>,
@@ -109,10 +109,20 @@ pub(super) fn request(
     let terms = &target.terms;
     let max_pdu_bytes = terms.max_pdu_bytes.unwrap_or(settings.max_pdu_bytes);
     let mut rq = AssociateRq { roles, ..AssociateRq::new(titles, contexts, max_pdu_bytes, implementation) };
-    rq.identity =
-        terms.identity.as_ref().map(OurIdentity::present).transpose().map_err(Error::OurIdentity)?;
+    rq.identity = match &terms.identity {
+        Some(identity) => Some(present(identity, settings.connect_timeout).await?),
+        None => None,
+    };
     rq.window = (terms.ahead > 1).then_some(OperationsWindow { invoked: terms.ahead, performed: 1 });
     Association::requestor(rq, settings.artim_timeout).map_err(unrequestable)
+}
+
+/// Our user identity, whose secret may be in a file, and that on a file system that hangs.
+async fn present(identity: &OurIdentity, patience: Duration) -> Result<UserIdentity, Error> {
+    let identity = identity.clone();
+    let presented = timeout(patience, tokio::task::spawn_blocking(move || identity.present())).await;
+    let presented = presented.map_err(|_| Error::OurIdentity("reading it takes too long".to_owned()))?;
+    presented.unwrap_or_else(|_| Err("reading it has failed".to_owned())).map_err(Error::OurIdentity)
 }
 
 /// Ends an association in good order.

@@ -23,7 +23,7 @@ use crate::socket;
 use crate::stream::Stream;
 use crate::tls::{Certificate, Client, ClientSettings, Problem, Secured, TlsError};
 
-pub use commitment::Committed;
+pub use commitment::{Committed, Own};
 /// What a status means in the answer to a request for storage commitment.
 pub use dimse::service::action::meaning as action_meaning;
 
@@ -122,14 +122,19 @@ impl Line {
     ) -> Result<Opened, Error> {
         let role = |class: &&str| RoleSelection { sop_class: (*class).to_owned(), scu: true, scp: true };
         let roles = scp_of.iter().map(role).collect();
-        let association = associate::request(target, settings, proposals.iter().cloned(), roles)?;
+        let association = associate::request(target, settings, proposals.iter().cloned(), roles).await?;
         let mut drive = Drive::new(self.stream, association, settings.message_timeout);
         match drive.associate().await {
             Ok(ac) if target.terms.wants_response() && ac.identity_response.is_none() => {
                 associate::close(drive, &End::Abandoned).await;
                 Err(Error::IdentityIgnored)
             }
-            Ok(ac) => Ok(Opened { drive, answer: Answer::read(*ac, proposals.len()) }),
+            Ok(ac) => {
+                if let Some(most) = target.terms.max_pdu_bytes {
+                    drive.limit_sent_pdus(most);
+                }
+                Ok(Opened { drive, answer: Answer::read(*ac, proposals) })
+            }
             Err(end) => {
                 associate::close(drive, &end).await;
                 Err(Error::Association(end))
@@ -170,19 +175,24 @@ impl Opened {
 }
 
 impl Answer {
-    fn read(ac: AssociateAc, proposed: usize) -> Self {
-        let ids = (1..=u8::MAX).step_by(2).take(proposed);
-        let answered = ids.map(|id| match ac.contexts.iter().find(|result| result.id == id) {
-            Some(result) => match &result.outcome {
-                ContextOutcome::Accepted { transfer_syntax } => Ok(transfer_syntax.clone()),
-                ContextOutcome::UserRejection
+    fn read(ac: AssociateAc, proposals: &[Proposal]) -> Self {
+        let ids = (1..=u8::MAX).step_by(2);
+        let answered = proposals.iter().zip(ids).map(|((_, offered), id)| {
+            let Some(result) = ac.contexts.iter().find(|result| result.id == id) else {
+                return Err("not answered");
+            };
+            match &result.outcome {
+                ContextOutcome::Accepted { transfer_syntax } if offered.contains(transfer_syntax) => {
+                    Ok(transfer_syntax.clone())
+                }
+                ContextOutcome::Accepted { .. }
+                | ContextOutcome::UserRejection
                 | ContextOutcome::NoReason
                 | ContextOutcome::AbstractSyntaxNotSupported
                 | ContextOutcome::TransferSyntaxesNotSupported => {
                     Err(associate::refusal(result, "").unwrap_or("not accepted"))
                 }
-            },
-            None => Err("not answered"),
+            }
         });
         Self {
             contexts: answered.collect(),
@@ -254,3 +264,27 @@ pub async fn speaks_http(at: SocketAddr, path: &str, patience: Duration) -> Opti
 /// What is read of an answer of HTTP.
 const MOST_HTTP: u64 = 16 << 10;
 const SHOWN_CHARS: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use model::AeTitle;
+    use ul::pdu::{AssociateRq, ContextResult, Implementation, Titles};
+
+    use super::*;
+
+    #[test]
+    fn a_transfer_syntax_that_was_not_offered_is_not_taken() {
+        let title = AeTitle::parse("A").unwrap();
+        let rq = AssociateRq::new(Titles::new(&title, &title), Vec::new(), 0, Implementation::default());
+        let accepted = |id, transfer_syntax: &str| ContextResult {
+            id,
+            outcome: ContextOutcome::Accepted { transfer_syntax: transfer_syntax.to_owned() },
+        };
+        let contexts = vec![accepted(1, "1.2.3"), accepted(3, "1.2.9")];
+        let ac = AssociateAc::answer(&rq, contexts, Vec::new(), 0, Implementation::default());
+        let proposal = || ("1.1".to_owned(), vec!["1.2.2".to_owned(), "1.2.3".to_owned()]);
+        let answer = Answer::read(ac, &[proposal(), proposal(), proposal()]);
+        let other = "it answered with another transfer syntax";
+        assert_eq!(answer.contexts, [Ok("1.2.3".to_owned()), Err(other), Err("not answered")]);
+    }
+}

@@ -6,6 +6,9 @@ use dimse::service::action::{self, NActionRq};
 use dimse::service::echo::CEchoRsp;
 use dimse::service::event_report::NEventReportRq;
 use dimse::{Command, Message, Outcome, Status};
+use futures_util::StreamExt;
+use futures_util::future::select_all;
+use futures_util::stream::FuturesUnordered;
 use model::commitment::{ReceivedReport, Request};
 use model::{SopClassUid, SopInstanceUid, TransactionUid, limits, part10, sop, syntax};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,6 +24,17 @@ use super::Opened;
 use crate::data_set;
 use crate::drive::Drive;
 use crate::end::End;
+use crate::socket;
+use crate::stream::Stream;
+use crate::tls::Server;
+
+/// A port of our own at which the peer may call us with its report.
+pub struct Own {
+    /// Where we listen.
+    pub listener: TcpListener,
+    /// The TLS that callers meet there; `None`: without.
+    pub tls: Option<Server>,
+}
 
 /// What came of asking.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +49,7 @@ pub struct Committed {
 
 impl Opened {
     /// Asks for storage commitment in the first context, which is to be one for it, and waits up to `patience` for the report: over this
-    /// association and, where there is one, at `own`, which answers for this one transaction only. Ends the association.
+    /// association and, where there are any, at our `own` ports, which answer for this one transaction only. Ends the association.
     ///
     /// Not cancel safe: dropped, connections are closed without a word.
     ///
@@ -47,7 +61,7 @@ impl Opened {
         self,
         request: &Request,
         settings: &Settings,
-        own: Option<&TcpListener>,
+        own: &[Own],
         patience: Duration,
     ) -> Result<Committed, End> {
         let mut desk = Desk { transaction: request.transaction.clone(), settings: settings.clone() };
@@ -105,10 +119,10 @@ impl Desk {
     async fn wait(
         &self,
         mut drive: Drive,
-        own: Option<&TcpListener>,
+        own: &[Own],
         patience: Duration,
     ) -> (Option<ReceivedReport>, bool) {
-        let linger = if own.is_some() { LINGER.min(patience) } else { patience };
+        let linger = if own.is_empty() { patience } else { LINGER.min(patience) };
         let called = self.called(own);
         tokio::pin!(called);
         let over_same = timeout(linger, self.next_report(&mut drive));
@@ -127,7 +141,7 @@ impl Desk {
             }
             Err(_) => release(drive).await,
         }
-        if own.is_none() {
+        if own.is_empty() {
             return (None, false);
         }
         let report = timeout(patience.saturating_sub(linger), called).await.ok();
@@ -135,22 +149,40 @@ impl Desk {
         (report, was_called)
     }
 
-    /// Takes calls until one brings the report. Never ends without a port.
-    async fn called(&self, own: Option<&TcpListener>) -> ReceivedReport {
-        let Some(own) = own else { return std::future::pending().await };
+    /// Takes calls, several at once, until one brings the report. Never ends without a port.
+    async fn called(&self, own: &[Own]) -> ReceivedReport {
+        if own.is_empty() {
+            return std::future::pending().await;
+        }
+        let mut calls = FuturesUnordered::new();
         loop {
-            let Ok((stream, _)) = own.accept().await else {
-                tokio::time::sleep(BETWEEN_ACCEPTS).await;
-                continue;
-            };
-            if let Ok(Some(report)) = timeout(LONGEST_CALL, self.answer(stream)).await {
-                return report;
+            let next = select_all(own.iter().map(|own| Box::pin(own.accept())));
+            tokio::select! {
+                ((stream, tls), _, _) = next, if calls.len() < MOST_CALLS => {
+                    calls.push(timeout(LONGEST_CALL, self.answer(stream, tls)));
+                }
+                Some(answered) = calls.next(), if !calls.is_empty() => {
+                    if let Ok(Some(report)) = answered {
+                        return report;
+                    }
+                }
             }
         }
     }
 
     /// Answers one caller, who may be anybody.
-    async fn answer(&self, stream: TcpStream) -> Option<ReceivedReport> {
+    async fn answer(&self, stream: TcpStream, tls: Option<&Server>) -> Option<ReceivedReport> {
+        socket::send_at_once(&stream);
+        let stream: Stream = match tls {
+            Some(tls) => match tls.accept(stream).await {
+                Ok(stream) => stream.into(),
+                Err((error, _)) => {
+                    tracing::warn!(reason = %error, "a caller at our port for TLS makes none");
+                    return None;
+                }
+            },
+            None => stream.into(),
+        };
         let association = Association::acceptor(self.settings.artim_timeout);
         let mut drive = Drive::new(stream, association, self.settings.message_timeout);
         let (report, end) = match self.serve(&mut drive).await {
@@ -223,6 +255,18 @@ impl Desk {
     }
 }
 
+impl Own {
+    /// The next caller. Cancel safe.
+    async fn accept(&self) -> (TcpStream, Option<&Server>) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, _)) => return (stream, self.tls.as_ref()),
+                Err(_) => tokio::time::sleep(BETWEEN_ACCEPTS).await,
+            }
+        }
+    }
+}
+
 /// Accepts Verification and storage commitment, the latter in the roles that the caller proposes, and nothing else.
 fn accepted(rq: &AssociateRq, max_pdu_bytes: u32) -> AssociateAc {
     let is_ours = |uid: &str| matches!(uid, sop::VERIFICATION | sop::STORAGE_COMMITMENT_PUSH_MODEL);
@@ -263,6 +307,76 @@ const FIRST_CONTEXT: u8 = 1;
 const MESSAGE: u16 = 1;
 /// How long a peer that reports over the same association may take, before it is left so that it reports over another.
 const LINGER: Duration = Duration::from_secs(3);
-/// How long one caller may keep us from the next.
+/// Callers that are answered at once, and for how long each.
+const MOST_CALLS: usize = 16;
 const LONGEST_CALL: Duration = Duration::from_secs(10);
 const BETWEEN_ACCEPTS: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use model::AeTitle;
+    use model::commitment::{Reference, Report};
+    use sha2::{Digest, Sha256};
+    use telemetry::Telemetry;
+
+    use super::*;
+    use crate::scu::{ReportAssociation, Target, Terms};
+    use crate::tests::config;
+    use crate::tls::{CertificateName, Client, ClientAuth, ClientSettings, KeyFiles, ServerSettings};
+
+    /// A port with TLS, and what a caller has to know of it.
+    async fn by_tls(folder: &std::path::Path) -> (Own, Client) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate =
+            rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let own = KeyFiles { certificate: folder.join("certificate"), key: folder.join("key") };
+        std::fs::write(&own.certificate, certificate.pem()).unwrap();
+        std::fs::write(&own.key, key.serialize_pem()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listen = listener.local_addr().unwrap();
+        let client_auth = ClientAuth::None;
+        let tls = Server::new(ServerSettings { listen, own, ca: None, client_auth, pins: Vec::new() });
+        let hash: String =
+            Sha256::digest(certificate.der()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let names = vec![CertificateName::parse(&format!("sha256:{hash}")).unwrap()];
+        (Own { listener, tls: Some(tls) }, Client::new(ClientSettings { names, ..ClientSettings::default() }))
+    }
+
+    #[tokio::test]
+    async fn a_report_comes_by_tls_while_others_hold_the_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let (tls, client) = by_tls(folder.path()).await;
+        let plain = Own { listener: TcpListener::bind("127.0.0.1:0").await.unwrap(), tls: None };
+        let at = |own: &Own| own.listener.local_addr().unwrap().to_string();
+        let (plain_at, tls_at) = (at(&plain), at(&tls));
+        let transaction = TransactionUid::lenient("1.2.3").unwrap();
+        let title = AeTitle::parse("GANTRY").unwrap();
+        let settings = Settings::new(&config(), title.clone());
+        let desk = Desk { transaction: transaction.clone(), settings: settings.clone() };
+        let own = [plain, tls];
+        // They call first, and say nothing.
+        let mute = (TcpStream::connect(&plain_at).await.unwrap(), TcpStream::connect(&tls_at).await.unwrap());
+        let target = Target {
+            terms: Terms { tls: Some(client), ..Terms::default() },
+            ..Target::plain(title.clone(), tls_at)
+        };
+        let reference = Reference {
+            sop_class: SopClassUid::lenient("1.2").unwrap(),
+            sop_instance: SopInstanceUid::lenient("1.2.4").unwrap(),
+        };
+        let committed = vec![reference];
+        let report = Report { transaction, retrieve_ae_title: title, committed, failed: Vec::new() };
+        let reporting = async {
+            let telemetry = Telemetry::new();
+            let mut association = ReportAssociation::open(&target, &settings, &telemetry).await.unwrap();
+            let outcome = association.send(&report).await.unwrap();
+            association.close().await;
+            outcome
+        };
+        let called = async { timeout(LONGEST_CALL, desk.called(&own)).await.unwrap() };
+        let (outcome, received) = tokio::join!(reporting, called);
+        assert_eq!(outcome.status, Status::SUCCESS);
+        assert_eq!(received.committed, [SopInstanceUid::lenient("1.2.4").unwrap()]);
+        drop(mute);
+    }
+}
