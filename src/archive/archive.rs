@@ -2,12 +2,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::query::{Query, Selection};
-use model::{DestinationName, RuleName, Scope};
+use model::{DestinationName, RuleName, Scope, SopClassUid, TransferSyntaxUid};
 use rusqlite::Connection;
 use telemetry::Telemetry;
 use tokio::sync::Notify;
 
 use crate::files::{self, Files};
+use crate::kinds::Kinds;
 use crate::lock::Lock;
 use crate::metadata::Dictionaries;
 use crate::reader::Readers;
@@ -44,6 +45,7 @@ struct Inner {
     readers: Readers,
     files: Arc<Files>,
     dictionaries: Arc<Dictionaries>,
+    kinds: Arc<Kinds>,
     wakeups: Arc<Wakeups>,
     space: Arc<Gauge>,
     min_free_bytes: u64,
@@ -75,10 +77,12 @@ impl Archive {
         // Not before: a start that fails or dies must leave an older copy recognisable as one, to be looked at again.
         starts.count(&connection, &mut lock)?;
         let dictionaries = Arc::new(Dictionaries::new());
+        let kinds = Arc::new(Kinds::read(&connection)?);
         let wakeups = Arc::new(Wakeups::default());
         let shared = Shared {
             files: files.clone(),
             dictionaries: dictionaries.clone(),
+            kinds: kinds.clone(),
             telemetry,
             wakeups: wakeups.clone(),
         };
@@ -88,6 +92,7 @@ impl Archive {
                 readers: Readers::new(&index),
                 files,
                 dictionaries,
+                kinds,
                 wakeups,
                 space: Arc::new(Gauge::new(&data_dir)),
                 min_free_bytes,
@@ -100,6 +105,12 @@ impl Archive {
     /// Whether there is room for another instance: at least `min_free_bytes` free, as of at most a tenth of a second ago.
     pub fn has_space(&self) -> bool {
         self.free_bytes().is_ok_and(|free| free >= self.inner.min_free_bytes)
+    }
+
+    /// In which transfer syntaxes there are instances of a SOP class, as far as that is remembered
+    /// ([`KINDS_OF_A_CLASS`](model::limits::KINDS_OF_A_CLASS), [`STORED_KINDS`](model::limits::STORED_KINDS)).
+    pub fn transfer_syntaxes_of(&self, sop_class: &SopClassUid) -> Vec<TransferSyntaxUid> {
+        self.inner.kinds.of(sop_class)
     }
 
     /// A folder for files that are made from instances; empty at the start.

@@ -1,6 +1,6 @@
 //! One transaction for many instances and turns of lanes, and what follows from its outcome.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
@@ -9,8 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::fanout::Fanout;
 use crate::files::hour_of;
-use crate::metadata::SeriesKey;
-use crate::store::{Added, Places, Store};
+use crate::store::{Added, Learned, Places, Store};
 use crate::writer::{Reply, Shared};
 use crate::{Committed, DestinationId, Error, Prepared, SpooledFile, Turn, Turned};
 
@@ -64,7 +63,7 @@ enum Failed {
 /// What a committed transaction leaves to do.
 struct Done {
     outcomes: Vec<Outcome>,
-    dictionaries: HashMap<SeriesKey, Vec<u8>>,
+    learned: Learned,
     fanout: Fanout,
     disagreements: i64,
 }
@@ -163,17 +162,17 @@ impl<'a> Batcher<'a> {
             .prepare_cached("BEGIN IMMEDIATE")
             .and_then(|mut begin| begin.execute([]))
             .map_err(all)?;
-        let mut store =
-            Store::new(self.connection, &self.shared.files, &mut self.places, &self.shared.dictionaries);
+        let Shared { files, dictionaries, kinds, .. } = self.shared;
+        let mut store = Store::new(self.connection, files, &mut self.places, dictionaries, kinds);
         let outcomes: Result<Vec<_>, _> = work.iter().map(|piece| piece.run(&mut store)).collect();
         let outcomes = outcomes.map_err(Failed::of_statement)?;
         let disagreements = store.counters.disagreements();
-        let (dictionaries, fanout) = store.finish().map_err(Failed::of_statement)?;
+        let (learned, fanout) = store.finish().map_err(Failed::of_statement)?;
         self.connection
             .prepare_cached("COMMIT")
             .and_then(|mut commit| commit.execute([]))
             .map_err(Failed::of_commit)?;
-        Ok(Done { outcomes, dictionaries, fanout, disagreements })
+        Ok(Done { outcomes, learned, fanout, disagreements })
     }
 
     /// Answers, once the outcome is certain. Files follow their rows.
@@ -229,9 +228,10 @@ impl<'a> Batcher<'a> {
             telemetry.record(Event::CommitBatch { instances, elapsed: begin.elapsed() });
         }
         // Before the answers, so that whoever waits for one packs its next instance with it.
-        for (series, dictionary) in done.dictionaries {
+        for (series, dictionary) in done.learned.dictionaries {
             self.shared.dictionaries.insert(series, dictionary);
         }
+        done.learned.kinds.into_iter().for_each(|kind| self.shared.kinds.add(kind));
         for (reply, added, unwanted) in added {
             send(reply, Reply { outcome: Ok(self.committed(added)), unwanted });
         }
@@ -368,6 +368,7 @@ mod tests {
 
     use super::*;
     use crate::files::Files;
+    use crate::kinds::Kinds;
     use crate::metadata::Dictionaries;
     use crate::wakeups::Wakeups;
     use crate::{Circuit, enrol, files, schema};
@@ -381,6 +382,7 @@ mod tests {
         let shared = Shared {
             files: Files::open(folder.path()).unwrap().into(),
             dictionaries: Dictionaries::new().into(),
+            kinds: Kinds::default().into(),
             telemetry: Telemetry::new(),
             wakeups: Wakeups::default().into(),
         };

@@ -39,6 +39,7 @@ mod find;
 mod functions;
 mod instance;
 mod items;
+mod kinds;
 mod lanes;
 mod lock;
 mod maintenance;

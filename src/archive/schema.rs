@@ -105,6 +105,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/007_verification.sql"),
     include_str!("schema/008_query.sql"),
     include_str!("schema/009_peers.sql"),
+    include_str!("schema/010_kinds.sql"),
 ];
 
 /// A commit returns when the write-ahead log is synced. The log is moved into the database after 16 MiB, or when

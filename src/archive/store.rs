@@ -15,6 +15,7 @@ use crate::clock::now_microseconds;
 use crate::counters::Counters;
 use crate::fanout::Fanout;
 use crate::files::Files;
+use crate::kinds::{Kind, Kinds};
 use crate::merge;
 use crate::metadata::{Dictionaries, SeriesKey, pack_plain, unpack_dictionary};
 use crate::{DestinationId, Error, Prepared, Turn, Turned, items, terms, turn};
@@ -78,7 +79,15 @@ pub(crate) struct Store<'a> {
     pub(crate) counters: Counters,
     pub(crate) fanout: Fanout,
     dictionaries: &'a Dictionaries,
-    new_dictionaries: HashMap<SeriesKey, Vec<u8>>,
+    kinds: &'a Kinds,
+    learned: Learned,
+}
+
+/// What a transaction has added to what is cached, to be so once it is committed.
+#[derive(Default)]
+pub(crate) struct Learned {
+    pub(crate) dictionaries: HashMap<SeriesKey, Vec<u8>>,
+    pub(crate) kinds: Vec<Kind>,
 }
 
 impl<'a> Store<'a> {
@@ -87,9 +96,10 @@ impl<'a> Store<'a> {
         files: &'a Files,
         places: &'a mut Places,
         dictionaries: &'a Dictionaries,
+        kinds: &'a Kinds,
     ) -> Self {
-        let (counters, fanout, new_dictionaries) = Default::default();
-        Self { connection, files, places, counters, fanout, dictionaries, new_dictionaries }
+        let (counters, fanout, learned) = Default::default();
+        Self { connection, files, places, counters, fanout, dictionaries, kinds, learned }
     }
 
     /// Adds one instance, unless it is there, and queues it for where it goes.
@@ -122,11 +132,11 @@ impl<'a> Store<'a> {
         turn::take(self.connection, self.files, &mut self.counters, destination, turn)
     }
 
-    /// Writes the counters, as the last thing in a transaction. Gives what is to be done once it is committed: the
-    /// dictionaries to cache, and what follows from routing.
-    pub(crate) fn finish(mut self) -> Result<(HashMap<SeriesKey, Vec<u8>>, Fanout), Error> {
+    /// Writes the counters, as the last thing in a transaction. Gives what is to be done once it is committed: what is
+    /// to be cached, and what follows from routing.
+    pub(crate) fn finish(mut self) -> Result<(Learned, Fanout), Error> {
         self.counters.write(self.connection)?;
-        Ok((self.new_dictionaries, self.fanout))
+        Ok((self.learned, self.fanout))
     }
 
     /// Sees to it that the content of a duplicate, which is about to be acknowledged once more, still has a file, and
@@ -169,6 +179,7 @@ impl<'a> Store<'a> {
             (QueryRetrieveLevel::Image, instance_pk),
         )?;
         self.remember_odd_uids(instance)?;
+        self.note_kind(instance)?;
         self.counters.instance(&place, instance.length, received, place.disagrees);
         Ok(instance_pk)
     }
@@ -197,6 +208,19 @@ impl<'a> Store<'a> {
         Ok(place)
     }
 
+    fn note_kind(&mut self, instance: &Prepared) -> Result<(), Error> {
+        let (class, syntax) = (&instance.ids.sop_class, &instance.transfer_syntax);
+        if self.kinds.lacks(class, syntax) {
+            self.connection
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO kind (sop_class_uid, transfer_syntax_uid) VALUES (?1, ?2)",
+                )?
+                .execute([class.as_str(), syntax.as_str()])?;
+            self.learned.kinds.push((class.clone(), syntax.clone()));
+        }
+        Ok(())
+    }
+
     fn add_metadata(&mut self, instance: &Prepared, series_pk: i64, instance_pk: i64) -> Result<(), Error> {
         self.connection
             .prepare_cached("INSERT INTO metadata (instance_pk, dictionary, json) VALUES (?1, ?2, ?3)")?
@@ -212,7 +236,7 @@ impl<'a> Store<'a> {
         if self.dictionaries.has(&key) {
             return Ok(());
         }
-        let Entry::Vacant(entry) = self.new_dictionaries.entry(key) else { return Ok(()) };
+        let Entry::Vacant(entry) = self.learned.dictionaries.entry(key) else { return Ok(()) };
         let stored: Option<Vec<u8>> = self
             .connection
             .prepare_cached("SELECT json FROM dictionary WHERE series_pk = ?1")?

@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::batch::{Batcher, Job, TurnJob, Work};
 use crate::files::Files;
+use crate::kinds::Kinds;
 use crate::metadata::Dictionaries;
 use crate::wakeups::Wakeups;
 use crate::{Committed, DestinationId, Error, Prepared, SpooledFile, Turn, Turned, maintenance};
@@ -32,6 +33,7 @@ pub(crate) struct Writer {
 pub(crate) struct Shared {
     pub(crate) files: Arc<Files>,
     pub(crate) dictionaries: Arc<Dictionaries>,
+    pub(crate) kinds: Arc<Kinds>,
     pub(crate) telemetry: Telemetry,
     pub(crate) wakeups: Arc<Wakeups>,
 }

@@ -156,6 +156,12 @@ pub const CHECKED_AHEAD_BYTES: u64 = 64 << 20;
 /// Different reasons of failed sub-operations that one retrieve remembers, to log each once.
 pub const FAILURE_REASONS: usize = 16;
 
+/// Transfer syntaxes that are remembered of the instances of one SOP class, so that presentation contexts fit them.
+pub const KINDS_OF_A_CLASS: usize = 64;
+
+/// Pairs of a SOP class and a transfer syntax that are remembered so in all.
+pub const STORED_KINDS: usize = 4096;
+
 /// How long one read of the index may take, a page of a query or the counting of a retrieve: it keeps a reader from others and the
 /// write-ahead log from being emptied. To look through ten million studies for what no index has takes some 20 s.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(60);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt;
-use model::{AeTitle, PeerName, limits};
+use model::{AeTitle, PeerName, SopClassUid, limits};
 use pipeline::{Pipeline, peers};
 use telemetry::{Event, Telemetry};
 use time::OffsetDateTime;
@@ -135,6 +135,12 @@ impl Acceptor {
         }
     }
 
+    /// In which transfer syntaxes there are instances of a SOP class.
+    fn stored(&self, class: &str) -> Vec<String> {
+        let syntaxes = SopClassUid::lenient(class).map(|class| self.pipeline.transfer_syntaxes_of(&class));
+        syntaxes.into_iter().flatten().map(|syntax| syntax.to_string()).collect()
+    }
+
     /// Waits for A-ASSOCIATE-RQ and answers it.
     pub(crate) async fn accept(&self, drive: &mut Drive, from: IpAddr) -> Result<Accepted, End> {
         let rq = drive.requested().await.inspect_err(|end| {
@@ -179,7 +185,7 @@ impl Acceptor {
             return Err(drive.reject(rejection));
         }
         let place = place.map_err(|_| End::Abandoned)?;
-        let ac = agreed.answer(&rq);
+        let ac = agreed.answer(&rq, &|class| self.stored(class));
         drive.accept(&ac).await?;
         let granted = Granted::by(&ac.extended);
         if let Some(most) = agreed.most_sent() {

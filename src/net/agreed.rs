@@ -1,7 +1,8 @@
 //! What holds between us and one caller: what the configuration says for all, and what it says for this peer.
 
 use model::{AeTitle, PeerName, limits, part10, sop};
-use ul::negotiate;
+use pipeline::can_transcode;
+use ul::negotiate::{self, Wishes};
 use ul::pdu::{AssociateAc, AssociateRq, Implementation};
 
 use crate::config::{CallerTerms, Config, Peer};
@@ -46,9 +47,14 @@ impl<'c> Agreed<'c> {
     }
 
     /// The answer to a request that is accepted; whether its user identity was looked at is said where that is asked for.
-    pub(crate) fn answer(self, rq: &AssociateRq) -> AssociateAc {
-        let preferred = self.terms().map_or(&[][..], |terms| &terms.transfer_syntaxes);
-        let negotiated = negotiate::negotiate_preferring(rq, preferred, |abstract_syntax| {
+    /// What the requestor only gets it gets in transfer syntaxes that suit what is `stored` of a SOP class.
+    pub(crate) fn answer(self, rq: &AssociateRq, stored: &dyn Fn(&str) -> Vec<String>) -> AssociateAc {
+        let wishes = Wishes {
+            preferred: self.terms().map_or(&[][..], |terms| &terms.transfer_syntaxes),
+            stored,
+            can_become: |from, to| can_transcode(from, to).is_ok(),
+        };
+        let negotiated = negotiate::negotiate_for(rq, wishes, |abstract_syntax| {
             self.service(rq, abstract_syntax).map(Service::negotiated_as)
         });
         let implementation = Implementation {
@@ -140,7 +146,7 @@ mod tests {
 
     /// Which of these classes are accepted for a peer, or for a stranger.
     fn accepted(config: &Config, peer: Option<&str>, rq: &AssociateRq) -> Vec<bool> {
-        let ac = Agreed::with(config, peer.map(PeerName::new).as_ref()).answer(rq);
+        let ac = Agreed::with(config, peer.map(PeerName::new).as_ref()).answer(rq, &|_| Vec::new());
         let is_accepted = |outcome: &ContextOutcome| matches!(outcome, ContextOutcome::Accepted { .. });
         ac.contexts.iter().map(|context| is_accepted(&context.outcome)).collect()
     }
@@ -218,7 +224,7 @@ mod tests {
         ] {
             let mut rq = request(classes);
             rq.window = Some(OperationsWindow { invoked: 0, performed: 0 });
-            let window = Agreed::with(&config, None).answer(&rq).window;
+            let window = Agreed::with(&config, None).answer(&rq, &|_| Vec::new()).window;
             assert_eq!(window, Some(OperationsWindow { invoked: expected, performed: 1 }), "{classes:?}");
         }
     }
@@ -241,7 +247,7 @@ mod tests {
         let config = config(CallerTerms { max_pdu_bytes: Some(16_384), ..CallerTerms::default() });
         for (peer, expected) in [(Some("ct1"), 16_384), (None, 131_072)] {
             let agreed = Agreed::with(&config, peer.map(PeerName::new).as_ref());
-            assert_eq!(agreed.answer(&request(&[CT])).max_pdu_bytes, expected);
+            assert_eq!(agreed.answer(&request(&[CT]), &|_| Vec::new()).max_pdu_bytes, expected);
         }
     }
 }

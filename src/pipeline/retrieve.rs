@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use archive::{Cursor, Page, Selected, StoredInstance};
-use model::Scope;
 use model::query::Selection;
+use model::{Scope, SopClassUid, TransferSyntaxUid};
 
 use crate::{Error, Part, PartReader, Pipeline, Transcoder};
 
@@ -49,6 +49,11 @@ impl Pipeline {
         let is_first = after.is_none();
         let page = self.archive.metadata(scope, after).await?;
         if is_first && page.rows.is_empty() { Err(Error::NotFound) } else { Ok(page) }
+    }
+
+    /// In which transfer syntaxes there are instances of a SOP class.
+    pub fn transfer_syntaxes_of(&self, sop_class: &SopClassUid) -> Vec<TransferSyntaxUid> {
+        self.archive.transfer_syntaxes_of(sop_class)
     }
 
     /// Opens the stored file, preamble and File Meta Information included, for reading in chunks. Cancel safe.

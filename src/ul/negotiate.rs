@@ -1,5 +1,7 @@
 //! What an acceptor answers, as pure functions of the request.
 
+use std::collections::{HashMap, HashSet};
+
 use model::syntax;
 
 use crate::pdu::{
@@ -36,6 +38,17 @@ impl Service {
             Self::Reads => false,
         }
     }
+}
+
+/// What the acceptor of an association would rather have, and what it has to give.
+#[derive(Clone, Copy)]
+pub struct Wishes<'a> {
+    /// Data sets that are kept come in the first of these transfer syntaxes that is offered; where there are any, others are not taken.
+    pub preferred: &'a [String],
+    /// In which transfer syntaxes there are instances of a SOP class.
+    pub stored: &'a dyn Fn(&str) -> Vec<String>,
+    /// Whether what is stored in one transfer syntax can be sent in another.
+    pub can_become: fn(&str, &str) -> bool,
 }
 
 /// What the acceptor found about the requestor of an association.
@@ -93,18 +106,19 @@ pub fn acceptable(rq: &AssociateRq, admission: Admission) -> Result<(), Associat
 ///
 /// PS3.8 §9.3.3.2; PS3.7 §D.3.3.4.
 pub fn negotiate(rq: &AssociateRq, service: impl Fn(&str) -> Option<Service>) -> Negotiated {
-    negotiate_preferring(rq, &[], service)
+    let wishes = Wishes { preferred: &[], stored: &|_| Vec::new(), can_become: |from, to| from == to };
+    negotiate_for(rq, wishes, service)
 }
 
-/// As [`negotiate`], and data sets that are kept come in the first of these transfer syntaxes that is offered; where there are any,
-/// others are not taken.
-pub fn negotiate_preferring(
+/// As [`negotiate`], to the wishes of the acceptor.
+pub fn negotiate_for(
     rq: &AssociateRq,
-    preferred: &[String],
+    wishes: Wishes<'_>,
     service: impl Fn(&str) -> Option<Service>,
 ) -> Negotiated {
     let mut contexts: Vec<ContextResult> = Vec::with_capacity(rq.contexts.len());
     let mut roles: Vec<RoleSelection> = Vec::new();
+    let mut given: HashMap<&str, Vec<String>> = HashMap::new();
     for context in &rq.contexts {
         if contexts.iter().any(|answered| answered.id == context.id) {
             continue;
@@ -112,8 +126,15 @@ pub fn negotiate_preferring(
         let service = service(&context.abstract_syntax);
         let proposed = rq.roles.iter().find(|role| role.sop_class == context.abstract_syntax);
         let role = proposed.map(|role| grant(role, service));
-        let outcome = answer(context, role.as_ref(), service, preferred);
+        let of_class = given.entry(&context.abstract_syntax).or_insert_with_key(|class| {
+            let is_given = role.as_ref().is_some_and(|role| role.scp);
+            if is_given { (wishes.stored)(class) } else { Vec::new() }
+        });
+        let outcome = answer(context, role.as_ref(), service, wishes, of_class);
         let is_accepted = matches!(outcome, ContextOutcome::Accepted { .. });
+        if let ContextOutcome::Accepted { transfer_syntax } = &outcome {
+            of_class.retain(|stored| stored != transfer_syntax);
+        }
         contexts.push(ContextResult { id: context.id, outcome });
         if let Some(role) = role.filter(|_| is_accepted)
             && !roles.iter().any(|granted| granted.sop_class == role.sop_class)
@@ -133,7 +154,8 @@ fn answer(
     context: &ProposedContext,
     role: Option<&RoleSelection>,
     service: Option<Service>,
-    preferred: &[String],
+    wishes: Wishes<'_>,
+    stored: &[String],
 ) -> ContextOutcome {
     if context.id.is_multiple_of(2) {
         return ContextOutcome::NoReason;
@@ -143,9 +165,11 @@ fn answer(
     };
     // What the requestor only gets is taken from nobody.
     let is_taken = service == Service::Keeps && role.is_none_or(|role| role.scu);
-    let chosen = match is_taken && !preferred.is_empty() {
-        true => first_of(preferred, &context.transfer_syntaxes),
-        false => choose(service, &context.transfer_syntaxes),
+    let offered = &context.transfer_syntaxes;
+    let chosen = match is_taken {
+        true if wishes.preferred.is_empty() => choose(service, offered),
+        true => first_of(wishes.preferred, offered),
+        false => choose_to_give(offered, stored, wishes.can_become).or_else(|| choose(service, offered)),
     };
     let Some(transfer_syntax) = chosen else {
         return ContextOutcome::TransferSyntaxesNotSupported;
@@ -170,6 +194,34 @@ pub fn window(asked: Option<OperationsWindow>, most: u16) -> Option<OperationsWi
 
 fn first_of<'p>(preferred: &'p [String], offered: &[String]) -> Option<&'p str> {
     preferred.iter().find(|one| offered.contains(one)).map(String::as_str)
+}
+
+/// In which of the transfer syntaxes that a requestor offers for what it only gets, most of what is stored otherwise than other contexts
+/// have it can be sent: one that is stored itself if there is such, Implicit VR and Big Endian last; else Explicit VR Little Endian; else
+/// the first. `None` where nothing of it can be sent.
+fn choose_to_give<'o>(
+    offered: &'o [String],
+    stored: &[String],
+    can_become: fn(&str, &str) -> bool,
+) -> Option<&'o str> {
+    let mut best = None;
+    let mut seen = HashSet::new();
+    let is_possible = |uid: &&str| syntax::name(uid).is_some() || stored.iter().any(|stored| stored == uid);
+    // Peers may offer thousands of them, and the same ones over and over.
+    for uid in offered.iter().map(String::as_str).filter(is_possible).filter(|uid| seen.insert(*uid)) {
+        let sent = stored.iter().filter(|stored| *stored == uid || can_become(stored, uid)).count();
+        let is_stored = stored.iter().any(|stored| stored == uid);
+        let says_more = match uid {
+            syntax::IMPLICIT_VR_LITTLE_ENDIAN | syntax::EXPLICIT_VR_BIG_ENDIAN => false,
+            syntax::EXPLICIT_VR_LITTLE_ENDIAN => true,
+            _ => is_stored,
+        };
+        let rank = (sent, is_stored, says_more);
+        if sent > 0 && best.is_none_or(|(of_best, _)| rank > of_best) {
+            best = Some((rank, uid));
+        }
+    }
+    best.map(|(_, uid)| uid)
 }
 
 /// The requestor's first transfer syntax that the service knows, but Explicit VR Little Endian where that would be Implicit or

@@ -209,6 +209,30 @@ fn a_folder_that_cannot_be_synced_refuses_its_instances_only() {
 }
 
 #[test]
+fn the_transfer_syntaxes_of_each_class_are_known_after_a_restart_too() {
+    const JPEG: &str = "1.2.840.10008.1.2.4.50";
+    let home = Home::new();
+    let of = |home: &Home, class: &str| {
+        let found = home.archive.transfer_syntaxes_of(&SopClassUid::lenient(class).unwrap());
+        let mut found: Vec<String> = found.iter().map(ToString::to_string).collect();
+        found.sort();
+        found
+    };
+    run(async {
+        let sample = Sample::new(1, 1, 1);
+        let class = sample.prepared(&home.archive).ids.sop_class.to_string();
+        assert_eq!(of(&home, &class), [""; 0]);
+        home.store_new(&sample).await;
+        home.store_new(&Sample::new(1, 1, 2)).await;
+        assert_eq!(of(&home, &class), [EXPLICIT_VR_LITTLE_ENDIAN]);
+        home.store_new(&Sample::new(1, 1, 3).in_syntax(JPEG)).await;
+        let home = home.reopen();
+        assert_eq!(of(&home, &class), [EXPLICIT_VR_LITTLE_ENDIAN, JPEG]);
+        assert_eq!(of(&home, "1.2.3"), [""; 0]);
+    });
+}
+
+#[test]
 fn a_full_index_refuses_all_and_keeps_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let connection = crate::schema::open_writer(&folder.path().join("index.sqlite"), true).unwrap();
@@ -217,6 +241,7 @@ fn a_full_index_refuses_all_and_keeps_nothing() {
     let shared = Shared {
         files: files.clone(),
         dictionaries: dictionaries.clone(),
+        kinds: Arc::default(),
         telemetry: Telemetry::new(),
         wakeups: Arc::new(Wakeups::default()),
     };

@@ -16,6 +16,7 @@ const REPORT: &str = "1.2.840.10008.5.1.4.1.1.88.22";
 /// Takes from an index what came with the eighth file of its schema, and with those after it.
 fn undo(index: &Connection) {
     for sql in [
+        "DROP TABLE kind",
         "DROP TABLE refill",
         "DROP TABLE item",
         "ALTER TABLE patient DROP COLUMN other_patient_ids",
@@ -54,6 +55,7 @@ fn filled(home: &Home) -> Vec<String> {
     [
         rows("SELECT concat_ws('|', 'term', kind, value, study_date, owner) FROM term ORDER BY 1"),
         rows("SELECT concat_ws('|', 'beginning', kind, value, study_date, owner) FROM beginning ORDER BY 1"),
+        rows("SELECT concat_ws('|', 'kind', sop_class_uid, transfer_syntax_uid) FROM kind ORDER BY 1"),
         rows("SELECT concat_ws('|', 'item', kind, value, owner, number) FROM item ORDER BY 1"),
         rows("SELECT concat_ws('|', 'patient', patient_pk, other_patient_ids, other_patient_names) FROM patient ORDER BY 1"),
         rows(

@@ -1,6 +1,6 @@
 //! Negotiation as tables: what is proposed, what is answered.
 
-use ul::negotiate::{Admission, Service, acceptable, negotiate};
+use ul::negotiate::{Admission, Service, Wishes, acceptable, negotiate, negotiate_for};
 use ul::pdu::{
     AssociateAc, AssociateRj, AssociateRq, ContextOutcome, Implementation, ProposedContext, RoleSelection,
 };
@@ -185,6 +185,58 @@ fn whoever_asks_is_not_asked() {
         let expected = if granted.is_some() { accepted(IMPLICIT) } else { ContextOutcome::UserRejection };
         assert_eq!(answer.contexts[0].outcome, expected, "{proposed:?}");
         assert_eq!(answer.roles, Vec::from_iter(granted), "{proposed:?}");
+    }
+}
+
+#[test]
+fn what_a_requestor_only_gets_suits_what_is_stored() {
+    const JPEG_2000: &str = "1.2.840.10008.1.2.4.90";
+    /// Native from everything but what is private; JPEG from nothing else; JPEG 2000 from what was not lossy.
+    fn can_become(from: &str, to: &str) -> bool {
+        let is_native = matches!(to, IMPLICIT | EXPLICIT | BIG | DEFLATED);
+        from != PRIVATE && (is_native || (to == JPEG_2000 && from != JPEG))
+    }
+    let sets = |sets: &[&[&str]]| -> Vec<Vec<String>> {
+        sets.iter().map(|set| set.iter().map(|uid| (*uid).to_owned()).collect()).collect()
+    };
+    for (stored, offered, expected) in [
+        // What is stored, before what it can be made.
+        (&[JPEG][..], &[&[EXPLICIT, JPEG, IMPLICIT][..]][..], &[JPEG][..]),
+        (&[JPEG_2000], &[&[IMPLICIT, EXPLICIT, JPEG_2000]], &[JPEG_2000]),
+        (&[PRIVATE], &[&[EXPLICIT, PRIVATE]], &[PRIVATE]),
+        // Most of it.
+        (&[JPEG, EXPLICIT], &[&[JPEG, IMPLICIT]], &[IMPLICIT]),
+        (&[JPEG, EXPLICIT], &[&[JPEG, IMPLICIT, EXPLICIT]], &[EXPLICIT]),
+        (&[EXPLICIT, JPEG_2000], &[&[JPEG_2000, EXPLICIT]], &[JPEG_2000]),
+        (&[EXPLICIT, IMPLICIT], &[&[IMPLICIT, EXPLICIT]], &[EXPLICIT]),
+        // The best that can be made, else the first.
+        (&[RLE], &[&[JPEG_2000, IMPLICIT, EXPLICIT]], &[EXPLICIT]),
+        (&[RLE], &[&[JPEG_2000, IMPLICIT]], &[JPEG_2000]),
+        // Each context something else.
+        (&[EXPLICIT, JPEG], &[&[JPEG, EXPLICIT], &[JPEG, EXPLICIT]], &[EXPLICIT, JPEG]),
+        (&[JPEG], &[&[JPEG], &[JPEG, IMPLICIT]], &[JPEG, JPEG]),
+        // As for what is stored where nothing is, or nothing of it can be sent.
+        (&[], &[&[IMPLICIT, JPEG, EXPLICIT]], &[EXPLICIT]),
+        (&[PRIVATE], &[&[IMPLICIT, JPEG]], &[IMPLICIT]),
+    ] {
+        for (scu, scp) in [(false, true), (true, true), (true, false)] {
+            let mut rq = request(0);
+            let contexts = sets(offered).into_iter().map(|syntaxes| (CT.to_owned(), syntaxes));
+            rq.contexts = ProposedContext::numbered(contexts).unwrap();
+            rq.roles = vec![RoleSelection { sop_class: CT.to_owned(), scu, scp }];
+            let stored = |class: &str| {
+                assert_eq!(class, CT);
+                sets(&[stored]).remove(0)
+            };
+            let wishes = Wishes { preferred: &[], stored: &stored, can_become };
+            let found: Vec<_> =
+                negotiate_for(&rq, wishes, services).contexts.into_iter().map(|one| one.outcome).collect();
+            let expected: Vec<_> = match scu {
+                false => expected.iter().map(|uid| accepted(uid)).collect(),
+                true => offered.iter().map(|offered| outcome(CT, offered)).collect(),
+            };
+            assert_eq!(found, expected, "{stored:?} {offered:?}", stored = stored(CT));
+        }
     }
 }
 

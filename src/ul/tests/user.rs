@@ -1,6 +1,6 @@
 //! Who the user is, how many operations may be under way, what service a class belongs to.
 
-use ul::negotiate::{self, Service, negotiate_preferring};
+use ul::negotiate::{self, Service, Wishes, negotiate_for};
 use ul::pdu::{
     AssociateAc, AssociateRq, CommonExtended, ContextOutcome, IdentityKind, Implementation, OperationsWindow,
     ProposedContext, UserIdentity,
@@ -127,7 +127,8 @@ fn preferred_transfer_syntaxes_are_taken_in_their_order_and_no_others() {
         let offered = offered.iter().map(|uid| (*uid).to_owned()).collect();
         rq.contexts = ProposedContext::numbered([(class.to_owned(), offered)]).unwrap();
         let preferred = [JPEG.to_owned(), IMPLICIT.to_owned()];
-        let answer = negotiate_preferring(&rq, &preferred, |class| {
+        let wishes = Wishes { preferred: &preferred, stored: &|_| Vec::new(), can_become: |_, _| false };
+        let answer = negotiate_for(&rq, wishes, |class| {
             Some(if class == find { Service::Reads } else { Service::Keeps })
         });
         assert_eq!(answer.contexts[0].outcome, expected, "{:?}", rq.contexts);
