@@ -1,9 +1,7 @@
 //! A DICOM peer as a destination.
 
-mod alternatives;
 mod census;
 mod pool;
-mod proposal;
 mod status;
 mod verifier;
 
@@ -21,7 +19,6 @@ use pipeline::{
 use rustix::io::Errno;
 use telemetry::Telemetry;
 
-use alternatives::{Kind, alternatives};
 use pool::{Awake, Held, Pool};
 pub use status::store_verdicts;
 pub use verifier::Verifier;
@@ -31,7 +28,7 @@ pub use verifier::Verifier;
 /// Its couriers share at most `associations` associations, which last from one instance to the next. Each is proposed for all kinds
 /// that wait, and made anew for a kind that came later. A peer that takes fewer associations gets as many as it takes. Where the
 /// peer does not take a kind, the instance is sent in a transfer syntax that the peer takes and that it can be transcoded into
-/// (`alternatives.rs`); where there is none, it is refused. What the peer said last time shapes what it is asked (`proposal.rs`), but
+/// ([`proposal`](net::scu::proposal())); where there is none, it is refused. What the peer said last time shapes what it is asked, but
 /// nothing is refused for what is remembered: it was asked for just before.
 ///
 /// PS3.4 §B.2, PS3.7 §9.1.1.
@@ -137,11 +134,12 @@ impl StoreCourier {
             Ok(held) => held,
             Err(reason) => return Ok(Outcome::Down { reason }),
         };
-        let Some(alternative) = alternative(&mut held, &kind) else {
+        let alternatives = held.association().alternatives(&kind);
+        if alternatives.is_empty() {
             return send(held, instance).await;
-        };
-        if copy.as_ref().is_none_or(|copy| copy.instance.transfer_syntax != alternative) {
-            match self.transcoder.transcode(instance, &alternative).await {
+        }
+        if copy.as_ref().is_none_or(|copy| !alternatives.contains(&copy.instance.transfer_syntax)) {
+            match self.transcoder.transcode_into_any(instance, &alternatives).await {
                 Ok(made) => *copy = Some(made),
                 Err(reason) => {
                     let refusal = send(held, instance).await?;
@@ -150,21 +148,10 @@ impl StoreCourier {
             }
         }
         let Some(copy) = copy else { return send(held, instance).await };
-        let words = Transcoded::describe(&instance.transfer_syntax, &alternative);
+        let words = Transcoded::describe(&instance.transfer_syntax, &copy.instance.transfer_syntax);
         tracing::debug!(instance = %instance.ids.sop_instance, words, "sending a copy");
         Ok(with_words(send(held, &copy.instance).await?, &words))
     }
-}
-
-/// The transfer syntax in which the peer takes an instance of a kind that it does not take as it is; `None` when it does, and when
-/// there is none.
-fn alternative(held: &mut Held<'_>, kind: &Kind) -> Option<model::TransferSyntaxUid> {
-    let association = held.association();
-    let is_taken = |kind: &Kind| association.serves(kind) == Some(Ok(()));
-    if is_taken(kind) {
-        return None;
-    }
-    alternatives(kind).find(is_taken).map(|(_, transfer_syntax)| transfer_syntax)
 }
 
 /// Sends what is in a file as it is there.

@@ -66,6 +66,20 @@ pub enum Error {
         /// The answer to the presentation context (PS3.8 Table 9-18).
         reason: &'static str,
     },
+    /// The peer does not take this kind of object, and it cannot be made one that it takes.
+    #[error(
+        "the peer takes no {} in {}; not transcoded: {reason}",
+        named(sop::name(sop_class), sop_class),
+        named(syntax::name(transfer_syntax), transfer_syntax)
+    )]
+    NotTranscoded {
+        /// The SOP class.
+        sop_class: String,
+        /// The transfer syntax that it is stored in.
+        transfer_syntax: String,
+        /// Why there is no copy.
+        reason: String,
+    },
     /// A file cannot be read.
     #[error("cannot read the file")]
     File(#[source] io::Error),
@@ -82,7 +96,7 @@ impl Error {
             Self::Connect { .. } => Fault::Transient { retry_after: None },
             Self::Tls { source, .. } => source.problem.fault(),
             Self::Association(end) | Self::Lost(end) => end.fault(),
-            Self::NotAccepted { .. } | Self::IdentityIgnored => Fault::Policy,
+            Self::NotAccepted { .. } | Self::NotTranscoded { .. } | Self::IdentityIgnored => Fault::Policy,
             Self::Response => Fault::Peer,
         }
     }
@@ -108,6 +122,7 @@ impl Error {
             | Self::OurIdentity(_)
             | Self::IdentityIgnored
             | Self::NotAccepted { .. }
+            | Self::NotTranscoded { .. }
             | Self::File(_)
             | Self::Response => None,
         }
@@ -145,6 +160,7 @@ impl Error {
             | Self::OurIdentity(_)
             | Self::IdentityIgnored
             | Self::NotAccepted { .. }
+            | Self::NotTranscoded { .. }
             | Self::File(_)
             | Self::Response => None,
         }

@@ -76,6 +76,29 @@ impl Transcoder {
         self.in_turn(move |work, goes_on| work.make(&instance, &to, goes_on)).await
     }
 
+    /// Makes a copy in the first of these transfer syntaxes that this object can be transcoded into.
+    ///
+    /// Waits for its turn. Cancel safe, as [`Transcoder::transcode`].
+    ///
+    /// # Errors
+    /// [`NotTranscoded`]: that of the first one, where none is possible.
+    pub async fn transcode_into_any(
+        &self,
+        instance: &StoredInstance,
+        into: &[TransferSyntaxUid],
+    ) -> Result<Transcoded, NotTranscoded> {
+        let mut first = None;
+        for to in into {
+            match self.transcode(instance, to).await {
+                Err(NotTranscoded::Cannot(reason)) => drop(first.get_or_insert(reason)),
+                made => return made,
+            }
+        }
+        Err(NotTranscoded::Cannot(
+            first.unwrap_or_else(|| "there is nothing to transcode it into".to_owned()),
+        ))
+    }
+
     /// Makes one frame of `instance`, counted from 0, as the transfer syntax `to` has it: native and little endian, or encoded.
     ///
     /// Waits for its turn. Cancel safe.
@@ -183,6 +206,16 @@ impl Transcoded {
     }
 }
 
+impl NotTranscoded {
+    /// Why, in words without patient data.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Cannot(reason) => reason.clone(),
+            Self::Failed(error) => error.to_string(),
+        }
+    }
+}
+
 impl From<Error> for NotTranscoded {
     fn from(error: Error) -> Self {
         Self::Failed(error)
@@ -229,7 +262,6 @@ fn cannot_write(error: io::Error) -> NotTranscoded {
     }
 }
 
-/// Bytes of the file, and the hash of its data set.
 /// The length of a file, and the SHA-256 of what it holds from `data_offset` on.
 fn measure(file: &mut File, data_offset: u64) -> io::Result<(u64, [u8; 32])> {
     file.seek(SeekFrom::Start(data_offset))?;

@@ -14,6 +14,7 @@ mod commitment;
 mod config;
 mod config_peers;
 mod conformance;
+mod copies;
 mod corpus;
 mod corpus_retrieved;
 mod delivery_faults;

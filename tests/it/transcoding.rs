@@ -53,7 +53,7 @@ fn copy(file: &[u8], to: &str, path: &Path) -> Result<(), String> {
 }
 
 /// What independent decoders say of originals and copies.
-fn compare(pairs: &[(PathBuf, PathBuf)]) -> BTreeMap<String, String> {
+pub(crate) fn compare(pairs: &[(PathBuf, PathBuf)]) -> BTreeMap<String, String> {
     let mut compared = python();
     compared.arg(script("pixels.py")).stdin(Stdio::piped()).stdout(Stdio::piped());
     let folder = TempDir::new().unwrap();
@@ -218,7 +218,7 @@ fn what_cannot_be_decoded_is_refused_with_both_reasons() {
 }
 
 /// Transfer syntax and SOP Instance UID of a file.
-fn instance(path: &Path) -> (String, String) {
+pub(crate) fn instance(path: &Path) -> (String, String) {
     let Split::Part10(meta) = part10::split(&fs::read(path).unwrap(), true) else { panic!("{path:?}") };
     let file = fs::read(path).unwrap();
     let header = scan(form(meta.transfer_syntax.as_str()), &file[meta.data_offset..]).unwrap();

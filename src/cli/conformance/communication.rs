@@ -43,7 +43,9 @@ pub(super) fn communication(config: &Config) -> String {
          ### 5.3 Presentation contexts\n\n{}\n\
          Of the transfer syntaxes that a context proposes, the first one is taken that the service knows, but Explicit VR Little \
          Endian where that would be Implicit VR Little Endian or Explicit VR Big Endian and it is proposed. Instances of a peer with \
-         `transfer_syntaxes` come in the first of these that it proposes, or not at all. A private SOP class that SOP Class Common \
+         `transfer_syntaxes` come in the first of these that it proposes, or not at all. Where the requestor takes the SCP role only, \
+         for C-GET, that one is taken in which most of what is stored of the SOP Class can be sent, as it is stored or transcoded; of \
+         several, one that is stored. A private SOP class that SOP Class Common \
          Extended Negotiation says to be none of the Storage Service Class is not accepted.\n",
         net::APPLICATION_CONTEXT,
         rejections(),

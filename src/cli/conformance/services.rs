@@ -143,7 +143,9 @@ fn matching(vr: model::Vr) -> &'static str {
 fn retrieval() -> String {
     format!(
         "C-MOVE goes to any configured peer, by its AE title, over as many associations as `move_associations` says; C-GET over the \
-         association that it was asked on, on presentation contexts for which the requestor took the SCP role. Both take unique keys \
+         association that it was asked on, on presentation contexts for which the requestor took the SCP role. What the other end does \
+         not take as it is stored is transcoded (Annex B): with C-MOVE into Explicit or Implicit VR Little Endian, which are proposed \
+         beside the stored transfer syntax, with C-GET into the best that a context has. Both take unique keys \
          with lists of UIDs, at every level of both models, up to {} series or named instances. One sub-operation that fails is \
          counted and listed in Failed SOP Instance UID List (up to {} bytes), and the rest goes on. C-CANCEL ends both.\n",
         limits::SELECTED_KEYS,

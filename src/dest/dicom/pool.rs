@@ -5,17 +5,14 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use net::scu::{MAX_KINDS, Settings, StoreAssociation, Target};
+use net::scu::{Kind, MAX_KINDS, Settings, StoreAssociation, Target, proposal};
 use net::{End, Error, Wait};
 use pipeline::Waiting;
-use pipeline::peers::Said;
 use telemetry::Telemetry;
 use tokio::sync::{Mutex as Door, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep};
 
-use super::alternatives::{Kind, alternatives};
 use super::census::{Census, Counted};
-use super::proposal::proposal;
 
 /// Associations with one peer: as many as there are places, which are fewer for a while when the peer takes no more.
 ///
@@ -208,7 +205,7 @@ impl Pool {
     /// now that this is known.
     async fn open_for(&self, kind: &Kind, waiting: &dyn Waiting) -> Result<StoreAssociation, Error> {
         let mut association = self.open_once(kind, waiting).await?;
-        if !is_answered(&association, kind, &self.target) {
+        if !association.settles(kind, &self.target) {
             association.close().await;
             association = self.open_once(kind, waiting).await?;
         }
@@ -309,8 +306,8 @@ impl Kept {
     /// Whether the peer takes this kind or what it can be transcoded into. What it did not take a while ago it is asked for again: it
     /// may have learned.
     fn serves(&self, kind: &Kind, target: &Target) -> bool {
-        is_answered(&self.association, kind, target)
-            && (is_taken(&self.association, kind) || self.since.elapsed() < REFUSAL_KEPT)
+        self.association.settles(kind, target)
+            && (self.association.takes(kind) || self.since.elapsed() < REFUSAL_KEPT)
     }
 }
 
@@ -336,22 +333,6 @@ impl Drop for Awake {
     fn drop(&mut self) {
         self.0.state().awake -= 1;
     }
-}
-
-/// Whether a peer was asked for all that this kind can go as, until it took one. As it is it need not have been asked for it where it is
-/// known to refuse that, and takes another.
-fn is_answered(association: &StoreAssociation, kind: &Kind, target: &Target) -> bool {
-    let is_asked = |kind: &Kind| association.serves(kind).is_some();
-    if is_taken(association, kind) {
-        return is_asked(kind) || target.said(kind) == Some(Said::Refuses);
-    }
-    is_asked(kind) && alternatives(kind).all(|kind| is_asked(&kind))
-}
-
-/// Whether the peer takes this kind, or what it can be transcoded into.
-fn is_taken(association: &StoreAssociation, kind: &Kind) -> bool {
-    let mut ways = std::iter::once(kind.clone()).chain(alternatives(kind));
-    ways.any(|kind| association.serves(&kind) == Some(Ok(())))
 }
 
 fn is_full(error: &Error) -> bool {

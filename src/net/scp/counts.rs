@@ -17,6 +17,8 @@ pub(super) struct Counts {
     warning: u64,
     failed: u64,
     bytes: u64,
+    /// Of those that were taken, how many went as copies in another transfer syntax.
+    transcoded: u64,
     failed_uids: Vec<String>,
     failed_uids_bytes: usize,
     reasons: BTreeSet<String>,
@@ -42,6 +44,7 @@ impl Counts {
             warning: 0,
             failed: 0,
             bytes: 0,
+            transcoded: 0,
             failed_uids: Vec::new(),
             failed_uids_bytes: 0,
             reasons: BTreeSet::new(),
@@ -49,8 +52,14 @@ impl Counts {
         }
     }
 
-    /// Counts a sub-operation by its answer. An instance that was taken has so many bytes.
-    pub(super) fn answered(&mut self, instance: &SopInstanceUid, bytes: u64, answer: &Outcome) {
+    /// Counts a sub-operation by its answer. What was taken, the instance or a copy in another transfer syntax, has so many bytes.
+    pub(super) fn answered(
+        &mut self,
+        instance: &SopInstanceUid,
+        bytes: u64,
+        is_copy: bool,
+        answer: &Outcome,
+    ) {
         match answer.status.class() {
             Class::Success => self.completed += 1,
             Class::Warning => self.warning += 1,
@@ -61,6 +70,7 @@ impl Counts {
             }
         }
         self.bytes += bytes;
+        self.transcoded += u64::from(is_copy);
     }
 
     /// Counts a sub-operation that failed, for a reason without patient data. Each reason is logged once, with the first instance.
@@ -139,6 +149,11 @@ impl Counts {
         self.remaining() == 0
     }
 
+    /// How many instances went as copies in another transfer syntax.
+    pub(super) fn transcoded(&self) -> u64 {
+        self.transcoded
+    }
+
     /// For the metrics.
     pub(super) fn retrieved(&self) -> Retrieved {
         let Self { completed, warning, failed, bytes, .. } = *self;
@@ -199,7 +214,7 @@ mod tests {
         ] {
             let mut found = Counts::new(3);
             for (number, answer) in answers.iter().enumerate() {
-                found.answered(&uid(number), 10, &Status(*answer).into());
+                found.answered(&uid(number), 10, false, &Status(*answer).into());
             }
             if ending == Shutdown {
                 found.give_up_rest("stopped");
@@ -216,16 +231,16 @@ mod tests {
     fn what_failed_is_listed_with_its_first_reason() {
         let mut counts = Counts::new(4);
         assert_eq!(counts.identifier(), None);
-        counts.answered(&uid(1), 7, &Status::SUCCESS.into());
+        counts.answered(&uid(1), 7, false, &Status::SUCCESS.into());
         counts.failed(&uid(2), "no context".to_owned());
-        counts.answered(&uid(3), 7, &Outcome::because(Status(0xA700), "DOE^JOHN"));
+        counts.answered(&uid(3), 7, false, &Outcome::because(Status(0xA700), "DOE^JOHN"));
         assert_eq!(told(counts.pending()), [Some(1), Some(1), Some(2), Some(0)]);
         let listed = counts.identifier().unwrap();
         assert_eq!(listed.get(FAILED_SOP_INSTANCE_UID_LIST).unwrap().values, ["1.2.2", "1.2.3"]);
-        counts.answered(&uid(4), 7, &Status::SUCCESS.into());
+        counts.answered(&uid(4), 7, true, &Status::SUCCESS.into());
         assert_eq!(counts.outcome(Ending::Done), Outcome::because(Status(0xB000), "no context"));
         let retrieved = Retrieved { completed: 2, warning: 0, failed: 2, remaining: 0, bytes: 14 };
-        assert_eq!(counts.retrieved(), retrieved);
+        assert_eq!((counts.retrieved(), counts.transcoded()), (retrieved, 1));
         assert!(!format!("{counts:?}").contains("DOE"));
     }
 

@@ -1,33 +1,32 @@
-use std::collections::VecDeque;
+use std::pin::pin;
 
 use dimse::service::get::CGetRq;
 use dimse::service::store::CStoreRq;
 use dimse::{Command, Outcome};
 use futures_util::FutureExt;
+use model::limits;
 use model::query::Root;
-use pipeline::StoredInstance;
+use tokio::time::{MissedTickBehavior, interval};
 use ul::PresentationContext;
 
+use self::source::{Ready, Source, Unsendable, Upcoming};
 use super::Scp;
 use super::counts::Ending;
-use super::retrieve::{Pages, Request, Retrieve, Unable};
+use super::retrieve::{Request, Retrieve, Unable};
 use crate::drive::Drive;
 use crate::end::End;
-use crate::scu::{Ahead, Chunk, Contexts, Instance, NotSent, Whole, put};
+use crate::scu::{NotSent, put};
 
-/// Where the instances of a C-GET come from: one is read while the one before is sent.
-struct Source {
-    contexts: Contexts,
-    pages: Pages,
-    page: VecDeque<StoredInstance>,
-}
+mod source;
 
-/// An instance whose turn has come, and which is being read.
-struct Sendable {
-    instance: Instance,
-    file_bytes: u64,
-    context_id: u8,
-    data: Ahead,
+/// What became of the wait for an instance.
+enum Waited {
+    /// It can be sent.
+    Ready(Box<Ready>),
+    /// It cannot.
+    Unsendable(Unsendable),
+    /// The retrieve is over before it.
+    Over(Ending),
 }
 
 /// The answer to one sub-operation.
@@ -38,11 +37,12 @@ struct Answered {
 
 impl Scp<'_> {
     /// Answers C-GET: sends the instances by C-STORE on the same association, one after the other, on the contexts where the requestor is
-    /// SCP. An instance that none of them fits, or that cannot be read, is a failed sub-operation. Only one that turns out to have changed
-    /// on disk while it is sent, which those above [`limits::CHECKED_AHEAD_BYTES`](model::limits::CHECKED_AHEAD_BYTES) may, ends the
-    /// association.
+    /// SCP; those that none of these takes as they are stored go as copies that one takes. An instance of which there is none, or that
+    /// cannot be read, is a failed sub-operation. Only one that turns out to have changed on disk while it is sent, which those above
+    /// [`limits::CHECKED_AHEAD_BYTES`] may, ends the association.
     ///
-    /// C-CANCEL is looked for after each sub-operation. Memory: four chunks of 256 KiB and a page of instances.
+    /// C-CANCEL is looked for after each sub-operation, and while a copy is made. Memory: four chunks of at most 1 MiB and a page of
+    /// instances; on disk, two copies.
     ///
     /// PS3.4 §C.4.3, PS3.7 §9.1.3.
     pub(super) async fn get(
@@ -74,27 +74,22 @@ impl Scp<'_> {
     }
 
     async fn send(&mut self, drive: &mut Drive, retrieve: &mut Retrieve) -> Result<Ending, End> {
-        let mut source = Source {
-            contexts: Contexts::of_requestor(drive.association().contexts()),
-            pages: retrieve.pages(self.pipeline),
-            page: VecDeque::new(),
-        };
+        let mut source =
+            Source::new(drive.association().contexts(), retrieve.pages(self.pipeline), self.pipeline);
         let (mut message_id, mut spare) = (0_u16, Vec::new());
         let mut upcoming = source.next(retrieve, Vec::new()).await;
-        while let Some(mut current) = upcoming {
+        while let Some(current) = upcoming {
             if self.shutdown.is_cancelled() {
                 return Ok(Ending::Shutdown);
             }
-            let (data, bytes) = match current.data.first().await {
-                Ok(first) => first,
-                Err(error) => {
-                    let path = current.instance.path.display();
-                    tracing::error!(%path, %error, "a stored file cannot be read");
-                    let reason = "a stored file cannot be read".to_owned();
-                    retrieve.counts.failed(&current.instance.sop_instance, reason);
-                    upcoming = source.next(retrieve, current.data.into_spare()).await;
+            let mut current = match self.wait_for(current, &source, drive, retrieve).await? {
+                Waited::Ready(ready) => ready,
+                Waited::Unsendable(Unsendable { sop_instance, reason, spare }) => {
+                    retrieve.counts.failed(&sop_instance, reason);
+                    upcoming = source.next(retrieve, spare).await;
                     continue;
                 }
+                Waited::Over(ending) => return Ok(ending),
             };
             upcoming = source.next(retrieve, std::mem::take(&mut spare)).await;
             message_id = message_id.wrapping_add(1);
@@ -104,16 +99,54 @@ impl Scp<'_> {
                 affected_sop_instance_uid: Some(current.instance.sop_instance.clone()),
                 move_originator: None,
             };
-            put(drive, current.context_id, request, data, bytes, &mut current.data).await.map_err(torn)?;
-            spare = current.data.into_spare();
+            let first = std::mem::take(&mut current.first);
+            put(drive, current.context_id, request, first, current.bytes, &mut current.rest)
+                .await
+                .map_err(torn)?;
             let answered = self.answered(drive, message_id, retrieve.request.message_id()).await?;
-            retrieve.counts.answered(&current.instance.sop_instance, current.file_bytes, &answered.outcome);
+            let (file_bytes, is_copy) = (current.file_bytes, current.is_copy());
+            retrieve.counts.answered(&current.instance.sop_instance, file_bytes, is_copy, &answered.outcome);
+            spare = current.rest.into_spare();
             if answered.is_cancelled {
                 return Ok(Ending::Cancelled);
             }
             retrieve.tell(drive)?;
         }
         Ok(Ending::Done)
+    }
+
+    /// Waits until an instance has been read, or the copy of it has been made, and tells the requestor how far the retrieve is when that
+    /// takes a while.
+    async fn wait_for(
+        &self,
+        upcoming: Upcoming,
+        source: &Source,
+        drive: &mut Drive,
+        retrieve: &mut Retrieve,
+    ) -> Result<Waited, End> {
+        let message_id = retrieve.request.message_id();
+        let mut ready = pin!(upcoming.ready(source.contexts()));
+        let mut ticks = interval(limits::PENDING_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.reset();
+        loop {
+            tokio::select! {
+                biased;
+                ready = &mut ready => return Ok(match ready {
+                    Ok(ready) => Waited::Ready(Box::new(ready)),
+                    Err(unsendable) => Waited::Unsendable(unsendable),
+                }),
+                cancelled = drive.cancelled(message_id) => {
+                    cancelled?;
+                    return Ok(Waited::Over(Ending::Cancelled));
+                }
+                () = self.shutdown.cancelled() => return Ok(Waited::Over(Ending::Shutdown)),
+                _ = ticks.tick() => {}
+            }
+            if retrieve.tell(drive)? {
+                drive.flush().await?;
+            }
+        }
     }
 
     /// Waits for the answer to a sub-operation, and looks whether the retrieve has been cancelled by then.
@@ -141,41 +174,6 @@ impl Scp<'_> {
                 other => return Err(End::OutOfTurn(other.name())),
             }
         }
-    }
-}
-
-impl Source {
-    /// Begins to read the next instance that can be sent, into `spare` chunks; those before it that cannot have failed.
-    async fn next(&mut self, retrieve: &mut Retrieve, spare: Vec<Chunk>) -> Option<Sendable> {
-        loop {
-            let stored = self.stored().await?;
-            let whole = Whole::of(&stored);
-            let instance = Instance::from(stored);
-            match self.contexts.of(&instance) {
-                Ok(context_id) => {
-                    let data = Ahead::start(instance.clone(), whole, spare);
-                    return Some(Sendable { instance, file_bytes: whole.file_bytes, context_id, data });
-                }
-                Err(_) if self.contexts.is_empty() => {
-                    let reason = "the requestor is SCP of no storage class: it must propose the role";
-                    retrieve.counts.failed(&instance.sop_instance, reason.to_owned());
-                }
-                Err(error) => retrieve.counts.failed(&instance.sop_instance, error.explain()),
-            }
-        }
-    }
-
-    async fn stored(&mut self) -> Option<StoredInstance> {
-        while self.page.is_empty() {
-            match self.pages.next().await? {
-                Ok(page) => self.page = page.into(),
-                Err(error) => {
-                    tracing::error!(error = crate::chain(&error), "cannot read on in the index");
-                    return None;
-                }
-            }
-        }
-        self.page.pop_front()
     }
 }
 

@@ -14,13 +14,14 @@ use super::retrieve::{Pages, Request, Retrieve, Unable};
 use crate::config::Peer;
 use crate::drive::Drive;
 use crate::end::End;
-use crate::scu::{Feed, Instance, Job, Relay, Report, Settings, Whole};
+use crate::scu::{Feed, Relay, Report, Settings};
 
 impl<'a> Scp<'a> {
     /// Answers C-MOVE: sends the instances by C-STORE to the peer that the request names, over up to `move_associations` associations.
     ///
-    /// Each sub-operation stands for itself. C-CANCEL, and the end of the requestor's association, end all of them at once, those too
-    /// that hang. Memory: a chunk of 256 KiB for each association, and two pages of instances.
+    /// Each sub-operation stands for itself; what the peer does not take as it is stored goes as a copy that it takes, where one can be
+    /// made. C-CANCEL, and the end of the requestor's association, end all of them at once, those too
+    /// that hang. Memory: a chunk of at most 1 MiB for each association, and two pages of instances.
     ///
     /// PS3.4 §C.4.2, PS3.7 §9.1.4.
     pub(super) async fn move_(
@@ -77,9 +78,9 @@ impl<'a> Scp<'a> {
         let settings = Settings::new(self.config, self.config.ae_title.clone());
         let target = peer.target().remembered(&peer.name, &settings, self.pipeline.peers());
         let originator = self.caller.calling.clone().map(|ae_title| MoveOriginator { ae_title, message_id });
-        let associations = self.config.move_associations;
+        let (transcoder, associations) = (self.pipeline.transcoder(), self.config.move_associations);
         let (mut relay, feed) =
-            Relay::start(&target, &settings, self.telemetry, originator.as_ref(), associations);
+            Relay::start(&target, &settings, self.telemetry, transcoder, originator.as_ref(), associations);
         // Ends with this call, whatever its end.
         let mut feeding = JoinSet::new();
         feeding.spawn(feed_all(retrieve.pages(self.pipeline), feed).in_current_span());
@@ -113,19 +114,16 @@ impl<'a> Scp<'a> {
 async fn feed_all(mut pages: Pages, feed: Feed) {
     while let Some(page) = pages.next().await {
         match page {
-            Ok(page) => {
-                let job = |stored| Job { whole: Whole::of(&stored), instance: Instance::from(stored) };
-                feed.push(page.into_iter().map(job).collect()).await;
-            }
+            Ok(page) => feed.push(page).await,
             Err(error) => tracing::error!(error = crate::chain(&error), "cannot read on in the index"),
         }
     }
 }
 
 fn count(counts: &mut Counts, report: Report) {
-    let Report { sop_instance, file_bytes, result } = report;
+    let Report { sop_instance, file_bytes, is_copy, result } = report;
     match result {
-        Ok(outcome) => counts.answered(&sop_instance, file_bytes, &outcome),
+        Ok(outcome) => counts.answered(&sop_instance, file_bytes, is_copy, &outcome),
         Err(error) => counts.failed(&sop_instance, error.explain()),
     }
 }

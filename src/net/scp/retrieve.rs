@@ -196,6 +196,7 @@ impl Scp<'_> {
             failed = retrieved.failed,
             remaining = retrieved.remaining,
             bytes = retrieved.bytes,
+            transcoded = retrieve.counts.transcoded(),
             seconds = elapsed.as_secs_f64(),
             "retrieve over",
         );

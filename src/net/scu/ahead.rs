@@ -12,7 +12,7 @@ use super::store::Rest;
 /// A file of up to [`limits::CHECKED_AHEAD_BYTES`] is read as a whole before its first chunk is given out: once that is on its way, a
 /// file that turns out to have changed can only be broken off, with all that was to follow.
 ///
-/// Holds no thread between chunks. Memory: two chunks of 256 KiB, which may serve the next instance.
+/// Holds no thread between chunks. Memory: two chunks of at most 1 MiB, which may serve the next instance.
 pub(crate) struct Ahead {
     /// The chunk that comes next, and what is left behind it.
     next: Option<JoinHandle<io::Result<(DataSet, Chunk)>>>,

@@ -3,10 +3,12 @@ use std::time::Duration;
 
 use dimse::Outcome;
 use dimse::service::store::MoveOriginator;
-use model::{SopClassUid, TransferSyntaxUid};
+use model::TransferSyntaxUid;
+use pipeline::peers::Said;
 use telemetry::{Event, Telemetry};
 use tokio::time::timeout;
 
+use super::alternatives::Kind;
 use super::file::{Chunk, DataSet, Whole};
 use super::queue::Instance;
 use super::store::{NotSent, Rest, StoreScu};
@@ -16,7 +18,7 @@ use crate::error::Error;
 
 /// An association for C-STORE that is kept from one instance to the next, for whoever learns one by one what is to be sent.
 ///
-/// Memory: one chunk of 256 KiB, whatever the size of the instances. Dropped, the connection is closed without a word.
+/// Memory: one chunk of at most 1 MiB, whatever the size of the instances. Dropped, the connection is closed without a word.
 pub struct StoreAssociation {
     /// `None` once it is over.
     scu: Option<StoreScu>,
@@ -40,7 +42,7 @@ impl StoreAssociation {
         target: &Target,
         settings: &Settings,
         telemetry: &Telemetry,
-        kinds: &[(SopClassUid, TransferSyntaxUid)],
+        kinds: &[Kind],
     ) -> Result<Self, Error> {
         let scu = StoreScu::associate(target, settings, kinds).await?;
         let (chunk, patience) = (Chunk::default(), settings.artim_timeout);
@@ -56,8 +58,27 @@ impl StoreAssociation {
     }
 
     /// Whether the peer takes instances of this kind, or why not; `None` when it was not asked.
-    pub fn serves(&self, kind: &(SopClassUid, TransferSyntaxUid)) -> Option<Result<(), &'static str>> {
+    pub fn serves(&self, kind: &Kind) -> Option<Result<(), &'static str>> {
         self.scu.as_ref()?.contexts().answer(kind)
+    }
+
+    /// Whether the peer was asked for all that an instance of this kind can go as, until it took one: another association would be no
+    /// better. As it is it need not have been asked for it where it is known to refuse that, and takes another (see
+    /// [`proposal`](super::proposal())).
+    pub fn settles(&self, kind: &Kind, target: &Target) -> bool {
+        let is_refused = target.said(kind) == Some(Said::Refuses);
+        self.scu.as_ref().is_some_and(|scu| scu.contexts().settles(kind, is_refused))
+    }
+
+    /// Whether the peer takes instances of this kind, or what they can be transcoded into.
+    pub fn takes(&self, kind: &Kind) -> bool {
+        self.scu.as_ref().is_some_and(|scu| scu.contexts().takes_any(kind))
+    }
+
+    /// The transfer syntaxes into which an instance of this kind may be transcoded for the peer, best first; none where it takes the
+    /// instance as it is.
+    pub fn alternatives(&self, kind: &Kind) -> Vec<TransferSyntaxUid> {
+        self.scu.as_ref().map_or_else(Vec::new, |scu| scu.contexts().alternatives(kind))
     }
 
     /// Whether the association still stands, as far as the peer's words have come. Where they end it, it is closed.

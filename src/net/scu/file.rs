@@ -82,19 +82,25 @@ impl DataSet {
         self.unread == 0
     }
 
-    /// Fills a chunk, with a NUL behind the last byte where the data set is padded.
+    /// Fills a chunk, with all that is left where that is not much; with a NUL behind the last byte where the data set is padded.
     ///
     /// # Errors
     /// The file cannot be read, or is shorter than it was; of kind [`io::ErrorKind::InvalidData`] in place of the last chunk, when what
     /// was read is not what the hash is of.
     pub(super) fn read(&mut self, chunk: &mut Chunk) -> io::Result<()> {
-        chunk.buffer.resize(CHUNK_BYTES, 0);
+        let unread = usize::try_from(self.unread).unwrap_or(usize::MAX);
+        let wanted = if unread < WHOLE_BYTES { unread } else { CHUNK_BYTES };
         // Room for the padding is left in every chunk.
-        let wanted = usize::try_from(self.unread).unwrap_or(usize::MAX).min(CHUNK_BYTES - 1);
+        if chunk.buffer.len() <= wanted {
+            chunk.buffer.resize(wanted + 1, 0);
+        }
         let read = chunk.buffer.get_mut(..wanted).unwrap_or_default();
-        self.file.read_exact(read)?;
-        if let Some((hash, _)) = &mut self.hash {
-            hash.update(read);
+        // In pieces that are still in the cache when they are hashed.
+        for piece in read.chunks_mut(CHUNK_BYTES) {
+            self.file.read_exact(piece)?;
+            if let Some((hash, _)) = &mut self.hash {
+                hash.update(piece);
+            }
         }
         chunk.filled = wanted;
         self.unread -= wanted as u64;
@@ -123,5 +129,8 @@ fn changed(how: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, how)
 }
 
-/// Written at once.
+/// Written at once, of a data set that is not read at once.
 const CHUNK_BYTES: usize = 256 << 10;
+/// Data sets, and ends of data sets, below this are read and written at once: a CT is not worth two switches between threads for each
+/// of its three chunks, and need not be read twice to be checked before it is sent.
+const WHOLE_BYTES: usize = 1 << 20;

@@ -23,7 +23,7 @@ use crate::error::Error;
 /// reason only when there are no others.
 ///
 /// A data set of odd length gets one NUL at its end (PS3.5 §7.1.1); else its bytes go out as they are.
-/// Memory: four chunks of 256 KiB for each lane, whatever the size of the instances. Dropping the future aborts without a word.
+/// Memory: four chunks of at most 1 MiB for each lane, whatever the size of the instances. Dropping the future aborts without a word.
 ///
 /// PS3.4 §B.2, PS3.7 §9.1.1.
 pub async fn send_all(

@@ -5,8 +5,8 @@ use pipeline::peers::{Accepted, Acquaintance, Implementation, Manner, PeerMemory
 use time::OffsetDateTime;
 use ul::pdu::{AssociateAc, ContextOutcome, ContextResult};
 
-use super::queue::Kind;
-use super::{MAX_KINDS, Settings, Target, associate};
+use super::alternatives::Kind;
+use super::{Settings, Target, associate};
 use crate::end::End;
 use crate::error::Error;
 use crate::tls::Secured;
@@ -26,14 +26,6 @@ impl Target {
     /// What the peer said to this kind last time, as far as that holds.
     pub fn said(&self, kind: &Kind) -> Option<Said> {
         self.memory.as_ref()?.said(kind)
-    }
-
-    /// As many of these kinds as one association can be proposed for: the first, then those that the peer does not refuse as far as we
-    /// remember, then the others.
-    pub(super) fn in_order(&self, kinds: Vec<Kind>) -> Vec<Kind> {
-        let is_refused = |(at, kind): &(usize, Kind)| *at > 0 && self.said(kind) == Some(Said::Refuses);
-        let (last, first): (Vec<_>, Vec<_>) = kinds.into_iter().enumerate().partition(is_refused);
-        first.into_iter().chain(last).map(|(_, kind)| kind).take(MAX_KINDS).collect()
     }
 }
 
@@ -74,6 +66,7 @@ pub(super) fn failed(memory: &Acquaintance, error: &Error) {
         | Error::OurIdentity(_)
         | Error::Lost(_)
         | Error::NotAccepted { .. }
+        | Error::NotTranscoded { .. }
         | Error::File(_)
         | Error::Response => {}
     }

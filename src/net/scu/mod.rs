@@ -1,6 +1,7 @@
 //! Operations at other application entities: C-ECHO, C-STORE, C-FIND, C-MOVE, C-GET and Storage Commitment as SCU.
 
 mod ahead;
+mod alternatives;
 mod associate;
 mod association;
 mod commitment;
@@ -13,6 +14,7 @@ mod identifier;
 mod inquiry;
 mod lane;
 mod memory;
+mod proposal;
 mod question;
 mod queue;
 mod reader;
@@ -29,6 +31,7 @@ use pipeline::peers::Acquaintance;
 use crate::identity::OurIdentity;
 use crate::{Config, Peer, tls};
 
+pub use alternatives::Kind;
 pub use association::StoreAssociation;
 pub use commitment::{CommitmentAssociation, Incoming, action_meaning};
 pub use dimse::service::retrieve::SubOperations;
@@ -38,6 +41,7 @@ pub use file::Whole;
 pub use find::{Found, find};
 pub use get::{Kept, NotKept, Step, get};
 pub use lane::send_all;
+pub use proposal::proposal;
 pub use question::Question;
 pub use queue::Instance;
 pub(crate) use report::ReportAssociation;
@@ -46,7 +50,8 @@ pub use store::MAX_KINDS;
 
 pub(crate) use ahead::Ahead;
 pub(crate) use file::Chunk;
-pub(crate) use relay::{Feed, Job, Relay, Report};
+pub(crate) use queue::{kind, not_transcoded};
+pub(crate) use relay::{Feed, Relay, Report};
 pub(crate) use store::{Contexts, NotSent, put};
 
 /// What a status means in a C-FIND response.

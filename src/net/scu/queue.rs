@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::{SopClassUid, SopInstanceUid, TransferSyntaxUid};
-use pipeline::StoredInstance;
+use pipeline::{NotTranscoded, StoredInstance};
+
+use super::alternatives::Kind;
+use crate::error::Error;
 
 /// An instance in a file, to be sent as it is.
 #[derive(Debug, Clone)]
@@ -21,10 +24,6 @@ pub struct Instance {
     /// The encoding of the data set; the peer has to take it, nothing is transcoded.
     pub transfer_syntax: TransferSyntaxUid,
 }
-
-/// What a presentation context is proposed for: one SOP class in one transfer syntax, so that the peer's choice of one syntax never
-/// costs another.
-pub(super) type Kind = (SopClassUid, TransferSyntaxUid);
 
 /// Instances that wait to be sent, in their order, and the lanes that send them.
 pub(super) struct Queue {
@@ -184,6 +183,20 @@ impl From<StoredInstance> for Instance {
 impl Instance {
     pub(super) fn kind(&self) -> Kind {
         (self.sop_class.clone(), self.transfer_syntax.clone())
+    }
+}
+
+/// What a stored instance goes out as when it goes as it is.
+pub(crate) fn kind(stored: &StoredInstance) -> Kind {
+    (stored.ids.sop_class.clone(), stored.transfer_syntax.clone())
+}
+
+/// The error of an instance that goes out neither as it is nor as a copy.
+pub(crate) fn not_transcoded(stored: &StoredInstance, reason: &NotTranscoded) -> Error {
+    Error::NotTranscoded {
+        sop_class: stored.ids.sop_class.to_string(),
+        transfer_syntax: stored.transfer_syntax.to_string(),
+        reason: reason.reason(),
     }
 }
 

@@ -8,15 +8,17 @@ use std::sync::Arc;
 use dimse::Outcome;
 use dimse::service::store::MoveOriginator;
 use model::SopInstanceUid;
+use pipeline::{StoredInstance, Transcoded, Transcoder};
 use telemetry::Telemetry;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
-use self::work::{Claim, Claimed, Present, Work};
+use self::work::{Claim, Claimed, Job, Present, Work};
 use super::association::StoreAssociation;
 use super::file::Whole;
-use super::queue::Instance;
+use super::proposal::proposal;
+use super::queue::{Instance, kind, not_transcoded};
 use super::{Settings, Target};
 use crate::end::End;
 use crate::error::Error;
@@ -25,12 +27,14 @@ use crate::error::Error;
 /// it has sent one.
 ///
 /// An association is proposed for the kinds that wait when it is opened, and another takes its place for a kind that came later. An
+/// instance that the peer does not take as it is goes out as a copy in a transfer syntax that it takes, where one can be made. An
 /// instance that an association was lost with is tried once more on another, unless the peer just said nothing for too long. When an
 /// association cannot be made, the others send what is left; when there are no others, or when the peer let
 /// [`limits::FAILURES_IN_A_ROW`](model::limits::FAILURES_IN_A_ROW) instances wait for too long and answered none in between, everything
 /// that is left fails with that reason.
 ///
-/// Memory: a chunk of 256 KiB for each association, and two pages of instances. Dropped, all connections are closed without a word.
+/// Memory: a chunk of at most 1 MiB for each association, and two pages of instances; on disk, a copy for each association. Dropped, all
+/// connections are closed without a word, and copies that are being made are given up.
 ///
 /// PS3.4 §B.2, §C.4.2.3.1.
 pub(crate) struct Relay {
@@ -44,17 +48,12 @@ pub(crate) struct Feed {
     reports: mpsc::Sender<Report>,
 }
 
-/// An instance to be sent.
-pub(crate) struct Job {
-    pub(crate) instance: Instance,
-    /// What its file has to be.
-    pub(crate) whole: Whole,
-}
-
 /// How the sending of one instance ended.
 pub(crate) struct Report {
     pub(crate) sop_instance: SopInstanceUid,
+    /// Of what was sent: the instance as it is stored, or a copy.
     pub(crate) file_bytes: u64,
+    pub(crate) is_copy: bool,
     pub(crate) result: Result<Outcome, Arc<Error>>,
 }
 
@@ -63,6 +62,7 @@ struct Sender {
     target: Target,
     settings: Settings,
     telemetry: Telemetry,
+    transcoder: Transcoder,
     originator: Option<MoveOriginator>,
     work: Arc<Work>,
     reports: mpsc::Sender<Report>,
@@ -74,6 +74,7 @@ impl Relay {
         target: &Target,
         settings: &Settings,
         telemetry: &Telemetry,
+        transcoder: &Transcoder,
         originator: Option<&MoveOriginator>,
         associations: NonZeroUsize,
     ) -> (Self, Feed) {
@@ -85,6 +86,7 @@ impl Relay {
                 target: target.clone(),
                 settings: settings.clone(),
                 telemetry: telemetry.clone(),
+                transcoder: transcoder.clone(),
                 originator: originator.cloned(),
                 work: Arc::clone(&work),
                 reports: reports.clone(),
@@ -107,10 +109,10 @@ impl Relay {
 
 impl Feed {
     /// Hands over some instances; waits while many wait. Every one of them is told of in the end.
-    pub(crate) async fn push(&self, jobs: Vec<Job>) {
-        if let Err((jobs, error)) = self.work.push(jobs).await {
-            for job in jobs {
-                report(&self.reports, job, Err(Arc::clone(&error))).await;
+    pub(crate) async fn push(&self, instances: Vec<StoredInstance>) {
+        if let Err((unsent, error)) = self.work.push(instances).await {
+            for instance in unsent {
+                report(&self.reports, Job::from(instance), Err(Arc::clone(&error))).await;
             }
         }
     }
@@ -126,7 +128,7 @@ impl Sender {
     async fn run(self) {
         let present = Present::new(&self.work);
         while let Some(kinds) = self.work.kinds().await {
-            let kinds = self.target.in_order(kinds);
+            let kinds = proposal(&kinds, |kind| self.target.said(kind));
             let open = StoreAssociation::open(&self.target, &self.settings, &self.telemetry, &kinds);
             let opened = tokio::select! {
                 opened = open => opened,
@@ -153,16 +155,18 @@ impl Sender {
     /// Sends what the association serves, until there is nothing left, or the next instance is of another kind, or it is lost.
     async fn send(&self, mut association: StoreAssociation) {
         loop {
-            let claim = match self.work.claim(|kind| association.serves(kind).is_some()).await {
-                Claimed::Job(claim) => claim,
+            let mut claim = match self.work.claim(|kind| association.settles(kind, &self.target)).await {
+                Claimed::Job(claim) => *claim,
                 Claimed::OtherKind | Claimed::Nothing => return association.close().await,
             };
-            let job = claim.job();
-            match association.send(&job.instance, job.whole).await {
-                Ok(outcome) => {
-                    let job = claim.answered();
-                    report(&self.reports, job, Ok(outcome)).await;
+            let sent = match self.sendable(&association, &mut claim).await {
+                Ok(sendable) => {
+                    association.send(&Instance::from(sendable.clone()), Whole::of(sendable)).await
                 }
+                Err(error) => Err(error),
+            };
+            match sent {
+                Ok(outcome) => report(&self.reports, claim.answered(), Ok(outcome)).await,
                 Err(error @ Error::Lost(_)) => return self.lost(claim, error).await,
                 Err(error) => {
                     report(&self.reports, claim.settle(), Err(Arc::new(error))).await;
@@ -173,6 +177,32 @@ impl Sender {
                 }
             }
         }
+    }
+
+    /// What goes out for an instance: itself, or the copy that is made of it where the peer only takes that.
+    async fn sendable<'c>(
+        &self,
+        association: &StoreAssociation,
+        claim: &'c mut Claim,
+    ) -> Result<&'c StoredInstance, Error> {
+        let Job { instance, copy } = claim.job();
+        let alternatives = association.alternatives(&kind(instance));
+        if alternatives.is_empty() {
+            *copy = None;
+            return Ok(instance);
+        }
+        // An association that was lost leaves its copy to the next.
+        if let Some(made) = copy.take_if(|copy| alternatives.contains(&copy.instance.transfer_syntax)) {
+            return Ok(&copy.insert(made).instance);
+        }
+        let made = self.transcoder.transcode_into_any(instance, &alternatives).await;
+        let made = made.map_err(|reason| not_transcoded(instance, &reason))?;
+        tracing::debug!(
+            sop_instance = %instance.ids.sop_instance,
+            words = Transcoded::describe(&instance.transfer_syntax, &made.instance.transfer_syntax),
+            "sending a copy"
+        );
+        Ok(&copy.insert(made).instance)
     }
 
     async fn lost(&self, mut claim: Claim, error: Error) {
@@ -196,9 +226,12 @@ impl Sender {
 }
 
 async fn report(reports: &mpsc::Sender<Report>, job: Job, result: Result<Outcome, Arc<Error>>) {
-    let Job { instance, whole: Whole { file_bytes, .. } } = job;
+    let Job { instance, copy } = job;
+    let is_copy = copy.is_some();
+    let file_bytes = copy.map_or(instance.length, |copy| copy.instance.length);
     // It goes nowhere only when nobody waits for it any more.
-    drop(reports.send(Report { sop_instance: instance.sop_instance, file_bytes, result }).await);
+    let report = Report { sop_instance: instance.ids.sop_instance, file_bytes, is_copy, result };
+    drop(reports.send(report).await);
 }
 
 /// Reports that wait for their reader.

@@ -10,9 +10,10 @@ use model::{SopClassUid, SopInstanceUid, TransferSyntaxUid, sop};
 use ul::PresentationContext;
 use ul::pdata::{self, Fragments};
 
+use super::alternatives::{self, Kind};
 use super::associate::{self, Requested};
 use super::file::Chunk;
-use super::queue::{Instance, Kind};
+use super::queue::Instance;
 use super::{Settings, Target};
 use crate::drive::Drive;
 use crate::end::End;
@@ -226,8 +227,36 @@ impl Contexts {
         self.0.get(kind).map(|context| context.map(drop))
     }
 
-    /// The presentation context for an instance, which goes out as it is stored. Every instance that is sent by C-STORE asks here, and
-    /// nothing else decides on its transfer syntax.
+    /// Whether the peer was asked for all that an instance of this kind can go as, until it took one. As it is it need not have been asked
+    /// for it where it is known to refuse that, as `is_refused` says, and takes another.
+    pub(super) fn settles(&self, kind: &Kind, is_refused: bool) -> bool {
+        if self.takes_any(kind) {
+            return self.knows(kind) || is_refused;
+        }
+        self.knows(kind) && alternatives::proposed(kind).all(|kind| self.knows(&kind))
+    }
+
+    /// Whether it takes this kind, or what that can be transcoded into.
+    pub(super) fn takes_any(&self, kind: &Kind) -> bool {
+        self.takes(kind) || !self.alternatives(kind).is_empty()
+    }
+
+    /// The transfer syntaxes in which instances of this kind are taken that can be made of them, best first; none where they are taken as
+    /// they are.
+    pub(crate) fn alternatives(&self, kind: &Kind) -> Vec<TransferSyntaxUid> {
+        if self.takes(kind) {
+            return Vec::new();
+        }
+        let made = alternatives::made_of(&kind.1);
+        made.filter(|syntax| self.takes(&(kind.0.clone(), syntax.clone()))).collect()
+    }
+
+    fn takes(&self, kind: &Kind) -> bool {
+        matches!(self.0.get(kind), Some(Ok(_)))
+    }
+
+    /// The presentation context for an instance that goes out as it is in its file, a copy in another transfer syntax perhaps. Every
+    /// instance that is sent by C-STORE asks here, and nothing else decides on its context.
     ///
     /// # Errors
     /// [`Error::NotAccepted`] when the peer takes none of its kind.

@@ -78,7 +78,7 @@ async fn stores_instance_after_instance_and_releases() {
     let mut association = open(&target(server.address), &telemetry).await;
     assert!(telemetry.render().contains("gantry_associations_open 1"));
     for number in 1..=5 {
-        let data = image(number, 300_000 * number as usize);
+        let data = image(number, 500_000 * number as usize);
         let sent = send(&mut association, &file(folder.path(), number, CT, EXPLICIT, &data)).await;
         assert_eq!(sent.unwrap(), Status::SUCCESS.into());
         assert!(association.is_open().await);
@@ -297,7 +297,7 @@ async fn of_a_file_that_has_changed_the_peer_gets_no_instance() {
     })
     .await;
     let folder = tempfile::tempdir().unwrap();
-    let content = [vec![1; 600 << 10], vec![7; 1000]].concat();
+    let content = [vec![1; 2 << 20], vec![7; 1000]].concat();
     let instance = file(folder.path(), 1, CT, EXPLICIT, &content);
     let expected = Whole { sha256: [0; 32], ..whole(&instance) };
     let mut association = open(&target, &Telemetry::new()).await;

@@ -14,6 +14,7 @@ use super::retrieve::{Told, fill, final_told, get_rq, is_implicit, kept, of_imag
 use super::{CT, MR, Server, image, instance_uid};
 
 const GET: &str = sop::STUDY_ROOT_GET;
+const MPEG4: &str = "1.2.840.10008.1.2.4.102";
 
 /// Associates with the service as context 1 and these contexts from 3 on, CT in the given roles.
 async fn associate(server: &Server, contexts: &[Proposal<'_>], scu: bool, scp: bool) -> Peer {
@@ -49,6 +50,14 @@ async fn take(peer: &mut Peer, mut answer: impl FnMut(u32) -> u16) -> (Vec<Told>
     }
 }
 
+/// Stores an image that is said to be in another transfer syntax.
+async fn store_as(server: &Server, number: u32, transfer_syntax: &str) {
+    let mut peer = Peer::associate(server.address, &[(CT, &[transfer_syntax])]).await;
+    peer.send(1, store(CT, &instance_uid(number)), Some(&image(number, 10))).await;
+    assert_eq!(peer.status().await, 0);
+    peer.release().await;
+}
+
 fn number(request: &CStoreRq) -> u32 {
     let uid = request.affected_sop_instance_uid.as_ref().unwrap().as_str();
     let number = uid.strip_prefix("1.2.3.").unwrap().split('.').next().unwrap().parse().unwrap();
@@ -59,8 +68,8 @@ fn number(request: &CStoreRq) -> u32 {
 #[tokio::test]
 async fn sends_each_instance_bit_by_bit_on_the_context_that_fits() {
     let server = Server::start().await;
-    // Chunks are of 262,144 bytes.
-    fill(&server, 7, 300_000).await;
+    // Above 1 MiB a data set is read in chunks of 262,144 bytes.
+    fill(&server, 7, 1_300_000).await;
     let contexts: &[Proposal<'_>] = &[(CT, &[EXPLICIT]), (CT, &[IMPLICIT])];
     for (scu, scp) in [(false, true), (true, true)] {
         let mut peer = associate(&server, contexts, scu, scp).await;
@@ -69,7 +78,7 @@ async fn sends_each_instance_bit_by_bit_on_the_context_that_fits() {
             let (responses, taken) = take(&mut peer, |_| 0).await;
             assert_eq!(taken.len(), 7);
             for (number, data) in taken {
-                assert!(data == kept(number, 300_000).1, "{number}");
+                assert!(data == kept(number, 1_300_000).1, "{number}");
             }
             let (last, pending) = responses.split_last().unwrap();
             assert_eq!(*last, final_told(0x0000, [7, 0, 0], &[]));
@@ -82,32 +91,32 @@ async fn sends_each_instance_bit_by_bit_on_the_context_that_fits() {
 }
 
 #[tokio::test]
-async fn what_fits_no_context_or_is_not_taken_fails_by_itself() {
+async fn what_no_context_takes_is_transcoded_and_what_is_not_taken_fails_by_itself() {
     let server = Server::start().await;
     fill(&server, 7, 10).await;
+    store_as(&server, 8, MPEG4).await;
     let mut peer = associate(&server, &[(CT, &[EXPLICIT])], false, true).await;
-    peer.send(1, get_rq(GET), Some(&of_images(1..=7))).await;
+    peer.send(1, get_rq(GET), Some(&of_images(1..=8))).await;
     let answer = |number| match number {
         2 => 0xA700,
         4 => 0xB000,
         _ => 0,
     };
     let (responses, taken) = take(&mut peer, answer).await;
-    assert!(taken.iter().all(|(number, _)| !is_implicit(*number)) && taken.len() == 5);
-    let last = responses.last().unwrap();
-    assert_eq!(last.status, 0xB000);
-    assert_eq!(last.counts, [None, Some(3), Some(3), Some(1)]);
-    let mut failed = last.failed.clone();
-    failed.sort();
-    assert_eq!(failed, [2, 3, 6].map(instance_uid));
-
+    assert_eq!(taken.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7]);
+    assert!(is_implicit(3) && is_implicit(6));
+    for (number, data) in taken {
+        assert!(data == image(number, 10), "{number}");
+    }
+    assert_eq!(*responses.last().unwrap(), final_told(0xB000, [5, 2, 1], &[2, 8]));
     peer.release().await;
+    assert!(server.has_no_copies());
 }
 
 #[tokio::test]
 async fn a_file_that_has_changed_fails_by_itself() {
     let server = Server::start().await;
-    fill(&server, 4, 600_000).await;
+    fill(&server, 4, 1_300_000).await;
     for (number, change) in [(1, File::Cut), (2, File::Flipped)] {
         let study = model::StudyInstanceUid::lenient(&format!("1.2.3.{number}")).unwrap();
         let scope = model::Scope { study, series: None, instance: None };
@@ -122,7 +131,7 @@ async fn a_file_that_has_changed_fails_by_itself() {
     let mut peer = associate(&server, &[(CT, &[EXPLICIT]), (CT, &[IMPLICIT])], false, true).await;
     peer.send(1, get_rq(GET), Some(&of_images(1..=4))).await;
     let (responses, taken) = take(&mut peer, |_| 0).await;
-    assert!(taken.iter().all(|(number, data)| *data == kept(*number, 600_000).1) && taken.len() == 2);
+    assert!(taken.iter().all(|(number, data)| *data == kept(*number, 1_300_000).1) && taken.len() == 2);
     assert_eq!(*responses.last().unwrap(), final_told(0xB000, [2, 2, 0], &[1, 2]));
     peer.release().await;
 }
@@ -138,7 +147,7 @@ async fn without_any_success_it_is_refused() {
     fill(&server, 2, 10).await;
     for (contexts, scu, scp) in [
         (&[(CT, &[EXPLICIT][..])][..], true, false),
-        (&[(CT, &[IMPLICIT])], false, true),
+        (&[(CT, &[MPEG4])], false, true),
         (&[(MR, &[EXPLICIT])], false, true),
         (&[], true, true),
     ] {

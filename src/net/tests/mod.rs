@@ -62,7 +62,7 @@ pub(crate) struct Server {
     pub(crate) telemetry: Telemetry,
     pub(crate) shutdown: CancellationToken,
     pub(crate) tracker: TaskTracker,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Server {
@@ -80,7 +80,12 @@ impl Server {
         let (shutdown, tracker) = (CancellationToken::new(), TaskTracker::new());
         let address = listener.local_addr();
         tracker.spawn(listener.serve(shutdown.clone(), tracker.clone()));
-        Self { address, pipeline, telemetry, shutdown, tracker, _folder: folder }
+        Self { address, pipeline, telemetry, shutdown, tracker, folder }
+    }
+
+    /// Whether all copies in other transfer syntaxes are removed.
+    pub(crate) fn has_no_copies(&self) -> bool {
+        std::fs::read_dir(self.folder.path().join("transcoded")).unwrap().next().is_none()
     }
 
     /// Whether this line is among the metrics.

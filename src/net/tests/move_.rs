@@ -15,7 +15,7 @@ use super::peer::{IMPLICIT, Peer};
 use super::retrieve::{
     Told, fill, final_told, is_implicit, kept, known, move_rq, of_images, told, with_destination,
 };
-use super::{CT, MR, Server, config, instance_uid};
+use super::{CT, MR, Server, config, image, instance_uid};
 
 const MOVE: &str = sop::STUDY_ROOT_MOVE;
 
@@ -29,7 +29,7 @@ enum Deed {
 /// An instance that came: number of the association, request, data set.
 type Came = (usize, CStoreRq, Vec<u8>);
 
-/// Serves every connection, refusing these SOP classes, as `deed` says.
+/// Serves every connection, refusing these SOP classes and transfer syntaxes, as `deed` says.
 fn serve(
     listener: TcpListener,
     refused: &'static [&'static str],
@@ -101,7 +101,7 @@ async fn sends_each_instance_bit_by_bit_and_says_for_whom() {
     const COUNT: u32 = 40;
     let (config, listener) = with_destination().await;
     let server = Server::with(config, 0).await;
-    fill(&server, COUNT, 300_000).await;
+    fill(&server, COUNT, 1_300_000).await;
     let (mut came, _tracker) = serve(listener, &[], |_| Deed::Answer(0));
     let responses = move_images(&server, "STORE", COUNT).await;
     let (last, pending) = responses.split_last().unwrap();
@@ -111,7 +111,7 @@ async fn sends_each_instance_bit_by_bit_and_says_for_whom() {
     for _ in 0..COUNT {
         let (association, request, data) = came.recv().await.unwrap();
         let number = number(&request);
-        assert!(data == kept(number, 300_000).1, "{number}");
+        assert!(data == kept(number, 1_300_000).1, "{number}");
         let originator = MoveOriginator { ae_title: AeTitle::parse("PEER").unwrap(), message_id: 3 };
         assert_eq!(request.move_originator, Some(originator));
         numbers.push(number);
@@ -199,6 +199,28 @@ async fn what_the_destination_does_not_take_is_passed_over() {
     assert!(came.try_recv().is_err() && last.failed.len() == 6);
     assert!([3, 6].iter().all(|number| is_implicit(*number)), "in two kinds");
     assert_ne!(CT, MR);
+}
+
+#[tokio::test]
+async fn what_the_destination_does_not_take_as_it_is_stored_goes_as_a_copy() {
+    let (config, listener) = with_destination().await;
+    let server = Server::with(config, 0).await;
+    fill(&server, 20, 300_000).await;
+    let (mut came, _tracker) = serve(listener, &[IMPLICIT], |number| match number {
+        6 => Deed::Close,
+        9 => Deed::Answer(0xC000),
+        _ => Deed::Answer(0),
+    });
+    let responses = move_images(&server, "STORE", 20).await;
+    assert_eq!(*responses.last().unwrap(), final_told(0xB000, [18, 2, 0], &[6, 9]));
+    let mut tries = 0;
+    while let Ok((_, request, data)) = came.try_recv() {
+        let number = number(&request);
+        assert!(data == image(number, 300_000), "{number}");
+        tries += usize::from(number == 6);
+    }
+    assert!(is_implicit(6) && tries == 2, "{tries}");
+    assert!(server.has_no_copies());
 }
 
 #[tokio::test]

@@ -7,7 +7,9 @@ use dimse::{Command, Outcome};
 use model::{AeTitle, SopClassUid, SopInstanceUid};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use ul::pdu::{AssociateAc, AssociateRq, Implementation, OperationsWindow, ProposedContext, Titles};
+use ul::pdu::{
+    AssociateAc, AssociateRq, ContextOutcome, Implementation, OperationsWindow, ProposedContext, Titles,
+};
 use ul::{Association, Event, Pdv};
 
 /// One end of an association that says exactly what the test wants; the protocol of whole messages it knows.
@@ -57,14 +59,21 @@ impl Peer {
         (peer, event)
     }
 
-    /// The called end of a connection: takes every context with its first transfer syntax, but those of `refused` SOP classes.
+    /// The called end of a connection: takes every context with its first transfer syntax, but those of `refused` SOP classes and transfer
+    /// syntaxes.
     pub(crate) async fn accept(stream: TcpStream, refused: &[&str]) -> Self {
         let mut peer = Self::on(stream, Association::acceptor(Duration::from_secs(10)));
         let Event::AssociateRequested(rq) = peer.event().await else { panic!("no request") };
         let mut negotiated = ul::negotiate::negotiate(&rq, |class| {
             (!refused.contains(&class)).then_some(ul::negotiate::Service::Keeps)
         });
-        let contexts = std::mem::take(&mut negotiated.contexts);
+        let mut contexts = std::mem::take(&mut negotiated.contexts);
+        for context in &mut contexts {
+            if matches!(&context.outcome, ContextOutcome::Accepted { transfer_syntax } if refused.contains(&transfer_syntax.as_str()))
+            {
+                context.outcome = ContextOutcome::TransferSyntaxesNotSupported;
+            }
+        }
         let ac = AssociateAc::answer(&rq, contexts, Vec::new(), 16_384, Implementation::default());
         peer.association.accept(&ac).unwrap();
         peer.flush().await;

@@ -79,7 +79,7 @@ async fn sends_files_and_reports_each() {
     let gone = Instance { path: PathBuf::from("/nonexistent"), ..file(folder.path(), 9, CT, EXPLICIT, b"") };
     let instances = vec![
         file(folder.path(), 1, CT, EXPLICIT, &image(1, 10)),
-        file(folder.path(), 2, CT, EXPLICIT, &image(2, 1_000_000)),
+        file(folder.path(), 2, CT, EXPLICIT, &image(2, 1_300_000)),
         gone,
         file(folder.path(), 3, CT, EXPLICIT, b"no data set"),
         file(folder.path(), 4, "1.2.840.10008.5.1.4.31", IMPLICIT, b""),

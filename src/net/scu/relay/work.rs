@@ -5,12 +5,13 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::limits;
+use pipeline::{StoredInstance, Transcoded};
 use tokio::sync::Notify;
 
-use super::Job;
 use crate::end::End;
 use crate::error::Error;
-use crate::scu::queue::Kind;
+use crate::scu::alternatives::Kind;
+use crate::scu::queue::kind;
 
 /// Instances in their order, and who sends them. No lock is held across an await.
 pub(super) struct Work {
@@ -32,6 +33,19 @@ struct State {
     given_up: Option<Arc<Error>>,
 }
 
+/// An instance to be sent.
+pub(super) struct Job {
+    pub(super) instance: StoredInstance,
+    /// What was made of it because the peer does not take it as it is.
+    pub(super) copy: Option<Transcoded>,
+}
+
+impl From<StoredInstance> for Job {
+    fn from(instance: StoredInstance) -> Self {
+        Self { instance, copy: None }
+    }
+}
+
 struct Waiting {
     job: Job,
     /// An association was lost with it.
@@ -40,7 +54,7 @@ struct Waiting {
 
 /// What a sender gets when it asks for the next instance.
 pub(super) enum Claimed {
-    Job(Claim),
+    Job(Box<Claim>),
     /// The next one is of a kind that the sender's association does not serve.
     OtherKind,
     /// There is nothing left, or nothing is sent any more.
@@ -73,17 +87,20 @@ impl Work {
     }
 
     /// Adds instances once fewer than a page of them wait; gives them back when nothing is sent any more.
-    pub(super) async fn push(&self, jobs: Vec<Job>) -> Result<(), (Vec<Job>, Arc<Error>)> {
-        let mut jobs = Some(jobs);
+    pub(super) async fn push(
+        &self,
+        instances: Vec<StoredInstance>,
+    ) -> Result<(), (Vec<StoredInstance>, Arc<Error>)> {
+        let mut instances = Some(instances);
         self.until(|state| {
             if let Some(error) = &state.given_up {
-                return Some(Err((jobs.take().unwrap_or_default(), Arc::clone(error))));
+                return Some(Err((instances.take().unwrap_or_default(), Arc::clone(error))));
             }
             if state.waiting.len() >= limits::PAGE_ROWS as usize {
                 return None;
             }
-            let added = jobs.take().unwrap_or_default().into_iter();
-            state.waiting.extend(added.map(|job| Waiting { job, was_lost: false }));
+            let added = instances.take().unwrap_or_default().into_iter();
+            state.waiting.extend(added.map(|instance| Waiting { job: instance.into(), was_lost: false }));
             Some(Ok(()))
         })
         .await?;
@@ -106,7 +123,7 @@ impl Work {
                 return state.is_complete.then_some(None);
             }
             let mut seen = HashSet::new();
-            let kinds = state.waiting.iter().map(|waiting| waiting.job.instance.kind());
+            let kinds = state.waiting.iter().map(|waiting| kind(&waiting.job.instance));
             Some(Some(kinds.filter(|kind| seen.insert(kind.clone())).collect()))
         })
         .await
@@ -121,11 +138,11 @@ impl Work {
             let Some(next) = state.waiting.front() else {
                 return state.is_complete.then_some(Claimed::Nothing);
             };
-            if !serves(&next.job.instance.kind()) {
+            if !serves(&kind(&next.job.instance)) {
                 return Some(Claimed::OtherKind);
             }
             state.claimed += 1;
-            Some(Claimed::Job(Claim { work: Arc::clone(self), waiting: state.waiting.pop_front() }))
+            Some(Claimed::Job(Box::new(Claim { work: Arc::clone(self), waiting: state.waiting.pop_front() })))
         });
         let claimed = claimed.await;
         // There is room for others.
@@ -184,9 +201,9 @@ impl State {
 
 impl Claim {
     /// What is to be sent.
-    pub(super) fn job(&self) -> &Job {
+    pub(super) fn job(&mut self) -> &mut Job {
         // There is one until it is settled, which takes the claim.
-        &self.waiting.as_ref().expect("the claim is not settled").job
+        &mut self.waiting.as_mut().expect("the claim is not settled").job
     }
 
     /// Whether the instance has another chance, now that an association was lost with it.

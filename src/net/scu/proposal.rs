@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use net::scu::MAX_KINDS;
 use pipeline::peers::Said;
 
-use super::alternatives::{Kind, alternatives};
+use super::alternatives::{Kind, proposed};
+use super::store::MAX_KINDS;
 
 /// What a new association is proposed for: this kind, those that wait, and those that were sent before; and what these can be
 /// transcoded into. As many as fit:
@@ -17,7 +17,7 @@ use super::alternatives::{Kind, alternatives};
 ///
 /// What the peer refuses is left out where it takes the same in another form: it is asked again when it no longer does, and when what is
 /// remembered no longer holds.
-pub(super) fn proposal(kinds: &[Kind], said: impl Fn(&Kind) -> Option<Said>) -> Vec<Kind> {
+pub fn proposal(kinds: &[Kind], said: impl Fn(&Kind) -> Option<Said>) -> Vec<Kind> {
     let Some((first, others)) = kinds.split_first() else { return Vec::new() };
     let (mut second, mut third, mut fourth) = (Vec::new(), Vec::new(), Vec::new());
     for ways in others.iter().map(|kind| open_ways(kind, &said)) {
@@ -35,7 +35,7 @@ pub(super) fn proposal(kinds: &[Kind], said: impl Fn(&Kind) -> Option<Said>) -> 
 
 /// As what an instance of a kind can go, best first, without what the peer is known to refuse where it is known to take another.
 fn open_ways(kind: &Kind, said: impl Fn(&Kind) -> Option<Said>) -> Vec<Kind> {
-    let ways: Vec<Kind> = std::iter::once(kind.clone()).chain(alternatives(kind)).collect();
+    let ways: Vec<Kind> = std::iter::once(kind.clone()).chain(proposed(kind)).collect();
     let is_taken = ways.iter().any(|way| said(way) == Some(Said::Takes));
     ways.into_iter().filter(|way| !is_taken || said(way) != Some(Said::Refuses)).collect()
 }
