@@ -15,6 +15,8 @@ use crate::synthetic::{CT_IMAGE_STORAGE, EXPLICIT_VR_LITTLE_ENDIAN, MULTI_FRAME_
 use crate::wire::{self, Command, Proposal};
 
 const VERIFICATION: &str = "1.2.840.10008.1.1";
+const STUDY_ROOT_MOVE: &str = "1.2.840.10008.5.1.4.1.2.2.2";
+const STUDY_ROOT_GET: &str = "1.2.840.10008.5.1.4.1.2.2.3";
 const STUDY_ROOT_FIND: &str = "1.2.840.10008.5.1.4.1.2.2.1";
 const IMPLICIT_VR_LITTLE_ENDIAN: &str = "1.2.840.10008.1.2";
 
@@ -58,6 +60,20 @@ impl Association {
                 transfer_syntax: EXPLICIT_VR_LITTLE_ENDIAN,
             },
         ];
+        Self::propose(peer, called, &proposals, &[])
+    }
+
+    /// Opens an association with contexts for C-MOVE and C-GET in the study root, on which CT may be sent to us.
+    pub(crate) fn to_retrieve(peer: SocketAddr, called: &str) -> Result<Self> {
+        let proposals = [
+            Proposal { id: 1, abstract_syntax: STUDY_ROOT_MOVE, transfer_syntax: IMPLICIT_VR_LITTLE_ENDIAN },
+            Proposal { id: 3, abstract_syntax: STUDY_ROOT_GET, transfer_syntax: IMPLICIT_VR_LITTLE_ENDIAN },
+            Proposal { id: 5, abstract_syntax: CT_IMAGE_STORAGE, transfer_syntax: EXPLICIT_VR_LITTLE_ENDIAN },
+        ];
+        Self::propose(peer, called, &proposals, &[CT_IMAGE_STORAGE])
+    }
+
+    fn propose(peer: SocketAddr, called: &str, proposals: &[Proposal], scp_of: &[&str]) -> Result<Self> {
         let stream = TcpStream::connect(peer).context("connect")?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -70,7 +86,7 @@ impl Association {
             pdu: Vec::new(),
             position: 0,
         };
-        association.stream.write_all(&wire::associate_rq(called, "BENCH", &proposals))?;
+        association.stream.write_all(&wire::associate_rq(called, "BENCH", proposals, scp_of))?;
         let kind = association.read_pdu()?;
         ensure!(kind == wire::ASSOCIATE_AC, "the association was answered by PDU type {kind:02X}H");
         let accepted = wire::parse_associate_ac(&association.pdu)?;
@@ -102,7 +118,7 @@ impl Association {
             sop_instance: Some(template.sop_instance()),
             has_data_set: true,
             has_priority: true,
-            answers: None,
+            ..Command::default()
         };
         let context = if template.sop_class() == CT_IMAGE_STORAGE { 1 } else { 7 };
         self.send(context, &wire::command_set(&command), template.data_set())?;
@@ -119,7 +135,7 @@ impl Association {
             sop_instance: None,
             has_data_set: true,
             has_priority: true,
-            answers: None,
+            ..Command::default()
         };
         self.send(5, &wire::command_set(&command), identifier)?;
         let mut matches = 0;
@@ -162,6 +178,67 @@ impl Association {
             if found.matches == rows {
                 let cancel = Command { field: 0x0FFF, answers: Some(message_id), ..Command::default() };
                 self.send(5, &wire::command_set(&cancel), &[])?;
+            }
+        }
+    }
+
+    /// C-MOVE (PS3.7 §9.1.4) in the study root to this application entity; the final status.
+    pub(crate) fn move_to(&mut self, destination: &str, identifier: &[u8]) -> Result<u16> {
+        let message_id = self.next_message_id();
+        let command = Command {
+            field: 0x0021,
+            message_id,
+            sop_class: STUDY_ROOT_MOVE,
+            destination: Some(destination),
+            has_data_set: true,
+            has_priority: true,
+            ..Command::default()
+        };
+        self.send(1, &wire::command_set(&command), identifier)?;
+        loop {
+            match self.receive()? {
+                0xFF00 => {}
+                status => return Ok(status),
+            }
+        }
+    }
+
+    /// C-GET (PS3.7 §9.1.3) in the study root: how many instances came, each answered with success, and the final status.
+    pub(crate) fn get(&mut self, identifier: &[u8]) -> Result<(u64, u16)> {
+        let message_id = self.next_message_id();
+        let command = Command {
+            field: 0x0010,
+            message_id,
+            sop_class: STUDY_ROOT_GET,
+            has_data_set: true,
+            has_priority: true,
+            ..Command::default()
+        };
+        self.send(3, &wire::command_set(&command), identifier)?;
+        let (mut came, mut data) = (0, Vec::new());
+        loop {
+            let mut command = Vec::new();
+            while !self.fragment(true, &mut command)? {}
+            data.clear();
+            if wire::command_value(&command, 0x0800)? != 0x0101 {
+                while !self.fragment(false, &mut data)? {}
+            }
+            if wire::command_value(&command, 0x0100)? == 0x0001 {
+                came += 1;
+                let sop_instance = wire::command_uid(&command, 0x1000);
+                let answer = Command {
+                    field: 0x8001,
+                    answers: Some(wire::command_value(&command, 0x0110)?),
+                    sop_class: CT_IMAGE_STORAGE,
+                    sop_instance: sop_instance.as_deref(),
+                    ..Command::default()
+                };
+                self.send(5, &wire::command_set(&answer), &[])?;
+                continue;
+            }
+            match wire::command_value(&command, 0x0900)? {
+                0xFF00 => {}
+                status => return Ok((came, status)),
             }
         }
     }

@@ -12,7 +12,8 @@ pub(crate) struct Bench {
 impl Bench {
     /// Tries every server once; one that does not start is named and left out.
     pub(crate) fn new(options: Options) -> Self {
-        let mut available = vec![Peer::Gantry, Peer::Orthanc, Peer::StoreScp, Peer::PlainStoreScp];
+        let mut available =
+            vec![Peer::Gantry, Peer::Orthanc, Peer::StoreScp, Peer::PlainStoreScp, Peer::QrScp];
         available.retain(|peer| match peer.start(Place::Memory) {
             Ok(_server) => true,
             Err(error) => {

@@ -7,6 +7,7 @@
 
 mod association;
 mod bench;
+mod delay;
 mod figures;
 mod floor;
 mod http;

@@ -6,7 +6,7 @@ const USAGE: &str = "\
 cargo bench --bench side_by_side -- [OPTIONS] [SECTION…]
 
 Sections (all but `million`, `scale` and `profile` when none is named):
-  ingest-ct ingest-small disk-ct disk-small send route-ct route-small route-ordinary route-latency fan-out
+  ingest-ct ingest-small disk-ct disk-small send send-far retrieve route-ct route-small route-ordinary route-latency fan-out
   s3 backlog query metadata memory transcode million scale profile
 Options:
   --quick       one short round each
@@ -26,12 +26,14 @@ pub(crate) struct Options {
 }
 
 /// Sections that run unless others are named.
-const DEFAULT_SECTIONS: [&str; 16] = [
+const DEFAULT_SECTIONS: [&str; 18] = [
     "ingest-ct",
     "ingest-small",
     "disk-ct",
     "disk-small",
     "send",
+    "send-far",
+    "retrieve",
     "route-ct",
     "route-small",
     "route-ordinary",

@@ -19,6 +19,8 @@ use crate::seaweed;
 
 /// The destination that is a bucket.
 pub(crate) const BUCKET: &str = "bucket";
+/// The AE title of where instances may be moved.
+pub(crate) const MOVED_TO: &str = "MOVED";
 /// Uploads at once to it.
 pub(crate) const PARALLEL: usize = 16;
 /// Names of temporary folders begin with it; the process id and a dash follow.
@@ -45,6 +47,8 @@ pub(crate) enum Peer {
     StoreScp,
     /// DCMTK's storescp with nothing but `--fork`.
     PlainStoreScp,
+    /// DCMTK's dcmqrscp: an archive whose index is one flat file.
+    QrScp,
 }
 
 /// A running server.
@@ -64,6 +68,8 @@ pub(crate) struct Server {
 struct Onward {
     /// All that it receives, by C-STORE.
     receivers: Vec<SocketAddr>,
+    /// What it is asked to by C-MOVE, as [`MOVED_TO`].
+    movable: Option<SocketAddr>,
     /// What it is told to: to the bucket of a SeaweedFS, as [`BUCKET`]. Gantry only.
     bucket: Option<SocketAddr>,
 }
@@ -121,6 +127,7 @@ impl Peer {
             Self::Orthanc => "Orthanc",
             Self::StoreScp => "storescp +B -pdu 131072",
             Self::PlainStoreScp => "storescp",
+            Self::QrScp => "dcmqrscp",
         }
     }
 
@@ -131,12 +138,17 @@ impl Peer {
 
     /// Starts Gantry or Orthanc with no data, to send all that it receives on to these receivers by C-STORE.
     pub(crate) fn start_routing(self, place: Place, onward: &[SocketAddr]) -> Result<Server> {
-        self.start_in(place.folder()?, Onward { receivers: onward.to_vec(), bucket: None })
+        self.start_in(place.folder()?, Onward { receivers: onward.to_vec(), ..Onward::default() })
     }
 
     /// Starts Gantry with no data, and with the bucket of the SeaweedFS at this address as a destination that no rule sends to.
     pub(crate) fn start_with_bucket(place: Place, s3: SocketAddr) -> Result<Server> {
-        Self::Gantry.start_in(place.folder()?, Onward { receivers: Vec::new(), bucket: Some(s3) })
+        Self::Gantry.start_in(place.folder()?, Onward { bucket: Some(s3), ..Onward::default() })
+    }
+
+    /// Starts an archive with no data, that may be asked to move instances to this receiver, as [`MOVED_TO`].
+    pub(crate) fn start_moving(self, place: Place, to: SocketAddr) -> Result<Server> {
+        self.start_in(place.folder()?, Onward { movable: Some(to), ..Onward::default() })
     }
 
     /// The line by which the program names its version.
@@ -155,6 +167,7 @@ impl Peer {
             Self::Orthanc => chosen("ORTHANC_BIN").unwrap_or_else(|| PathBuf::from("/usr/sbin/Orthanc")),
             // By full path: other toolkits install tools of the same names.
             Self::StoreScp | Self::PlainStoreScp => PathBuf::from("/usr/bin/storescp"),
+            Self::QrScp => PathBuf::from("/usr/bin/dcmqrscp"),
         }
     }
 
@@ -182,7 +195,7 @@ impl Peer {
             }
             Self::Orthanc => {
                 let config = folder.join("orthanc.json");
-                fs::write(&config, orthanc_config(folder, dimse, web, &onward.receivers))?;
+                fs::write(&config, orthanc_config(folder, dimse, web, onward))?;
                 fs::write(folder.join("route.lua"), orthanc_script(&onward.receivers))?;
                 command.arg(config);
             }
@@ -193,6 +206,12 @@ impl Peer {
             Self::PlainStoreScp => {
                 command.arg("--fork");
                 receive_into(&mut command, folder, dimse)?;
+            }
+            Self::QrScp => {
+                let config = folder.join("dcmqrscp.cfg");
+                fs::create_dir_all(folder.join("received"))?;
+                fs::write(&config, qrscp_config(folder, onward))?;
+                command.arg("-c").arg(config).arg(dimse.port().to_string());
             }
         }
         Ok(command)
@@ -205,12 +224,18 @@ impl Server {
         Association::open(self.dimse, self.called())
     }
 
+    /// An association to retrieve what it has.
+    pub(crate) fn associate_to_retrieve(&self) -> Result<Association> {
+        Association::to_retrieve(self.dimse, self.called())
+    }
+
     /// The AE title to call it by.
     pub(crate) fn called(&self) -> &'static str {
         match self.peer {
             Peer::Gantry => "GANTRY",
             Peer::Orthanc => "ORTHANC",
             Peer::StoreScp | Peer::PlainStoreScp => "STORESCP",
+            Peer::QrScp => "QRSCP",
         }
     }
 
@@ -301,6 +326,9 @@ fn gantry_config(dimse: SocketAddr, web: SocketAddr, onward: &Onward) -> String 
         config += &format!("[peer.sink{number}]\nae_title = \"SINK{number}\"\naddress = \"{address}\"\n");
         config += &format!("[destination.sink{number}]\nkind = \"dicom\"\npeer = \"sink{number}\"\n");
     }
+    if let Some(address) = onward.movable {
+        config += &format!("[peer.moved]\nae_title = \"{MOVED_TO}\"\naddress = \"{address}\"\n");
+    }
     if let Some(s3) = onward.bucket {
         config += &format!(
             "[destination.{BUCKET}]\nkind = \"s3\"\nendpoint = \"http://{s3}\"\nbucket = \"{}\"\nparallel = {PARALLEL}\n",
@@ -322,19 +350,22 @@ fn gantry_rules(onward: &[SocketAddr]) -> String {
 }
 
 /// Defaults, but for ports, folders, and doors open to any loopback caller.
-fn orthanc_config(folder: &Path, dimse: SocketAddr, web: SocketAddr, onward: &[SocketAddr]) -> String {
+fn orthanc_config(folder: &Path, dimse: SocketAddr, web: SocketAddr, onward: &Onward) -> String {
     let plugins = env::var("ORTHANC_PLUGINS")
         .unwrap_or_else(|_| "/usr/share/orthanc/plugins/libOrthancDicomWeb.so".to_owned());
     let data = folder.join("data");
-    let modalities: Vec<_> = onward
-        .iter()
-        .enumerate()
-        .map(|(number, at)| format!(r#""sink{number}": ["SINK{number}", "{}", {}]"#, at.ip(), at.port()))
+    let sinks = onward.receivers.iter().enumerate().map(|(number, at)| (format!("SINK{number}"), at));
+    let modalities: Vec<_> = sinks
+        .chain(onward.movable.iter().map(|at| (MOVED_TO.to_owned(), at)))
+        .map(|(title, at)| {
+            format!(r#""{}": ["{title}", "{}", {}]"#, title.to_lowercase(), at.ip(), at.port())
+        })
         .collect();
     format!(
         r#"{{ "Name": "bench", "DicomAet": "ORTHANC", "DicomPort": {dimse}, "HttpPort": {web}, "AuthenticationEnabled": false,
   "StorageDirectory": "{data}", "IndexDirectory": "{data}", "Plugins": ["{plugins}"],
   "DicomAlwaysAllowEcho": true, "DicomAlwaysAllowStore": true, "DicomAlwaysAllowFind": true,
+  "DicomAlwaysAllowGet": true, "DicomAlwaysAllowMove": true,
   "DicomModalities": {{ {modalities} }}, "LuaScripts": ["{script}"],
   "DicomWeb": {{ "Enable": true, "Root": "/dicom-web/" }} }}"#,
         dimse = dimse.port(),
@@ -353,6 +384,17 @@ fn orthanc_script(onward: &[SocketAddr]) -> String {
         return String::new();
     }
     format!("function OnStoredInstance(instance, tags, metadata, origin)\n{sends}end\n")
+}
+
+/// One storage area for whoever calls, large enough for a study of 2,000 CT.
+fn qrscp_config(folder: &Path, onward: &Onward) -> String {
+    let hosts = onward.movable.iter().map(|at| format!("moved = ({MOVED_TO}, {}, {})\n", at.ip(), at.port()));
+    format!(
+        "NetworkType = \"tcp\"\nMaxPDUSize = 131072\nMaxAssociations = 16\nHostTable BEGIN\n{}HostTable END\n\
+         VendorTable BEGIN\nVendorTable END\nAETable BEGIN\nQRSCP {} RW (500, 4gb) ANY\nAETable END\n",
+        hosts.collect::<String>(),
+        folder.join("received").display(),
+    )
 }
 
 fn receive_into(command: &mut Command, folder: &Path, dimse: SocketAddr) -> Result<()> {

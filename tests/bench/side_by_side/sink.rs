@@ -26,13 +26,20 @@ struct Shared {
     arrived: Mutex<HashMap<String, Instant>>,
     more: Condvar,
     is_closed: AtomicBool,
+    max_pdu_bytes: u32,
     connections: Mutex<Vec<TcpStream>>,
 }
 
 impl Sink {
     pub(crate) fn start() -> Result<Self> {
+        Self::taking(131_072)
+    }
+
+    /// Takes P-DATA-TF PDUs of at most so many bytes.
+    pub(crate) fn taking(max_pdu_bytes: u32) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let sink = Self { address: listener.local_addr()?, shared: Arc::default() };
+        let shared = Arc::new(Shared { max_pdu_bytes, ..Shared::default() });
+        let sink = Self { address: listener.local_addr()?, shared };
         let shared = Arc::clone(&sink.shared);
         thread::spawn(move || accept(&listener, &shared));
         Ok(sink)
@@ -99,7 +106,7 @@ impl Connection {
         loop {
             match self.read()? {
                 wire::ASSOCIATE_RQ => {
-                    let answer = wire::associate_ac(&self.pdu)?;
+                    let answer = wire::associate_ac(&self.pdu, shared.max_pdu_bytes)?;
                     self.stream.write_all(&answer)?;
                 }
                 wire::P_DATA_TF => self.data(shared, &mut command)?,

@@ -3,7 +3,7 @@
 use crate::report::{GANTRY, Report, number, push_line};
 
 /// Servers that have a column of their own.
-const OTHERS: [&str; 3] = ["Orthanc", "storescp +B -pdu 131072", "floor"];
+const OTHERS: [&str; 5] = ["Orthanc", "storescp +B -pdu 131072", "dcmqrscp", "storescu", "floor"];
 
 /// Appends the table; nothing when Gantry was not measured.
 pub(crate) fn write(report: &Report, out: &mut String) {
@@ -29,7 +29,7 @@ pub(crate) fn write(report: &Report, out: &mut String) {
     out.push_str("\n## Summary\n\n");
     let titles = ["what", "unit", GANTRY, "CPU ms each"].into_iter().chain(OTHERS);
     push_line(out, &titles.map(str::to_owned).collect::<Vec<_>>());
-    out.push_str("|---|---|---:|---:|---:|---:|---:|\n");
+    out.push_str("|---|---|---:|---:|---:|---:|---:|---:|---:|\n");
     for cells in &lines {
         push_line(out, cells);
     }

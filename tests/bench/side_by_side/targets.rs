@@ -3,7 +3,7 @@
 use crate::figures::column;
 use crate::report::{GANTRY, Report};
 use crate::sections::{
-    backlog, disk, fanout, ingest, memory, metadata, million, query, route, s3, scale, send,
+    backlog, disk, fanout, far, ingest, memory, metadata, million, query, retrieve, route, s3, scale, send,
 };
 
 /// One claim and how it is measured.
@@ -25,7 +25,7 @@ enum Bound {
 
 use Bound::{AtLeast, AtMost, Times};
 
-pub(crate) const TARGETS: [Target; 41] = [
+pub(crate) const TARGETS: [Target; 46] = [
     target("CT, 1 association: 3× Orthanc", ingest::CT, "1 association", Times("Orthanc", 3.0)),
     target("CT, 4 associations: 3× Orthanc", ingest::CT, "4 associations", Times("Orthanc", 3.0)),
     target("CT, 16 associations: 3× Orthanc", ingest::CT, "16 associations", Times("Orthanc", 3.0)),
@@ -43,6 +43,16 @@ pub(crate) const TARGETS: [Target; 41] = [
     target("30 KB on disk, 4 associations: 0.8× floor", disk::SMALL, "4 associations", Times("floor", 0.8)),
     target("30 KB on disk, 16 associations: 0.8× floor", disk::SMALL, "16 associations", Times("floor", 0.8)),
     target("send: 1,000 CT per second", send::TITLE, "to storescp, 1 association", AtLeast("/s", 1000.0)),
+    target("send, 10 ms away, PDUs of 16 KiB: 0.8× storescu", far::TITLE, far::SMALL, Times("storescu", 0.8)),
+    target(
+        "send, 10 ms away, PDUs of 128 KiB: 0.8× storescu",
+        far::TITLE,
+        far::LARGE,
+        Times("storescu", 0.8),
+    ),
+    target("C-MOVE of 2,000 CT: 1.5× Orthanc", retrieve::TITLE, retrieve::MOVE, Times("Orthanc", 1.5)),
+    target("C-GET of 2,000 CT: 1.5× Orthanc", retrieve::TITLE, retrieve::GET, Times("Orthanc", 1.5)),
+    target("C-GET of 2,000 CT: 16 MiB more", retrieve::TITLE, retrieve::GET, AtMost("growth MiB", 16.0)),
     target("CT forwarded, 1 association: 3× Orthanc", route::CT, "1 association", Times("Orthanc", 3.0)),
     target("CT forwarded, 4 associations: 3× Orthanc", route::CT, "4 associations", Times("Orthanc", 3.0)),
     target("CT forwarded: 2.5 ms of CPU each", route::CT, "1 association", AtMost("CPU ms each", 2.5)),

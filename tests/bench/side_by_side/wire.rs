@@ -34,11 +34,14 @@ pub(crate) struct Command<'a> {
     pub(crate) sop_instance: Option<&'a str>,
     pub(crate) has_data_set: bool,
     pub(crate) has_priority: bool,
+    /// Move Destination (PS3.7 §9.3.4.1).
+    pub(crate) destination: Option<&'a str>,
     /// In a response with status 0000H, the Message ID of the request; else `message_id` stands.
     pub(crate) answers: Option<u16>,
 }
 
-pub(crate) fn associate_rq(called: &str, calling: &str, proposals: &[Proposal]) -> Vec<u8> {
+/// The requestor is SCP, and SCP only, of the SOP classes `scp_of` (PS3.7 §D.3.3.4).
+pub(crate) fn associate_rq(called: &str, calling: &str, proposals: &[Proposal], scp_of: &[&str]) -> Vec<u8> {
     let mut body = vec![0, 1, 0, 0];
     body.extend_from_slice(format!("{called:<16.16}{calling:<16.16}").as_bytes());
     body.extend_from_slice(&[0; 32]);
@@ -52,15 +55,21 @@ pub(crate) fn associate_rq(called: &str, calling: &str, proposals: &[Proposal]) 
     let mut user = Vec::new();
     item(&mut user, 0x51, &131_072_u32.to_be_bytes());
     item(&mut user, 0x52, b"2.25.1");
+    for sop_class in scp_of {
+        let length = u16::try_from(sop_class.len()).unwrap_or(0).to_be_bytes();
+        item(&mut user, 0x54, &[&length[..], sop_class.as_bytes(), &[0, 1]].concat());
+    }
     item(&mut user, 0x55, b"BENCH_DRIVER");
     item(&mut body, 0x50, &user);
     pdu(ASSOCIATE_RQ, &body)
 }
 
-/// Accepts every context of an A-ASSOCIATE-RQ with its first transfer syntax.
-pub(crate) fn associate_ac(rq: &[u8]) -> Result<Vec<u8>> {
+/// Accepts every context of an A-ASSOCIATE-RQ with its first transfer syntax, takes PDUs of so many bytes, and grants the operations
+/// window that is asked for.
+pub(crate) fn associate_ac(rq: &[u8], max_pdu_bytes: u32) -> Result<Vec<u8>> {
     let (head, items) = rq.split_at_checked(68).context("A-ASSOCIATE-RQ is too short")?;
     let mut body = head.to_vec();
+    let mut window = None;
     for (kind, value) in split_items(items)? {
         match (kind, value) {
             (0x10, name) => item(&mut body, 0x10, name),
@@ -71,12 +80,19 @@ pub(crate) fn associate_ac(rq: &[u8]) -> Result<Vec<u8>> {
                 item(&mut context, 0x40, first.context("a context without transfer syntax")?.1);
                 item(&mut body, 0x21, &context);
             }
+            (0x50, user) => {
+                window =
+                    split_items(user)?.into_iter().find(|(kind, _)| *kind == 0x53).map(|(_, value)| value);
+            }
             _ => {}
         }
     }
     let mut user = Vec::new();
-    item(&mut user, 0x51, &131_072_u32.to_be_bytes());
+    item(&mut user, 0x51, &max_pdu_bytes.to_be_bytes());
     item(&mut user, 0x52, b"2.25.1");
+    if let Some(window) = window {
+        item(&mut user, 0x53, window);
+    }
     item(&mut user, 0x55, b"BENCH_SINK");
     item(&mut body, 0x50, &user);
     Ok(pdu(ASSOCIATE_AC, &body))
@@ -124,6 +140,9 @@ pub(crate) fn command_set(command: &Command<'_>) -> Vec<u8> {
     match command.answers {
         Some(message_id) => element(&mut elements, 0x0120, &message_id.to_le_bytes()),
         None => element(&mut elements, 0x0110, &command.message_id.to_le_bytes()),
+    }
+    if let Some(destination) = command.destination {
+        element(&mut elements, 0x0600, format!("{destination:<16.16}").as_bytes());
     }
     if command.has_priority {
         element(&mut elements, 0x0700, &[0, 0]);

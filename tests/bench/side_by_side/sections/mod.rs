@@ -3,12 +3,14 @@
 pub(crate) mod backlog;
 pub(crate) mod disk;
 pub(crate) mod fanout;
+pub(crate) mod far;
 pub(crate) mod ingest;
 pub(crate) mod memory;
 pub(crate) mod metadata;
 pub(crate) mod million;
 mod profile;
 pub(crate) mod query;
+pub(crate) mod retrieve;
 pub(crate) mod route;
 pub(crate) mod s3;
 pub(crate) mod scale;
@@ -29,6 +31,8 @@ pub(crate) fn run(name: &str, bench: &Bench) -> Result<Section> {
         "disk-ct" => disk::ct(bench),
         "disk-small" => disk::small(bench),
         "send" => send::run(bench),
+        "send-far" => far::run(bench),
+        "retrieve" => retrieve::run(bench),
         "route-ct" => route::ct(bench),
         "route-small" => route::small(bench),
         "route-ordinary" => route::ordinary(bench),

@@ -75,7 +75,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Section> {
     Ok(section)
 }
 
-fn write_files(folder: &Path, count: u64) -> Result<()> {
+pub(super) fn write_files(folder: &Path, count: u64) -> Result<()> {
     fs::create_dir(folder)?;
     let mut template = Template::ct();
     for number in 0..count {
@@ -124,7 +124,7 @@ fn arrived(server: &Server) -> Result<u64> {
     u64::try_from(fs::read_dir(server.received())?.count()).context("count what arrived")
 }
 
-fn figures(count: u64, arrived: u64, elapsed: Duration, cpu: Duration) -> Figures {
+pub(super) fn figures(count: u64, arrived: u64, elapsed: Duration, cpu: Duration) -> Figures {
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     let instances = count as f64;
     let rate = instances / elapsed.as_secs_f64();
