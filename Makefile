@@ -1,8 +1,9 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt lint doc tidy peers bench torture fuzz
+.PHONY: help run test check fmt lint doc tidy peers bench torture soak fuzz
 
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 FUZZ_SECONDS ?= 60
+SOAK_MINUTES ?= 60
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -43,6 +44,10 @@ bench: ## side by side with Orthanc and DCMTK; the report is target/bench/report
 torture: ## kills the server at random while it routes 20,000 instances to three destinations, some of which are down
 	GANTRY_PEERS=$(CURDIR)/.peers GANTRY_TORTURE_KILLS=200 GANTRY_TORTURE_INSTANCES=20000 \
 	  cargo test --workspace --test it torture:: -- --nocapture
+
+soak: ## valid and hostile peers for SOAK_MINUTES, in the end of which the server must hold what it held before
+	GANTRY_PEERS=$(CURDIR)/.peers GANTRY_SOAK_SECONDS=$$(($(SOAK_MINUTES) * 60)) \
+	  cargo test --workspace --test it soak:: -- --nocapture
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (needs a nightly toolchain and cargo-fuzz)
 	@for target in $$(cargo +nightly fuzz list --fuzz-dir tests/fuzz); do \

@@ -1,5 +1,6 @@
 //! Gantry: DICOM imaging router and PACS bridge.
 
+mod allocator;
 mod cli;
 mod config;
 mod control;

@@ -13,7 +13,7 @@ use crate::scu::{Scu, associate_rq, element};
 use crate::sinks::{Orthanc, script};
 use crate::synthetic::{CT, EXPLICIT, Object};
 
-const COMMITMENT: &str = "1.2.840.10008.1.20.1";
+pub(crate) const COMMITMENT: &str = "1.2.840.10008.1.20.1";
 const MR: &str = "1.2.840.10008.5.1.4.1.1.4";
 
 /// A peer of this title at this address, and reports that are tried again soon.
@@ -265,7 +265,7 @@ fn orthanc_asks_and_is_told() {
 }
 
 /// N-ACTION on context 1; its status.
-fn n_action(scu: &mut Scu, transaction: &str, instances: &[&str]) -> u16 {
+pub(crate) fn n_action(scu: &mut Scu, transaction: &str, instances: &[&str]) -> u16 {
     let class = |text: &str| {
         let mut bytes = text.as_bytes().to_vec();
         bytes.resize(bytes.len().next_multiple_of(2), 0);

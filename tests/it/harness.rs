@@ -206,6 +206,16 @@ impl Server {
         self.status_kib("VmRSS:") * 1024
     }
 
+    /// Bytes of memory the process holds now that no file can be read into again: heap, stacks, caches of its own.
+    pub(crate) fn anonymous_bytes(&self) -> u64 {
+        self.status_kib("RssAnon:") * 1024
+    }
+
+    /// Threads of the process.
+    pub(crate) fn threads(&self) -> u64 {
+        self.status_kib("Threads:")
+    }
+
     /// Most bytes of memory the process held since [`Server::reset_peak`].
     pub(crate) fn peak_resident_bytes(&self) -> u64 {
         self.status_kib("VmHWM:") * 1024

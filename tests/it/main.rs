@@ -46,6 +46,7 @@ mod scu;
 mod seaweed;
 mod senders;
 mod sinks;
+mod soak;
 mod store;
 mod synthetic;
 mod tidy;

@@ -227,6 +227,16 @@ impl Scu {
 
 /// A-ASSOCIATE-RQ with our application context, maximum length and implementation UID.
 pub(crate) fn associate_rq(called: &str, calling: &str, contexts: &[Context<'_>]) -> Vec<u8> {
+    associate_rq_with(called, calling, contexts, &[])
+}
+
+/// The same with more items of user information.
+pub(crate) fn associate_rq_with(
+    called: &str,
+    calling: &str,
+    contexts: &[Context<'_>],
+    more: &[u8],
+) -> Vec<u8> {
     let mut items = item(0x10, b"1.2.840.10008.3.1.1.1");
     for (n, (class, syntaxes)) in contexts.iter().enumerate() {
         let mut context = vec![2 * n as u8 + 1, 0, 0, 0];
@@ -236,6 +246,7 @@ pub(crate) fn associate_rq(called: &str, calling: &str, contexts: &[Context<'_>]
     }
     let mut user = item(0x51, &131_072_u32.to_be_bytes());
     user.extend(item(0x52, b"2.25.1"));
+    user.extend(more);
     items.extend(item(0x50, &user));
     let mut body = vec![0, 1, 0, 0];
     body.extend(format!("{called:<16}{calling:<16}").into_bytes());
@@ -286,14 +297,16 @@ pub(crate) fn read_pdu(stream: &mut TcpStream) -> io::Result<(u8, Vec<u8>)> {
     Ok((head[0], body))
 }
 
-fn item(kind: u8, value: &[u8]) -> Vec<u8> {
+/// An item of A-ASSOCIATE.
+pub(crate) fn item(kind: u8, value: &[u8]) -> Vec<u8> {
     let mut bytes = vec![kind, 0];
     bytes.extend((value.len() as u16).to_be_bytes());
     bytes.extend(value);
     bytes
 }
 
-fn padded(uid: &str) -> Vec<u8> {
+/// A UID of even length.
+pub(crate) fn padded(uid: &str) -> Vec<u8> {
     let mut bytes = uid.as_bytes().to_vec();
     if bytes.len() % 2 == 1 {
         bytes.push(0);
@@ -301,7 +314,8 @@ fn padded(uid: &str) -> Vec<u8> {
     bytes
 }
 
-fn command_set(elements: &BTreeMap<u16, Vec<u8>>) -> Vec<u8> {
+/// A command set of these elements of group 0000.
+pub(crate) fn command_set(elements: &BTreeMap<u16, Vec<u8>>) -> Vec<u8> {
     let mut body = Vec::new();
     for (element, value) in elements {
         body.extend([0, 0]);

@@ -1,0 +1,99 @@
+//! The server and those that it calls.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::harness::{Launch, Server, free_ports};
+use crate::pki::{Ca, Files};
+use crate::scu::{Context, Refusal, Scu, associate_rq};
+use crate::sinks::StoreScp;
+
+pub(super) struct Peers {
+    server: Server,
+    pub(super) tls: SocketAddr,
+    /// Takes what a C-MOVE brings, and keeps nothing.
+    _sink: StoreScp,
+    /// Connections to it are made, and that is all.
+    _mute: TcpListener,
+    _files: Files,
+    /// Certificate and key of a caller that is trusted, and of one that is not.
+    pub(super) trusted: [PathBuf; 2],
+    pub(super) stranger: [PathBuf; 2],
+    pub(super) ca: PathBuf,
+}
+
+impl Peers {
+    pub(super) fn start() -> Self {
+        let sink = StoreScp::with(&["--ignore"]);
+        let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+        let [tls, gone] = free_ports();
+        let (ca, files) = (Ca::new("Hospital CA"), Files::new());
+        let own = ca.local("gantry");
+        let tables: String = [
+            ("storescp", "STORESCP", sink.address),
+            ("mute", "MUTE", mute.local_addr().unwrap()),
+            ("gone", "GONE", gone),
+        ]
+        .iter()
+        .map(|(name, title, at)| format!("[peer.{name}]\nae_title = \"{title}\"\naddress = \"{at}\"\n"))
+        .collect();
+        let tables = tables + IDENTIFIED;
+        let dimse = format!("{LIMITS}\n[dimse.tls]\nlisten = \"{tls}\"\n{CERTIFICATES}");
+        let pem = ca.pem();
+        let furniture = [
+            ("tls/gantry.pem", own.certificate.as_str()),
+            ("tls/gantry.key", own.key.as_str()),
+            ("tls/ca.pem", &pem),
+            ("secret", SECRET),
+        ];
+        // What it says of hostile peers would fill the disk.
+        let launch = Launch { environment: &[("RUST_LOG", "error")], ..Launch::default() };
+        let server = Server::furnished(&furniture, ["", &dimse, &tables], launch);
+        let trusted = files.keep("trusted", &ca.local("CT1"));
+        let stranger = files.keep("stranger", &Ca::new("Another CA").local("CT1"));
+        let ca = files.write("ca.pem", &pem);
+        Self { server, tls, _sink: sink, _mute: mute, _files: files, trusted, stranger, ca }
+    }
+
+    pub(super) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// An association with these contexts, which must come about.
+    pub(super) fn associate(&self, contexts: &[Context<'_>]) -> Scu {
+        let request = associate_rq("GANTRY", "SOAK", contexts);
+        Scu::request(self.server.dimse, &request).unwrap_or_else(|refusal| panic!("{refusal:?}"))
+    }
+
+    /// An association that may be refused, whose peer does not wait for long.
+    pub(super) fn dare(&self, request: &[u8]) -> Result<Scu, Refusal> {
+        let mut scu = Scu::request(self.server.dimse, request)?;
+        scu.stream().set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        Ok(scu)
+    }
+
+    /// A connection and no more.
+    pub(super) fn connect(&self, address: SocketAddr) -> TcpStream {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+        stream
+    }
+}
+
+/// Short, so that what hangs is let go within the soak; associations enough for all that are held.
+const LIMITS: &str = "artim_timeout = \"3s\"
+idle_timeout = \"20s\"
+message_timeout = \"20s\"
+connect_timeout = \"2s\"
+max_associations = 200";
+const CERTIFICATES: &str =
+    "certificate = \"tls/gantry.pem\"\nkey = \"tls/gantry.key\"\nca = \"tls/ca.pem\"\n";
+/// What the peer LOCKED has to say when it calls.
+pub(super) const SECRET: &str = "open sesame";
+const IDENTIFIED: &str = "[peer.locked]
+ae_title = \"LOCKED\"
+address = \"127.0.0.1:104\"
+identity = { user = \"ct1\", password = { file = \"secret\" } }
+";
