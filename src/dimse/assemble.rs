@@ -149,6 +149,33 @@ impl Assembler {
     }
 }
 
+/// Joins anything: fragments of one byte for context and kind, one for the length, and so many bytes. It must not panic, and holds
+/// no more than a command set may have.
+///
+/// # Panics
+/// When it holds more.
+pub fn fuzz_assembler(data: &[u8]) {
+    let mut assembler = Assembler::default();
+    let mut rest = data;
+    while let Some(([head, length], after)) = rest.split_first_chunk() {
+        let (value, after) = after.split_at_checked(usize::from(*length)).unwrap_or((after, &[]));
+        rest = after;
+        let bytes = u32::try_from(value.len()).unwrap_or(u32::MAX);
+        let pdv = Pdv { context_id: head >> 2, is_command: head & 1 != 0, is_last: head & 2 != 0, bytes };
+        let is_command = match assembler.begin(&pdv) {
+            Ok(fragment) => fragment == Fragment::Command,
+            Err(_) => return,
+        };
+        let mut input = BytesMut::from(value);
+        while is_command && !input.is_empty() {
+            if assembler.take_command(&mut input).is_err() {
+                return;
+            }
+        }
+        assert!(assembler.command.len() <= limits::COMMAND_SET_BYTES, "a command set is bounded");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

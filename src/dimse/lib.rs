@@ -23,7 +23,7 @@ mod status;
 mod tests;
 mod wire;
 
-pub use assemble::{AssembleError, Assembler, Fragment, Message};
+pub use assemble::{AssembleError, Assembler, Fragment, Message, fuzz_assembler};
 pub use command::{Command, OtherRq, OtherRsp, fuzz_command};
 pub use outcome::{ErrorComment, Outcome};
 pub use status::{Class, Status};

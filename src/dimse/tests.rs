@@ -6,10 +6,11 @@ use proptest::prelude::*;
 use crate::service::echo::{CEchoRq, CEchoRsp};
 use crate::service::find::{CCancelRq, CFindRq, CFindRsp};
 use crate::service::get::{self, CGetRq};
+use crate::service::mechanisms::fuzz_mechanisms;
 use crate::service::move_::{self, CMoveRq};
 use crate::service::retrieve::SubOperations;
 use crate::service::store::{CStoreRq, CStoreRsp, MoveOriginator};
-use crate::{Command, CommandError, ErrorComment, OtherRq, Outcome, Status, fuzz_command};
+use crate::{Command, CommandError, ErrorComment, OtherRq, Outcome, Status, fuzz_assembler, fuzz_command};
 
 /// The bytes of an annotated hex file: `#` begins a comment.
 pub(crate) fn golden(name: &str) -> Vec<u8> {
@@ -243,6 +244,8 @@ proptest! {
     #[test]
     fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
         fuzz_command(&bytes);
+        fuzz_assembler(&bytes);
+        fuzz_mechanisms(&bytes);
     }
 
     #[test]
@@ -267,6 +270,8 @@ proptest! {
         fuzz_command(&bytes);
         bytes.truncate(cut.index(bytes.len()));
         fuzz_command(&bytes);
+        let fragments: Vec<u8> = bytes.chunks(40).flat_map(|part| [&[5, part.len() as u8][..], part].concat()).collect();
+        fuzz_assembler(&fragments);
     }
 
     #[test]

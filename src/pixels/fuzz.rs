@@ -5,7 +5,7 @@ use model::{TransferSyntaxUid, scan, syntax};
 use crate::ability::{Form, abilities};
 use crate::codec;
 use crate::image::Image;
-use crate::{Object, transcode};
+use crate::{Object, fragments, transcode};
 
 /// Decodes anything with the codec that the first byte chooses, as a frame of the small image that the next five describe: it must not
 /// panic, and a frame that comes out has the size of the image and encodes again to itself.
@@ -52,6 +52,26 @@ pub fn fuzz_codec(data: &[u8]) {
         let again = codec::decode(codec::Codec::JpegLs, &encoded, &image).map(|again| again.frame);
         assert!(again.is_ok_and(|again| again == decoded.frame), "what is encoded decodes to itself");
     }
+}
+
+/// Tells anything apart into frames: the first two bytes are the number of frames, the rest the items. Every frame lies in the value,
+/// and none in another.
+///
+/// # Panics
+/// When one does not.
+pub fn fuzz_fragments(data: &[u8]) {
+    let Some((count, value)) = data.split_first_chunk() else { return };
+    let Ok(fragments) = fragments::read(&value, 0..value.len() as u64) else { return };
+    let Some(frames) = fragments.frames(u64::from(u16::from_be_bytes(*count)), &value) else { return };
+    let mut end = 0;
+    for index in 0..frames.len() {
+        for place in frames.get(index).iter().flat_map(fragments::Places::iter) {
+            assert!(end <= place.start && place.start <= place.end, "frames come one after the other");
+            end = place.end;
+        }
+    }
+    assert!(end <= value.len() as u64, "frames lie in the value");
+    assert!(frames.get(frames.len()).is_none(), "there is no frame behind the last");
 }
 
 /// Transcodes anything that scans as a data set: the first two bytes choose from what to what. It must not panic, and the data set that

@@ -36,7 +36,7 @@ mod words;
 pub use ability::{Ability, abilities, can};
 pub use error::Error;
 pub use frames::FrameReader;
-pub use fuzz::{fuzz_codec, fuzz_transcode};
+pub use fuzz::{fuzz_codec, fuzz_fragments, fuzz_transcode};
 
 pub use read_at::ReadAt;
 pub use transcode::{Object, transcode};

@@ -4,7 +4,7 @@ use bytes::{Buf, BytesMut};
 
 use crate::extended;
 use crate::negotiate::{Service, negotiate};
-use crate::pdu::{AssociateAc, Implementation};
+use crate::pdu::{AssociateAc, AssociateRq, Implementation, ProposedContext, Titles};
 use crate::{Association, Event};
 
 /// Feeds any bytes to an acceptor as its peer, in chunks whose lengths are taken from the bytes, and does what the events ask for.
@@ -12,7 +12,26 @@ use crate::{Association, Event};
 /// # Panics
 /// When the association breaks its contract: it buffers what it need not, or does not end.
 pub fn fuzz_pdu(data: &[u8]) {
-    let mut association = Association::acceptor(Duration::from_secs(10));
+    talk(Association::acceptor(Duration::from_secs(10)), data);
+}
+
+/// The same with a requestor, which called the peer.
+///
+/// # Panics
+/// As [`fuzz_pdu`].
+pub fn fuzz_answer(data: &[u8]) {
+    let syntaxes = vec![model::syntax::IMPLICIT_VR_LITTLE_ENDIAN.into()];
+    let contexts = ProposedContext::numbered([(model::sop::VERIFICATION.into(), syntaxes)]);
+    let Ok(title) = model::AeTitle::parse("FUZZ") else { return };
+    let titles = Titles::new(&title, &title);
+    let rq = AssociateRq::new(titles, contexts.unwrap_or_default(), 16_384, Implementation::default());
+    let Ok(mut association) = Association::requestor(rq, Duration::from_secs(10)) else { return };
+    assert_eq!(association.connected(), Ok(()), "the request goes out");
+    association.output().clear();
+    talk(association, data);
+}
+
+fn talk(mut association: Association, data: &[u8]) {
     let mut input = BytesMut::new();
     let mut fragment = 0_usize;
     let mut rest = data;

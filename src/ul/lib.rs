@@ -27,5 +27,5 @@ mod table;
 
 pub use association::{Association, Event, Pdv, PresentationContext};
 pub use error::{Error, Violation};
-pub use fuzz::fuzz_pdu;
+pub use fuzz::{fuzz_answer, fuzz_pdu};
 pub use state::State;

@@ -23,6 +23,7 @@ mod doctor_own;
 mod doctor_tls;
 mod durability;
 mod explain;
+mod fuzz;
 mod harness;
 mod hostile;
 mod identity;

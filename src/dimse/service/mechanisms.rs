@@ -46,6 +46,26 @@ pub fn answer_of_retrieve(information: &[u8]) -> Vec<u8> {
     [relational, 0].into_iter().take(information.len()).collect()
 }
 
+/// Answers anything: as long as what was asked at most, and nothing that was not asked for.
+///
+/// # Panics
+/// When an answer is another.
+pub fn fuzz_mechanisms(data: &[u8]) {
+    let all = Mechanisms {
+        relational: true,
+        combined_datetime: true,
+        fuzzy_names: true,
+        timezone: true,
+        empty_values: true,
+        multiple_values: true,
+    };
+    let granted = answer(data, all);
+    assert!(granted.len() <= data.len().min(FIELDS), "an answer is no longer than the question");
+    assert_eq!(asked(&granted), asked(data), "what is asked for is granted");
+    assert!(asked(&answer(data, Mechanisms::default())) == Mechanisms::default(), "nothing else is");
+    assert!(answer_of_retrieve(data).len() <= data.len().min(2), "an answer is no longer than the question");
+}
+
 // Places of the fields, from 0; 4 is Query/Retrieve View.
 const RELATIONAL: usize = 0;
 const COMBINED_DATETIME: usize = 1;

@@ -98,6 +98,21 @@ pub fn boundary(content_type: &str) -> Option<String> {
     (usable && !boundary.ends_with(' ')).then(|| boundary.to_owned())
 }
 
+/// Reads anything as an `Accept` field and as a content type.
+///
+/// # Panics
+/// When what is read breaks its promise.
+pub fn fuzz_media_type(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let entries = accept(text);
+    assert!(entries.is_sorted_by_key(|entry| std::cmp::Reverse(entry.quality)), "the most wanted come first");
+    for entry in &entries {
+        assert!(entry.quality <= 1000 && entry.media.parameter("q").is_none());
+        assert!(entry.media.essence().contains('/'));
+    }
+    assert!(boundary(text).is_none_or(|boundary| (1..=70).contains(&boundary.len())));
+}
+
 fn quality(text: &str) -> u16 {
     let number: f64 = text.parse().unwrap_or(0.0);
     if number.is_nan() {
@@ -153,6 +168,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_left_out(text in "[a-z/*;=, \"\\\\.0-9\u{e9}-]{0,80}", tail in ".{0,20}") {
+            let known = "multipart/related; type=\"application/dicom\"; boundary=\"x\", image/jp2; q=0.5, ";
+            fuzz_media_type([known, &text, &tail].concat().as_bytes());
+            fuzz_media_type(text.as_bytes());
+        }
+    }
 
     #[test]
     fn reads_types_and_parameters() {

@@ -6,6 +6,6 @@ mod media;
 mod parser;
 mod writer;
 
-pub use media::{Accepted, MediaType, accept, boundary};
+pub use media::{Accepted, MediaType, accept, boundary, fuzz_media_type};
 pub use parser::{Error, Event, Fields, Parser, fuzz_multipart};
 pub use writer::{close, part_head};

@@ -182,6 +182,22 @@ fn verified(token: &[u8], keys: &[Key]) -> Result<Map<String, Value>, TokenError
     if is_signed { object(claims) } else { Err(TokenError::Signature) }
 }
 
+/// Reads anything as a token of a caller, and its parts as claims whoever has signed them. Must never panic; for fuzzing and for tests.
+pub fn fuzz_token(data: &[u8]) {
+    let keys = [Family::Rsa, Family::P256, Family::P384, Family::Ed25519];
+    let keys = keys.map(|family| Key { family, bytes: vec![4; 65] });
+    assert!(verified(data, &keys).is_err(), "nobody has the keys");
+    let any = TokenSettings { keys: PathBuf::new(), issuer: None, audience: None, subject: None };
+    let named = Some("gantry".to_owned());
+    let some =
+        TokenSettings { issuer: named.clone(), audience: named.clone(), subject: named, ..any.clone() };
+    for part in String::from_utf8_lossy(data).split('.') {
+        if let Ok(claims) = object(part) {
+            drop((any.check(&claims, 1e9), some.check(&claims, 1e9)));
+        }
+    }
+}
+
 fn object(part: &str) -> Result<Map<String, Value>, TokenError> {
     match serde_json::from_slice(&decode(part)?) {
         Ok(Value::Object(object)) => Ok(object),
@@ -348,6 +364,22 @@ mod tests {
             assert_eq!(verified(token.as_bytes(), &keys), Err(expected), "{token}");
         }
         assert!(verified(&[0xFF], &keys).is_err());
+    }
+
+    #[test]
+    fn mutated_tokens_do_no_harm() {
+        let claims = json!({"exp": 1e300, "nbf": -1, "iss": "gantry", "aud": ["gantry", 1], "sub": null});
+        let token = Signer::new().sign(&json!({"alg": "ES256"}), &claims).into_bytes();
+        let mut random = 5_u32;
+        for _ in 0..20_000 {
+            let mut token = token.clone();
+            for _ in 0..4 {
+                random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let at = (random >> 8) as usize % token.len();
+                token[at] = random.to_le_bytes()[3];
+            }
+            fuzz_token(&token);
+        }
     }
 
     #[test]

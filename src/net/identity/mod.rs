@@ -8,6 +8,6 @@ mod ours;
 mod secret;
 
 pub use expected::{Expected, IdentityError};
-pub use jwt::{TokenError, TokenSettings, Tokens};
+pub use jwt::{TokenError, TokenSettings, Tokens, fuzz_token};
 pub use ours::{OurIdentity, OurProof, Source};
 pub use secret::Secret;

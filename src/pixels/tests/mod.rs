@@ -10,7 +10,9 @@ use model::syntax::{
 };
 use model::{Tag, TransferSyntaxUid, Vr};
 
-use crate::{Error, FrameReader, Object, abilities, can, fuzz_codec, fuzz_transcode, transcode};
+use crate::{
+    Error, FrameReader, Object, abilities, can, fuzz_codec, fuzz_fragments, fuzz_transcode, transcode,
+};
 use objects::{Shape, element, gray, object, pixels, rgb, short};
 
 const RLE: &str = "1.2.840.10008.1.2.5";
@@ -306,6 +308,29 @@ fn single_frames_are_read_in_any_order() {
             assert_eq!(frames.frame(index as u64, EXPLICIT).unwrap(), expected, "{syntax}");
             assert!(frames.frame(index as u64, JPEG_LS).unwrap().starts_with(b"\xFF\xD8\xFF\xF7"));
         }
+    }
+}
+
+#[test]
+fn mutated_fragments_do_no_harm() {
+    let mut random = 3_u32;
+    let mut next = |below: usize| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (random >> 8) as usize % below.max(1)
+    };
+    let shape = Shape { frames: 5, ..gray(8, 8, false) };
+    let rle = convert(EXPLICIT, RLE, &object(EXPLICIT, &shape)).unwrap();
+    let start = header(RLE, &rle).element(PIXELS).unwrap().offset as usize;
+    let jpeg = [0; 5].map(|_| objects::jpeg(&shape));
+    let jpeg = objects::encapsulated(&shape, &jpeg.each_ref().map(Vec::as_slice));
+    let jpeg = &jpeg[header(JPEG, &jpeg).element(PIXELS).unwrap().offset as usize..];
+    for round in 0..20_000 {
+        let mut value = if round % 2 == 0 { rle[start..].to_vec() } else { jpeg.to_vec() };
+        for _ in 0..next(5) {
+            let at = next(value.len());
+            value[at] = next(256) as u8;
+        }
+        fuzz_fragments(&[&[0, [5, 1, 4, 0][next(4)]], value.as_slice()].concat());
     }
 }
 

@@ -7,7 +7,7 @@ use ul::pdu::{
     Abort, AssociateAc, AssociateRj, AssociateRq, ContextOutcome, ContextResult, Implementation,
     ProposedContext, RELEASE_RP, RELEASE_RQ, RoleSelection, Titles,
 };
-use ul::{Association, Event, Violation, fuzz_pdu, pdata};
+use ul::{Association, Event, Violation, fuzz_answer, fuzz_pdu, pdata};
 
 use crate::support::{ARTIM, CT, EXPLICIT, End, IMPLICIT, golden, request, seconds};
 
@@ -215,6 +215,7 @@ fn fuzz_function_takes_the_golden_pdus_whole_and_cut() {
             let chunked: Vec<u8> =
                 bytes[..length].chunks(97).flat_map(|chunk| [&[97][..], chunk].concat()).collect();
             fuzz_pdu(&chunked);
+            fuzz_answer(&chunked);
         }
     }
 }
@@ -345,6 +346,7 @@ proptest! {
         end.feed(&session, seconds(1));
         let framed: Vec<u8> = session.chunks(200).flat_map(|chunk| [&[200][..], chunk].concat()).collect();
         fuzz_pdu(&framed);
+        fuzz_answer(&framed);
     }
 
     #[test]
