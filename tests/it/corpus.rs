@@ -129,7 +129,8 @@ fn ours() -> (TempDir, Vec<(Row, Vec<u8>)>) {
             fs::write(folder.path().join(n.to_string()), &file).unwrap();
             assert_eq!(split(&file).map(|(stated, _)| stated).as_deref(), Some(syntax), "{what}");
             let (path, sop_class, transfer_syntax) = (n.to_string(), CT.to_owned(), syntax.to_owned());
-            (Row { path, sop_class, transfer_syntax, study, series, sop_instance }, file)
+            let charset = String::new();
+            (Row { path, sop_class, transfer_syntax, study, series, sop_instance, charset }, file)
         });
     let files = files.collect();
     (folder, files)
@@ -187,6 +188,7 @@ pub(crate) struct Row {
     study: String,
     series: String,
     pub(crate) sop_instance: String,
+    pub(crate) charset: String,
 }
 
 pub(crate) fn manifest(path: &Path) -> Vec<Row> {
@@ -195,13 +197,14 @@ pub(crate) fn manifest(path: &Path) -> Vec<Row> {
     let names: Vec<_> = fields(lines.next().unwrap());
     let column = |name: &str| names.iter().position(|known| known == name).unwrap();
     let columns =
-        ["path", "sop_class_uid", "transfer_syntax_uid", "study_uid", "series_uid", "sop_uid"].map(column);
+        ["path", "sop_class_uid", "transfer_syntax_uid", "study_uid", "series_uid", "sop_uid", "charset"]
+            .map(column);
     lines
         .map(|line| {
             let fields = fields(line);
-            let [path, sop_class, transfer_syntax, study, series, sop_instance] =
+            let [path, sop_class, transfer_syntax, study, series, sop_instance, charset] =
                 columns.map(|n| fields[n].clone());
-            Row { path, sop_class, transfer_syntax, study, series, sop_instance }
+            Row { path, sop_class, transfer_syntax, study, series, sop_instance, charset }
         })
         .collect()
 }

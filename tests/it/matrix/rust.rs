@@ -86,6 +86,6 @@ fn secured<'a>(stand: &Stand, name: &str, command: &'a mut Command) -> &'a mut C
     command.arg("--add-certs").arg(&stand.secure.ca_file)
 }
 
-fn tool(name: &str) -> Command {
+pub(super) fn tool(name: &str) -> Command {
     Command::new(peer_file(&format!("dicom-rs/bin/dicom-{name}")))
 }

@@ -57,7 +57,7 @@ impl Row {
 }
 
 /// The page of all of them.
-pub(super) fn render(rows: &[Row], web: &WebRow) -> String {
+pub(super) fn render(rows: &[Row], web: &WebRow, public: &str) -> String {
     let mut notes = Vec::new();
     let mut page = HEAD.to_owned();
     page += "## Peers that call Gantry\n\n";
@@ -78,7 +78,9 @@ pub(super) fn render(rows: &[Row], web: &WebRow) -> String {
     );
     page += "\n## Clients of DICOMweb\n\n";
     table(&mut page, "client", &RESOURCES, [(web.client.clone(), &web.cells[..])].into_iter(), &mut notes);
-    page += "\n## Notes\n\n";
+    page += "\n";
+    page += public;
+    page += "## Notes\n\n";
     for (number, note) in (1..).zip(notes) {
         writeln!(page, "{number}. {note}").expect("a string takes it");
     }
@@ -121,7 +123,6 @@ Written by the test `matrix::`, which runs each of these peers against the real 
 A cell says what came across, compared with what was sent: `exact` is bit by bit the data set, `alike` is each element with its value where
 the peer writes data sets anew, `rows` are answers with the right values, `committed` are instances reported as kept. In the column TLS an
 instance is stored with certificates demanded at both ends. — is a service that the peer does not have. What is sent are CT images in
-Explicit VR Little Endian; other transfer syntaxes and character sets are the matter of the tests `corpus`, `corpus_retrieved`, `charsets`
-and `transcoding`.
+Explicit VR Little Endian, but for the public files further down.
 
 ";
