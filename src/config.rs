@@ -16,6 +16,7 @@ mod secret;
 mod table;
 mod text;
 mod tls;
+mod upstream;
 mod value;
 mod walk;
 
@@ -29,6 +30,7 @@ pub(crate) use fault::{Faults, Remark};
 use rule_files::Loaded;
 pub(crate) use secret::SecretPlace;
 pub(crate) use text::closest;
+pub(crate) use upstream::Upstream;
 pub(crate) use value::is_loopback;
 
 /// The configuration of a server, taken apart for its crates.
@@ -41,6 +43,8 @@ pub(crate) struct Config {
     pub(crate) web_open: bool,
     /// In the order of the file.
     pub(crate) destinations: Vec<Destination>,
+    /// In the order of the file, which is the one in which they are asked.
+    pub(crate) upstreams: Vec<Upstream>,
     /// `None`: nothing is routed.
     pub(crate) rules: Option<RuleSet>,
     /// What is allowed and probably not meant.
@@ -59,7 +63,7 @@ pub(crate) enum For {
 }
 
 /// Reads a configuration file and the rules that it names; without one, every key has its default, and there are no peers,
-/// destinations and rules.
+/// destinations, upstream archives and rules.
 ///
 /// # Errors
 /// [`Faults`] with everything that is wrong with the file and with the rules; a test of a rule file that fails is a fault.

@@ -9,6 +9,7 @@ mod logging;
 mod open_files;
 mod reload;
 mod serve;
+mod upstreams;
 
 use std::process::ExitCode;
 

@@ -133,5 +133,7 @@ fn sections(config: &Config) -> Vec<(String, String)> {
     ];
     let destinations = config.destinations.iter();
     sections.extend(destinations.map(|one| (format!("[destination.{}]", one.name), format!("{one:?}"))));
+    let upstreams = config.upstreams.iter();
+    sections.extend(upstreams.map(|one| (format!("[upstream.{}]", one.config.name), format!("{one:?}"))));
     sections
 }

@@ -16,7 +16,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 use crate::config::{self, Config};
 use crate::control::{self, Control};
 use crate::reload::Reloader;
-use crate::{destinations, open_files};
+use crate::{destinations, open_files, upstreams};
 
 /// What may take this long when stopping: the last messages, and closing the archive.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -29,7 +29,8 @@ const CLOSE: Duration = Duration::from_secs(2);
 /// # Errors
 /// The archive or an address is in use or cannot be opened, or a part of the server failed.
 pub(crate) fn run(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
-    open_files::raise_limit(config.net.max_associations, config.net.move_associations);
+    let upstream = config.upstreams.iter().map(|one| 2 * one.config.associations.get()).sum::<usize>();
+    open_files::raise_limit(config.net.max_associations + upstream, config.net.move_associations);
     let telemetry = Telemetry::new();
     let data_dir = config.archive.data_dir.display().to_string();
     let archive = Archive::open(config.archive.clone(), telemetry.clone())
@@ -65,6 +66,7 @@ async fn serve(
     let tracker = TaskTracker::new();
     let remembering = pipeline.peers().clone().run(shutdown.clone());
     tracker.spawn(remembering.instrument(info_span!("peers")));
+    upstreams::connect(&config, &pipeline, &tracker, &shutdown);
     let reloader = Reloader::new(file, &config, pipeline, telemetry);
     let control = control::serve(control_socket(&config), hangup, reloader, shutdown.clone());
     tracker.spawn(control.instrument(info_span!("control")));
@@ -156,6 +158,7 @@ fn log_start(config: &Config, doors: &Doors, pipeline: &Pipeline) {
         data_dir = %config.archive.data_dir.display(),
         peers = config.net.peers.len(),
         destinations = config.destinations.len(),
+        upstreams = config.upstreams.len(),
         rules = pipeline.rules_version().as_deref().unwrap_or("none"),
         "serving"
     );

@@ -32,6 +32,8 @@ pub struct Routing {
     pub deliveries: Vec<(DestinationId, RuleId)>,
     /// Destinations that lead to the peer which the instance came from, whether or not a rule sends there.
     pub came_from: Vec<DestinationId>,
+    /// We asked for it where it came from: not even a first version is sent back there.
+    pub is_asked_for: bool,
 }
 
 /// A delivery that a lane has claimed: nobody else gets it until it is settled or its lease runs out.

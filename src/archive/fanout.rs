@@ -16,7 +16,7 @@ pub(crate) struct Fanout {
 }
 
 impl Store<'_> {
-    /// Queues a version that is kept from now on. A version beyond the first never goes back to where it came from.
+    /// Queues a version that is kept from now on. A version beyond the first, and what we asked for, never goes back to where it came from.
     pub(crate) fn queue(
         &mut self,
         routing: Option<&Routing>,
@@ -55,7 +55,8 @@ impl Store<'_> {
         let now = now_microseconds();
         let mut added = 0;
         for (destination, rule) in &routing.deliveries {
-            let is_withheld = version > 1 && routing.came_from.contains(destination);
+            let may_be_withheld = version > 1 || routing.is_asked_for;
+            let is_withheld = may_be_withheld && routing.came_from.contains(destination);
             let (state, status) = match is_withheld {
                 true => (DeliveryState::Withheld, IT_CAME_FROM_THERE),
                 false => (DeliveryState::Ready, ""),

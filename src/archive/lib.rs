@@ -94,7 +94,7 @@ pub use instance::{Committed, NewInstance, Prepared, Source, StoredInstance};
 pub use lanes::{DeadLetter, LaneSummary};
 pub use overview::{ConflictSummary, Overview, StudySummary};
 pub use page::{Cursor, Page, Row, RowIds};
-pub use query::needs_objects;
+pub use query::{needs_objects, returned_tags};
 pub use selected::Selected;
 pub use trace::{DeliveryRecord, LoadedRules, Trace, Traced};
 pub use turn::{Circuit, Turn, Turned};

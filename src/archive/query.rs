@@ -74,6 +74,11 @@ pub(crate) fn asks_for_stored(query: &Query) -> bool {
     query.include.all || query.include.tags.iter().any(|&tag| is_stored(query.level, tag))
 }
 
+/// The attributes that rows of a query have from the index.
+pub fn returned_tags(query: &Query) -> impl Iterator<Item = Tag> {
+    returned(query).into_iter().map(|attribute| attribute.tag)
+}
+
 /// The key columns that every row of a level begins with.
 pub(crate) fn keys(level: QueryRetrieveLevel) -> &'static [&'static str] {
     match level {

@@ -9,7 +9,7 @@ use super::fault::Finder;
 use super::keys::Section;
 use super::value::is_loopback;
 use super::walk::{Document, Named, Values};
-use super::{Config, For, destination, peer, tls};
+use super::{Config, For, destination, peer, tls, upstream};
 
 /// Builds the configuration, without rules; `None` when a fault stands in the way, which is then noted.
 pub(super) fn config(
@@ -22,6 +22,7 @@ pub(super) fn config(
     refuse_one_port_for_two(document, finder);
     refuse_repeated_peers(&document.peers, finder);
     let destinations = destination::destinations(document, folder, purpose, finder);
+    let upstreams = upstream::upstreams(document, finder);
     let root = document.table(Section::Root);
     let data_dir = folder.join(root.get::<std::path::PathBuf>("data_dir")?);
     let archive = archive::Config {
@@ -35,6 +36,7 @@ pub(super) fn config(
         net,
         web_open: document.table(Section::Web).get("open")?,
         destinations,
+        upstreams,
         rules: None,
         warnings: Vec::new(),
     })

@@ -83,16 +83,7 @@ pub(super) fn destinations(
 
 fn dicom(named: &Named, peers: &[Named], finder: &mut Finder<'_>) -> Option<Kind> {
     let peer: String = named.values.get("peer")?;
-    if !peers.iter().any(|known| known.name == peer) {
-        let names: Vec<&str> = peers.iter().map(|known| known.name.as_str()).collect();
-        let help = match closest(&peer, names.iter().copied()) {
-            Some(meant) => format!("did you mean \"{meant}\"?"),
-            None if names.is_empty() => format!("add [peer.{peer}] with its `ae_title` and `address`"),
-            None => format!("the peers: {}; or add [peer.{peer}]", names.join(", ")),
-        };
-        finder.add(&place(named, "peer"), format!("there is no [peer.{peer}]"), help);
-        return None;
-    }
+    refuse_unknown_peer(&peer, named, peers, finder)?;
     let verify = named.values.get("verify")?;
     let commitment_timeout: Duration = named.values.get("commitment_timeout")?;
     let give_up = named.values.get::<pipeline::Retry>("retry")?.give_up;
@@ -120,6 +111,26 @@ fn dicom(named: &Named, peers: &[Named], finder: &mut Finder<'_>) -> Option<Kind
         verify,
         commitment_timeout: commitment_timeout.min(give_up),
     })
+}
+
+/// Notes that a table names a peer that there is none of.
+pub(super) fn refuse_unknown_peer(
+    peer: &str,
+    named: &Named,
+    peers: &[Named],
+    finder: &mut Finder<'_>,
+) -> Option<()> {
+    if peers.iter().any(|known| known.name == peer) {
+        return Some(());
+    }
+    let names: Vec<&str> = peers.iter().map(|known| known.name.as_str()).collect();
+    let help = match closest(peer, names.iter().copied()) {
+        Some(meant) => format!("did you mean \"{meant}\"?"),
+        None if names.is_empty() => format!("add [peer.{peer}] with its `ae_title` and `address`"),
+        None => format!("the peers: {}; or add [peer.{peer}]", names.join(", ")),
+    };
+    finder.add(&place(named, "peer"), format!("there is no [peer.{peer}]"), help);
+    None
 }
 
 fn s3(named: &Named, folder: &Path, purpose: For, finder: &mut Finder<'_>) -> Option<Kind> {

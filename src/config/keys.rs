@@ -30,6 +30,8 @@ pub(super) enum Section {
     Folder,
     /// The inline table `retry` of a destination.
     Retry,
+    /// One of the named tables below `upstream`.
+    Upstream,
 }
 
 /// One key of the configuration file.
@@ -105,6 +107,8 @@ pub(super) enum Kind {
     Retry,
     /// How deliveries are verified.
     Verify,
+    /// How instances are retrieved.
+    RetrieveBy,
     /// The URL of an S3 service, or nothing.
     Endpoint,
     Bucket,
@@ -123,8 +127,8 @@ impl Section {
         [Self::Root, Self::Dimse, Self::DimseTls, Self::Web, Self::Storage, Self::Rules];
 
     /// What may stand at the top of the file beside the keys there.
-    const TABLES: [Self; 6] =
-        [Self::Dimse, Self::Web, Self::Storage, Self::Rules, Self::Peer, Self::Destination];
+    const TABLES: [Self; 7] =
+        [Self::Dimse, Self::Web, Self::Storage, Self::Rules, Self::Peer, Self::Destination, Self::Upstream];
 
     /// The kinds of destinations, by the names that `kind` takes.
     pub(super) const KINDS: [(&'static str, Self); 3] =
@@ -146,6 +150,7 @@ impl Section {
             Self::Rules => Some("rules"),
             Self::Peer => Some("peer"),
             Self::Destination | Self::Dicom | Self::S3 | Self::Folder => Some("destination"),
+            Self::Upstream => Some("upstream"),
         }
     }
 
@@ -167,6 +172,7 @@ impl Section {
             Self::S3 => "in a destination of kind \"s3\"",
             Self::Folder => "in a destination of kind \"folder\"",
             Self::Retry => "in `retry`",
+            Self::Upstream => "in [upstream.NAME]",
         }
     }
 
@@ -220,6 +226,7 @@ impl Kind {
             Self::Peer => "the name of a [peer] in quotes",
             Self::Retry => "a table in braces",
             Self::Verify => "\"status\" or \"commitment\"",
+            Self::RetrieveBy => "\"get\" or \"move\"",
             Self::Bucket => "the name of a bucket in quotes",
             Self::Prefix => "a text in quotes",
             Self::Region => "the name of a region in quotes",

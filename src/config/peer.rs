@@ -42,7 +42,7 @@ pub(super) fn peer(
             max_associations: number(values, "max_associations")?,
             max_pdu_bytes,
         },
-        as_called: net::scu::Terms { tls: tls?, identity: ours?, ahead: 1, max_pdu_bytes },
+        as_called: net::scu::Terms { tls: tls?, identity: ours?, ahead: 1, max_pdu_bytes, hops: 0 },
     })
 }
 

@@ -14,7 +14,7 @@ fn path() -> PathBuf {
 fn reference() -> String {
     let mut text = comment(
         "Every key of Gantry's configuration with its explanation. The values are the defaults, so every key may be left out; \
-         only the peer and the destinations at the end are examples. `gantry check --config FILE` tells what is wrong with a file.",
+         only the peer, the destinations and the upstream archive at the end are examples. `gantry check --config FILE` tells what is wrong with a file.",
     );
     for section in Section::ONCE {
         if let Some(name) = section.name() {
@@ -37,7 +37,14 @@ fn reference() -> String {
     );
     let destinations = ["pacs", "cloud", "copy"].into_iter().zip(Section::KINDS);
     let destinations = destinations.map(|(name, (kind, section))| destination(name, kind, section));
-    text + &destinations.collect::<Vec<_>>().join("\n")
+    text += &destinations.collect::<Vec<_>>().join("\n");
+    text += "\n";
+    text += &comment(
+        "An upstream archive, which is asked for what we do not have: a table [upstream.NAME] for each. NAME is 1 to 64 letters, \
+         digits, - and _.",
+    );
+    text += "[upstream.pacs]\n";
+    Section::Upstream.keys().fold(text, |text, key| text + &line(key, key.example))
 }
 
 /// An example; what all kinds have in common is explained once.
@@ -88,6 +95,8 @@ fn the_reference_file_says_what_no_file_says() {
     let load = |file| super::load(file, super::For::Checking).map_err(|faults| faults.to_string()).unwrap();
     let (mut of_file, mut of_nothing) = (load(Some(path().as_path())), load(None));
     assert_eq!((of_file.net.peers.len(), of_file.destinations.len()), (1, 3));
+    assert_eq!(of_file.upstreams.len(), 1);
+    of_file.upstreams.clear();
     of_file.net.peers.clear();
     of_file.destinations.clear();
     of_file.warnings.clear();

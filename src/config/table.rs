@@ -510,4 +510,57 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(Section::Retry, "max", up_to(DAY), r#""15m""#, "The longest wait."),
     key(Section::Retry, "give_up", up_to(366 * DAY), r#""72h""#, "Since it was queued."),
+    Key {
+        section: Section::Upstream,
+        name: "peer",
+        kind: Kind::Peer,
+        default: None,
+        example: r#""pacs""#,
+        explanation: "The [peer.NAME] that is asked. Needed. It is never asked for what itself asks for.",
+    },
+    key(
+        Section::Upstream,
+        "find",
+        Kind::Flag,
+        "true",
+        "Whether its rows join the answers to C-FIND and QIDO-RS, behind ours, without those that we have.",
+    ),
+    key(
+        Section::Upstream,
+        "fetch",
+        Kind::Flag,
+        "true",
+        "Whether what it has and we lack is fetched when it is asked for by C-MOVE, C-GET or WADO-RS. It is then kept and routed like \
+         whatever it sends.",
+    ),
+    key(
+        Section::Upstream,
+        "retrieve",
+        Kind::RetrieveBy,
+        r#""get""#,
+        "How that is fetched. get: by C-GET. move: by C-MOVE to our `ae_title`, which it must know with our address, and for which it \
+         must be let in.",
+    ),
+    key(
+        Section::Upstream,
+        "associations",
+        Kind::Number { least: 1, most: 64 },
+        "4",
+        "Associations open with it at once for queries, at most, and as many for retrieves (1 to 64).",
+    ),
+    key(
+        Section::Upstream,
+        "timeout",
+        up_to(DAY),
+        r#""10s""#,
+        "How long it may take to answer a query, association included. What has come by then is given.",
+    ),
+    key(
+        Section::Upstream,
+        "fetch_timeout",
+        up_to(DAY),
+        r#""60s""#,
+        "How long it may take for the next instance, or a word about it, while it is fetched from. More, where it has to look for it \
+         on slow media.",
+    ),
 ];

@@ -79,6 +79,17 @@ pub(super) fn verify(given: &str) -> Result<Verify, Refusal> {
     }
 }
 
+pub(super) fn retrieve_by(given: &str) -> Result<net::RetrieveBy, Refusal> {
+    match given {
+        "get" => Ok(net::RetrieveBy::Get),
+        "move" => Ok(net::RetrieveBy::Move),
+        other => {
+            let help = closest(other, ["get", "move"]).map(|word| format!("did you mean \"{word}\"?"));
+            Err(Refusal::new(format!("is \"get\" or \"move\", not {other:?}"), help))
+        }
+    }
+}
+
 /// What is read, or nothing where the text is empty.
 pub(super) fn or_nothing<T>(
     given: &str,

@@ -17,9 +17,10 @@ pub(super) struct Document {
     tables: BTreeMap<Section, Values>,
     pub(super) peers: Vec<Named>,
     pub(super) destinations: Vec<Named>,
+    pub(super) upstreams: Vec<Named>,
 }
 
-/// One `[peer.NAME]` or `[destination.NAME]`.
+/// One `[peer.NAME]`, `[destination.NAME]` or `[upstream.NAME]`.
 pub(super) struct Named {
     pub(super) name: String,
     /// Where the name stands.
@@ -44,6 +45,7 @@ struct Entry {
 enum Family {
     Peer,
     Destination,
+    Upstream,
 }
 
 type Name<'i> = Spanned<DeString<'i>>;
@@ -54,7 +56,12 @@ impl Document {
         for error in &syntax {
             syntax_error(error, text, finder);
         }
-        let mut document = Self { tables: BTreeMap::new(), peers: Vec::new(), destinations: Vec::new() };
+        let mut document = Self {
+            tables: BTreeMap::new(),
+            peers: Vec::new(),
+            destinations: Vec::new(),
+            upstreams: Vec::new(),
+        };
         let mut rest = finder.afresh();
         document.read_root(root.get_ref(), &mut rest);
         // What follows from a syntax error is no news.
@@ -84,6 +91,7 @@ impl Document {
         }
         self.peers = Family::Peer.read(root, finder);
         self.destinations = Family::Destination.read(root, finder);
+        self.upstreams = Family::Upstream.read(root, finder);
     }
 }
 
@@ -92,6 +100,7 @@ impl Family {
         match self {
             Self::Peer => Section::Peer,
             Self::Destination => Section::Destination,
+            Self::Upstream => Section::Upstream,
         }
     }
 
@@ -99,13 +108,14 @@ impl Family {
         match self {
             Self::Peer => "peer",
             Self::Destination => "destination",
+            Self::Upstream => "upstream",
         }
     }
 
     /// The sections whose keys a table may have.
     fn sections(self, table: &DeTable<'_>) -> Vec<Section> {
         let kind = match self {
-            Self::Peer => None,
+            Self::Peer | Self::Upstream => None,
             Self::Destination => entry(table, "kind").and_then(|(_, kind)| kind.get_ref().as_str()),
         };
         let of_kind = Section::KINDS.into_iter().find(|(name, _)| Some(*name) == kind);

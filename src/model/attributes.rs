@@ -61,6 +61,11 @@ impl Attributes {
         self.put(tag, Attribute { vr: Vr::SQ, values: Vec::new(), items, bytes: Vec::new() });
     }
 
+    /// Leaves only the attributes that `keep` takes.
+    pub fn retain(&mut self, keep: impl Fn(Tag) -> bool) {
+        self.0.retain(|tag, _| keep(*tag));
+    }
+
     /// Removes the attribute with this tag.
     pub fn remove(&mut self, tag: Tag) {
         self.0.remove(&tag);
@@ -149,6 +154,14 @@ fn charset_for(attributes: &Attributes, requested: &Charset) -> Charset {
 }
 
 impl Attributes {
+    /// Whether any text is so, those of items too.
+    pub(crate) fn any_text(&self, is_so: &impl Fn(&str) -> bool) -> bool {
+        self.iter().any(|(_, attribute)| {
+            attribute.values.iter().any(|text| is_so(text))
+                || attribute.items.iter().any(|item| item.any_text(is_so))
+        })
+    }
+
     /// Whether every text that a character set affects passes, those of items too.
     fn all_texts(&self, passes: &impl Fn(&str) -> bool) -> bool {
         self.iter().all(|(_, attribute)| {

@@ -33,7 +33,7 @@ pub use dicom_core::{Tag, VR as Vr};
 pub use fault::Fault;
 pub use ident::{InstanceIds, Scope};
 pub use level::QueryRetrieveLevel;
-pub use name::{DestinationName, PeerName, RuleName};
+pub use name::{DestinationName, PeerName, RuleName, UpstreamName};
 pub use uid::{
     InvalidUid, Kind, Series, SeriesInstanceUid, SopClass, SopClassUid, SopInstance, SopInstanceUid, Study,
     StudyInstanceUid, Transaction, TransactionUid, TransferSyntaxKind, TransferSyntaxUid, Uid,

@@ -101,6 +101,37 @@ pub const MATCHES_AFTER_CANCEL: u32 = 10_000;
 /// for from afar.
 pub const RETRIEVE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
+/// How long a peer has to end an operation that we have cancelled (C-CANCEL), before its association is aborted.
+pub const CANCEL_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Archives that a question may come through before us and still be put to our upstream archives: those that ask each other would else
+/// ask for ever.
+pub const UPSTREAM_HOPS: u8 = 3;
+
+/// An identifier of an upstream archive's answer; a longer one counts as unreadable. Some hundred of them wait for their turn.
+pub const UPSTREAM_ROW_BYTES: u64 = 64 << 10;
+
+/// Rows of upstream archives that wait to be given on, for one query.
+pub const UPSTREAM_ROWS_WAITING: usize = 64;
+
+/// Rows that all upstream archives together give to one C-FIND; 16 bytes each tell which have been given.
+pub const UPSTREAM_ROWS: usize = 100_000;
+
+/// Rows that all upstream archives together give to one search by HTTP: they are held until its client has read them.
+pub const UPSTREAM_ROWS_HELD: usize = 2_000;
+
+/// Bytes of these.
+pub const UPSTREAM_HELD_BYTES: usize = 4 << 20;
+
+/// Studies, series or instances that one retrieve has looked for at upstream archives.
+pub const UPSTREAM_PIECES: usize = 1_000;
+
+/// Rows that are read of what an upstream archive has of one study, or of one patient.
+pub const UPSTREAM_LISTED: usize = 1 << 16;
+
+/// How long an upstream archive that did not answer is left alone by those who can do without it.
+pub const UPSTREAM_PAUSE: Duration = Duration::from_secs(10);
+
 /// A-ASSOCIATE PDUs larger than this abort the connection. Every connection may make us hold one. 128 contexts that each offer all 58
 /// registered transfer syntaxes, 26 bytes each, and a SOP class of 64 take 232,448 bytes; the rest is for roles and a user identity.
 pub const ASSOCIATE_PDU_BYTES: u32 = 256 << 10;

@@ -36,6 +36,10 @@ name! {
     DestinationName
 }
 name! {
+    /// The name of an upstream archive in the configuration.
+    UpstreamName
+}
+name! {
     /// The name of a rule in its file.
     RuleName
 }

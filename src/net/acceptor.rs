@@ -22,6 +22,7 @@ use crate::agreed::Agreed;
 use crate::config::Config;
 use crate::drive::Drive;
 use crate::end::End;
+use crate::hops;
 use crate::listener::Door;
 use crate::lobby::Place;
 use crate::places::{Places, Taken};
@@ -203,7 +204,8 @@ impl Acceptor {
         );
         let peer = admitted.ok().flatten();
         self.remember(peer.as_ref(), calling.as_ref(), from, &rq, drive.association().contexts().len());
-        let caller = Caller { calling, called, peer, from };
+        let hops = hops::of(&rq.implementation);
+        let caller = Caller { calling, called, peer, from, hops };
         Ok(Accepted { caller, granted, place })
     }
 

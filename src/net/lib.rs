@@ -35,6 +35,7 @@ mod data_set;
 mod drive;
 mod end;
 mod error;
+mod hops;
 pub mod identity;
 mod listener;
 mod lobby;
@@ -51,6 +52,7 @@ mod tally;
 mod tests;
 mod timer;
 pub mod tls;
+mod upstream;
 
 pub use capability::{Capability, capabilities, query_mechanisms, rejections, statuses};
 pub use config::{Accept, CallerTerms, Config, Peer, PeerFileError, SopClasses};
@@ -58,6 +60,7 @@ pub use end::{End, Wait};
 pub use error::Error;
 pub use listener::Listener;
 pub use ul::pdu::{APPLICATION_CONTEXT, AssociateRj};
+pub use upstream::{RetrieveBy, Upstream, UpstreamConfig};
 
 /// An error with its causes, for a log line.
 fn chain(error: &dyn std::error::Error) -> String {

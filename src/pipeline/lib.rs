@@ -23,9 +23,10 @@ mod slice;
 #[cfg(test)]
 mod tests;
 mod transcode;
+mod upstream;
 mod verification;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use archive::{
     Acceptance, Archive, Asker, CommitmentId, CommitmentRecord, CommitmentState, Committed, ConflictSummary,
@@ -44,6 +45,10 @@ pub use slice::PartReader;
 use telemetry::Telemetry;
 use tokio::runtime::{Handle, RuntimeFlavor};
 pub use transcode::{NotTranscoded, Transcoded, Transcoder, can_transcode, transcoding_targets};
+pub use upstream::{
+    Answers, Asked, Behalf, Completion, Fetched, FromUpstreams, Gathered, Progress, Shortfall, Upstream,
+    UpstreamError, UpstreamFault, UpstreamRow,
+};
 pub use verification::{CommitmentTerms, ReportTaken, Teller, Verification};
 
 /// The operations on the archive, for all doors. Cheap to clone.
@@ -59,6 +64,7 @@ pub struct Pipeline {
     reports: Arc<tokio::sync::Notify>,
     transcoder: Transcoder,
     peers: peers::PeerMemory,
+    bridge: Arc<OnceLock<upstream::Bridge>>,
 }
 
 impl Pipeline {
@@ -77,6 +83,7 @@ impl Pipeline {
             reports: Arc::default(),
             transcoder,
             peers,
+            bridge: Arc::default(),
         }
     }
 

@@ -22,6 +22,8 @@ pub struct Received {
     pub peer: Option<PeerName>,
     /// The peer's address.
     pub address: Option<IpAddr>,
+    /// We asked for it where it comes from, by C-GET or C-MOVE.
+    pub is_asked_for: bool,
     /// What the bytes are.
     pub content: Content,
 }

@@ -110,6 +110,7 @@ pub(crate) struct Route {
     arrival: Arrival,
     today: Date,
     came_from: Vec<DestinationId>,
+    is_asked_for: bool,
 }
 
 impl Router {
@@ -130,6 +131,7 @@ impl Router {
             arrival: arrival(received),
             today: OffsetDateTime::now_utc().date(),
             came_from: came_from.map(|(id, _)| *id).collect(),
+            is_asked_for: received.is_asked_for,
         })
     }
 
@@ -162,7 +164,7 @@ impl Router {
 impl Route {
     /// Where an instance with this header goes.
     pub(crate) fn decide(self, header: &Header) -> Routing {
-        let Self { snapshot, arrival, today, came_from } = self;
+        let Self { snapshot, arrival, today, came_from, is_asked_for } = self;
         let decision = snapshot.rules.decide(header, &arrival, today);
         tell_given_up(&snapshot.rules, &decision);
         let delivery = |send: rules::Send| {
@@ -172,6 +174,7 @@ impl Route {
             rule_set: snapshot.rule_set,
             deliveries: decision.sends.into_iter().filter_map(delivery).collect(),
             came_from,
+            is_asked_for,
         }
     }
 }
@@ -230,6 +233,7 @@ mod tests {
             called_aet: AeTitle::parse("GANTRY").ok(),
             peer: peer.map(PeerName::new),
             address: Some(IpAddr::from([10, 0, 0, 1])),
+            is_asked_for: false,
             content: Content::Part10 { study: None },
         }
     }

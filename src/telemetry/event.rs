@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use model::{DestinationName, QueryRetrieveLevel};
+use model::{DestinationName, QueryRetrieveLevel, UpstreamName};
 
-use crate::{AskEnd, ReportEnd, Retrieved};
+use crate::{AskEnd, ReportEnd, Retrieved, UpstreamEnd};
 
 /// The way something came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -194,6 +194,28 @@ pub enum Event {
         destination: DestinationName,
         /// How it ended.
         end: AskEnd,
+    },
+    /// A query at an upstream archive ended.
+    UpstreamQuery {
+        /// Which; one of those that [`Telemetry::show_upstream`](crate::Telemetry::show_upstream) was told.
+        upstream: UpstreamName,
+        /// How it ended.
+        end: UpstreamEnd,
+        /// Rows of its answer that were given on.
+        rows: u64,
+        /// From asking to the end.
+        elapsed: Duration,
+    },
+    /// A retrieve from an upstream archive ended.
+    UpstreamFetch {
+        /// Which; one of those that [`Telemetry::show_upstream`](crate::Telemetry::show_upstream) was told.
+        upstream: UpstreamName,
+        /// How it ended.
+        end: UpstreamEnd,
+        /// Instances that it sent.
+        instances: u64,
+        /// From asking to the end.
+        elapsed: Duration,
     },
     /// A task panicked.
     Panicked,

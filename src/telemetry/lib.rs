@@ -20,6 +20,7 @@ mod deliveries;
 mod event;
 mod metrics;
 mod retrieves;
+mod upstreams;
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,8 +29,9 @@ pub use commitments::{AskEnd, ReportEnd, Reports};
 pub use deliveries::Queue;
 pub use event::{DeliveryEnd, Door, Event, Retrieval};
 use metrics::Metrics;
-use model::DestinationName;
+use model::{DestinationName, UpstreamName};
 pub use retrieves::Retrieved;
+pub use upstreams::UpstreamEnd;
 
 /// The media type of [`Telemetry::render`]: OpenMetrics text, which Prometheus reads.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -64,6 +66,11 @@ impl Telemetry {
     /// Shows the metrics of a destination that is asked for storage commitment, at zero, before it is asked.
     pub fn show_asked(&self, destination: &DestinationName) {
         self.metrics.commitments.show(destination);
+    }
+
+    /// Shows the metrics of an upstream archive, at zero, before it is asked.
+    pub fn show_upstream(&self, upstream: &UpstreamName) {
+        self.metrics.upstreams.show(upstream);
     }
 
     /// Sets what is owed of storage commitment reports.

@@ -11,6 +11,7 @@ use prometheus_client::registry::{Metric, Registry};
 use crate::commitments::Commitments;
 use crate::deliveries::Deliveries;
 use crate::retrieves::Retrieves;
+use crate::upstreams::Upstreams;
 use crate::{Door, Event};
 
 /// A label: name and value.
@@ -44,6 +45,7 @@ pub(crate) struct Metrics {
     pub(crate) deliveries: Deliveries,
     pub(crate) commitments: Commitments,
     retrieves: Retrieves,
+    pub(crate) upstreams: Upstreams,
 }
 
 impl Metrics {
@@ -55,6 +57,7 @@ impl Metrics {
         made.deliveries.register(&mut made.registry);
         made.commitments.register(&mut made.registry);
         made.retrieves.register(&mut made.registry);
+        made.upstreams.register(&mut made.registry);
         made.start_at_zero();
         made
     }
@@ -110,6 +113,12 @@ impl Metrics {
             Event::CommitmentRequest { is_accepted } => self.commitments.requested(is_accepted),
             Event::CommitmentReport(end) => self.commitments.reported(end),
             Event::CommitmentAsked { destination, end } => self.commitments.asked(&destination, end),
+            Event::UpstreamQuery { upstream, end, rows, elapsed } => {
+                self.upstreams.asked(&upstream, end, rows, elapsed);
+            }
+            Event::UpstreamFetch { upstream, end, instances, elapsed } => {
+                self.upstreams.fetched(&upstream, end, instances, elapsed);
+            }
             Event::Panicked => {
                 self.panics.inc();
             }
@@ -152,6 +161,7 @@ impl Metrics {
             deliveries: Deliveries::new(),
             commitments: Commitments::new(),
             retrieves: Retrieves::new(),
+            upstreams: Upstreams::new(),
         }
     }
 

@@ -58,6 +58,31 @@ const FAULTY: &[(&str, &[&str])] = &[
         "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\nour_identity = { usr = \"a\", user = \"b\" }",
         &["gantry.toml:4:18: unknown key `usr` in `our_identity` of a peer", "did you mean `user`?"],
     ),
+    (
+        "[peer.pacs]\nae_title = \"A\"\naddress = \"h:1\"\n[upstream.old]\npeer = \"pasc\"",
+        &["gantry.toml:5:8: there is no [peer.pasc]", "did you mean \"pacs\"?"],
+    ),
+    (
+        "[upstream.old]\nfind = false",
+        &["gantry.toml:1:11: [upstream.old] has no `peer`", "For example: peer = \"pacs\""],
+    ),
+    (
+        "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\n[upstream.b]\npeer = \"a\"\nretrieve = \"mov\"",
+        &["gantry.toml:6:12: `retrieve` is \"get\" or \"move\"", "did you mean \"move\"?"],
+    ),
+    (
+        "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\n[upstream.b]\npeer = \"a\"\n[upstream.c]\npeer = \"a\"",
+        &["gantry.toml:7:8: [upstream.c] has the peer of [upstream.b] (line 5)", "leave one of them out"],
+    ),
+    (
+        "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\nsop_classes = [\"1.2.840.10008.1.1\"]\n\
+         [upstream.b]\npeer = \"a\"\nretrieve = \"move\"",
+        &["gantry.toml:7:12: [peer.a] may not store here", "or write retrieve = \"get\""],
+    ),
+    (
+        "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\n[upstream.b]\npeer = \"a\"\ntimeout = 10",
+        &["gantry.toml:6:11: `timeout` needs a duration in quotes", "write timeout = \"10s\""],
+    ),
 ];
 
 #[test]
@@ -69,6 +94,10 @@ fn each_fault_is_told_with_its_line_and_the_way_out() {
 fn what_is_doubtful_about_peers_is_a_warning() {
     let peer = "[peer.a]\nae_title = \"A\"\naddress = \"h:1\"\n";
     for (text, words) in [
+        (
+            format!("{peer}[upstream.b]\npeer = \"a\"\nfind = false\nfetch = false\n"),
+            "gantry.toml:4:11: warning: [upstream.b] is asked for nothing",
+        ),
         (
             "[dimse]\naliases = [\"OLD\"]\n".to_owned(),
             "gantry.toml:2:11: warning: every called AE title is taken",

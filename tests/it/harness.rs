@@ -90,12 +90,26 @@ impl Server {
         Self::build_in(dir, 0, tables, launch)
     }
 
+    /// Starts at these addresses, for DIMSE and HTTP, with more keys at the top, and with tables.
+    pub(crate) fn at(dimse: SocketAddr, web: SocketAddr, top: &str, tables: &str) -> Self {
+        Self::build_at([dimse, web], TempDir::new().unwrap(), 0, [top, "", tables], Launch::default())
+    }
+
     fn build(free_bytes: u64, tables: [&str; 3], launch: Launch) -> Self {
         Self::build_in(TempDir::new().unwrap(), free_bytes, tables, launch)
     }
 
-    fn build_in(dir: TempDir, free_bytes: u64, [top, dimse, web]: [&str; 3], launch: Launch) -> Self {
-        let [dimse_at, web_at] = free_ports();
+    fn build_in(dir: TempDir, free_bytes: u64, tables: [&str; 3], launch: Launch) -> Self {
+        Self::build_at(free_ports(), dir, free_bytes, tables, launch)
+    }
+
+    fn build_at(
+        [dimse_at, web_at]: [SocketAddr; 2],
+        dir: TempDir,
+        free_bytes: u64,
+        [top, dimse, web]: [&str; 3],
+        launch: Launch,
+    ) -> Self {
         let config = format!(
             "data_dir = \"data\"\n{top}\n[storage]\nmin_free_bytes = {free_bytes}\n[dimse]\nlisten = \"{dimse_at}\"\n{dimse}\n[web]\nlisten = \"{web_at}\"\n{web}\n"
         );

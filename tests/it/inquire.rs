@@ -28,8 +28,12 @@ impl DcmQrScp {
 
     /// Starts; it moves to this AE title.
     pub(crate) fn knowing(title: &str, destination: SocketAddr) -> Self {
+        Self::at(free_ports::<1>()[0], title, destination)
+    }
+
+    /// As [`DcmQrScp::knowing`], with this address of its own.
+    pub(crate) fn at(address: SocketAddr, title: &str, destination: SocketAddr) -> Self {
         let folder = TempDir::new().unwrap();
-        let [address] = free_ports();
         let database = folder.path().join("db");
         fs::create_dir(&database).unwrap();
         let config = format!(
@@ -69,13 +73,13 @@ impl Drop for DcmQrScp {
 }
 
 /// Study 21 with two series, of two instances and of one, and study 22 with one instance.
-fn objects() -> Vec<Object> {
+pub(crate) fn objects() -> Vec<Object> {
     [(21, 1, 1), (21, 1, 2), (21, 2, 1), (22, 1, 1)]
         .map(|(study, series, n)| Object { pixel_bytes: 200_000, ..Object::new(study, series, n) })
         .to_vec()
 }
 
-fn fill(target: &str) {
+pub(crate) fn fill(target: &str) {
     let folder = TempDir::new().unwrap();
     for object in objects() {
         fs::write(folder.path().join(&object.instance), object.file()).unwrap();
@@ -91,23 +95,23 @@ fn output(command: &mut Command) -> (Option<i32>, String, String) {
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-fn ask(arguments: &[&str]) -> (Option<i32>, String, String) {
+pub(crate) fn ask(arguments: &[&str]) -> (Option<i32>, String, String) {
     output(gantry().args(arguments))
 }
 
-fn json(printed: &str) -> Value {
+pub(crate) fn json(printed: &str) -> Value {
     serde_json::from_str(printed).unwrap_or_else(|error| panic!("{error}: {printed}"))
 }
 
 /// The data sets of the files below a folder, by their path from there.
-fn data_sets(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn data_sets(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let read = |path: &Path| data_set_of(&fs::read(path).unwrap()).to_vec();
     let name = |path: &Path| path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
     files_below(folder).iter().map(|path| (name(path), read(path))).collect()
 }
 
 /// As [`data_sets`] should be of those objects.
-fn expected(objects: &[Object]) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn expected(objects: &[Object]) -> BTreeMap<String, Vec<u8>> {
     let path = |object: &Object| format!("{}/{}/{}.dcm", object.study, object.series, object.instance);
     objects.iter().map(|object| (path(object), object.data_set())).collect()
 }

@@ -58,6 +58,8 @@ mod tls_reload;
 mod torture;
 mod tour;
 mod transcoding;
+mod upstream;
+mod upstream_fetch;
 mod verification;
 mod versions;
 mod web;

@@ -40,6 +40,7 @@ impl Depot {
             rule_set: self.rule_set,
             deliveries: destinations.iter().map(|destination| (*destination, self.rules[0])).collect(),
             came_from: came_from.to_vec(),
+            is_asked_for: false,
         }
     }
 
@@ -162,6 +163,24 @@ fn names_keep_their_numbers() {
     assert_ne!(other_set, rule_set);
     assert_eq!(other[0], rules[0]);
     assert!(!rules.contains(&other[1]));
+}
+
+#[test]
+fn what_was_asked_for_goes_everywhere_but_where_it_came_from() {
+    let depot = Depot::new();
+    let routing = depot.routing(&[depot.pacs, depot.cloud], &[depot.pacs]);
+    let asked = Sample::new(1, 1, 1).routed(Routing { is_asked_for: true, ..routing.clone() });
+    assert_eq!(run(depot.home.store(&asked)), Committed::New);
+    assert_eq!(
+        depot.deliveries(),
+        [(depot.pacs, 1, DeliveryState::Withheld), (depot.cloud, 1, DeliveryState::Ready)]
+    );
+    assert_eq!(run(depot.home.store(&Sample::new(1, 1, 2).routed(routing))), Committed::New);
+    assert_eq!(
+        depot.deliveries()[2],
+        (depot.pacs, 1, DeliveryState::Ready),
+        "what was sent by itself may go back"
+    );
 }
 
 #[test]

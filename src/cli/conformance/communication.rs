@@ -29,7 +29,11 @@ pub(super) fn communication(config: &Config) -> String {
             ["Message that stands still", &seconds(net.message_timeout), "`message_timeout`"],
             ["Connecting", &seconds(net.connect_timeout), "`connect_timeout`"],
             ["Implementation Class UID", part10::IMPLEMENTATION_CLASS_UID, ""],
-            ["Implementation Version Name", part10::IMPLEMENTATION_VERSION_NAME, ""],
+            [
+                "Implementation Version Name",
+                part10::IMPLEMENTATION_VERSION_NAME,
+                "`GANTRY_HOP_n` where an upstream archive is asked for somebody else",
+            ],
         ],
     );
     format!(
@@ -124,6 +128,6 @@ pub(super) fn security() -> String {
 pub(super) fn configuration() -> String {
     "## 8 Configuration\n\n\
      One TOML file; `deploy/reference.toml` has every key with its default and meaning. AE title, ports, peers (AE title, address, \
-     networks, TLS), destinations, rules, limits and timeouts are configured there.\n"
+     networks, TLS), destinations, upstream archives, rules, limits and timeouts are configured there.\n"
         .to_owned()
 }

@@ -23,7 +23,7 @@ pub(super) fn overview() -> String {
     format!(
         "## 1 Conformance Statement Overview\n\n\
          Gantry receives DICOM objects over DIMSE and DICOMweb, keeps them exactly as received, indexes them, routes them by rules to \
-         application entities, S3 buckets and folders, and answers queries and retrieves.\n\n\
+         application entities, S3 buckets and folders, and answers queries and retrieves, if so configured also for other archives.\n\n\
          ### 1.1 Network services\n\n{}\n\
          Storage SOP Classes are those of Annex A; further ones below 1.2.840.10008.5.1.4.1.1 and private ones are taken too.\n\n\
          ### 1.2 DICOMweb services\n\n{}\n\
@@ -95,7 +95,7 @@ pub(super) fn implementation_model(config: &Config) -> String {
          DICOMweb client ── STOW-RS ─▶ │ {ae:<6} │ ── PUT ────────────────▶ S3 bucket\n\
          workstation ── C-FIND, C-GET ─▶│        │ ── file ────────────────▶ folder\n\
          workstation ── C-MOVE ───────▶ │        │ ── C-STORE ─────────────▶ move destination\n\
-         viewer ── QIDO-RS, WADO-RS ──▶ └────────┘\n\
+         viewer ── QIDO-RS, WADO-RS ──▶ └────────┘ ── C-FIND, C-GET ──────▶ upstream archive\n\
          ```\n\n\
          ### 3.2 Sequencing\n\n\
          C-STORE and STOW-RS answer with success once the object is synced to disk and its index row and the deliveries that the rules \

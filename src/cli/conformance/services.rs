@@ -70,7 +70,11 @@ fn query() -> String {
          SOP Class Extended Negotiation grants what is asked for of these (PS3.4 §C.5.1.1), and relational retrieval:\n\n{}\n\
          Identifiers may have {} KiB, and a key {} patterns and ranges to choose from, a name {} words to be found by sound, all keys {} \
          of these; a response is made for each match as it is found. A search that takes longer than {} s for {} matches ends with \
-         A700H.\n",
+         A700H.\n\n\
+         Where upstream archives are configured, they are asked as SCU for the same at the same time, without extended negotiation, in \
+         Patient Root at the level PATIENT and in Study Root else. What they have and we do not, by the unique key of the level, comes \
+         behind our own matches, up to {} of them, with Instance Availability NEARLINE; Retrieve AE Title is ours. One that fails or is \
+         late does not change the final status. Who asks is not asked, and nobody is once a query has come through {} archives of ours.\n",
         keys.finish(),
         limits::INDEXED_ITEMS,
         keys_within(),
@@ -81,6 +85,8 @@ fn query() -> String {
         limits::QUERY_ALTERNATIVES,
         limits::READ_TIMEOUT.as_secs(),
         limits::PAGE_ROWS,
+        limits::UPSTREAM_ROWS,
+        limits::UPSTREAM_HOPS,
     )
 }
 
@@ -147,9 +153,13 @@ fn retrieval() -> String {
          not take as it is stored is transcoded (Annex B): with C-MOVE into Explicit or Implicit VR Little Endian, which are proposed \
          beside the stored transfer syntax, with C-GET into the best that a context has. Both take unique keys \
          with lists of UIDs, at every level of both models, up to {} series or named instances. One sub-operation that fails is \
-         counted and listed in Failed SOP Instance UID List (up to {} bytes), and the rest goes on. C-CANCEL ends both.\n",
+         counted and listed in Failed SOP Instance UID List (up to {} bytes), and the rest goes on. C-CANCEL ends both.\n\n\
+         What an upstream archive has of it and we lack is fetched first, by C-GET, or by C-MOVE to our own AE title, while Pending \
+         responses go on; up to {} studies, series or named instances are looked for. What it has and does not give is a failed \
+         sub-operation; A701H says that we have nothing and it does not answer.\n",
         limits::SELECTED_KEYS,
         limits::FAILED_UIDS_BYTES,
+        limits::UPSTREAM_PIECES,
     )
 }
 

@@ -29,7 +29,7 @@ pub(super) fn called(given: &str) -> Result<Called, String> {
     if given.contains('@') { target(given).map(Called::At) } else { Ok(Called::Named(given.to_owned())) }
 }
 
-/// Finds it: by the name of a peer, of a destination, and by AE title. `tls` is called by in place of what is configured.
+/// Finds it: by the name of a peer, of a destination, of an upstream archive, and by AE title. `tls` is called by in place of what is configured.
 pub(super) fn find(called: &Called, config: &Config, tls: Option<Client>) -> Result<Subject, String> {
     let (name, target) = match called {
         Called::At(target) => (format!("{}@{}", target.ae_title, target.address), target.clone()),
@@ -65,6 +65,10 @@ fn named<'c>(name: &str, config: &'c Config) -> Result<Named<'c>, String> {
             }
             Kind::S3(_) | Kind::Folder { .. } => Ok(Named::Destination(destination)),
         };
+    }
+    if let Some(upstream) = config.upstreams.iter().find(|one| one.config.name.as_str() == name) {
+        let peer = &upstream.peer;
+        return by_name(peer.as_str()).map(Named::Peer).ok_or(format!("there is no [peer.{peer}]"));
     }
     let title = AeTitle::parse(name).ok();
     let entitled: Vec<_> = peers.iter().filter(|peer| Some(&peer.ae_title) == title.as_ref()).collect();

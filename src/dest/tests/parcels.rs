@@ -59,6 +59,7 @@ impl Sender {
                 rule_set,
                 deliveries: vec![(destinations[0], rules[0])],
                 came_from: vec![],
+                is_asked_for: false,
             }),
         });
         archive.commit(prepared).await.unwrap();

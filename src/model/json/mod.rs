@@ -14,7 +14,7 @@ pub use read::{read, select, without_value};
 
 use serde::de::IgnoredAny;
 
-use crate::attributes::{Attributes, SPECIFIC_CHARACTER_SET};
+use crate::attributes::{Attribute, Attributes, SPECIFIC_CHARACTER_SET};
 use crate::syntax::{Encoding, Form};
 use crate::{Tag, limits};
 
@@ -22,20 +22,38 @@ use crate::{Tag, limits};
 ///
 /// PS3.18 §F.2.2, §10.6.3.3.
 pub fn write_attributes(attributes: &Attributes, out: &mut Vec<u8>) {
-    let text_beyond_ascii = attributes.iter().any(|(_, a)| a.values.iter().any(|value| !value.is_ascii()));
-    let mut charset = text_beyond_ascii || attributes.get(SPECIFIC_CHARACTER_SET).is_some();
+    let is_beyond_ascii = attributes.any_text(&|text| !text.is_ascii());
+    let mut charset = is_beyond_ascii || attributes.get(SPECIFIC_CHARACTER_SET).is_some();
     out.push(b'{');
     for (&tag, attribute) in attributes {
         if tag >= SPECIFIC_CHARACTER_SET && std::mem::take(&mut charset) {
             out.extend_from_slice(UTF8);
         }
         if tag != SPECIFIC_CHARACTER_SET {
-            open(tag, attribute.vr.to_bytes(), out);
-            value::write_decoded(attribute.vr, &attribute.values, out);
-            out.extend_from_slice(b"},");
+            write_attribute(tag, attribute, out);
         }
     }
     close(out);
+}
+
+fn write_attribute(tag: Tag, attribute: &Attribute, out: &mut Vec<u8>) {
+    open(tag, attribute.vr.to_bytes(), out);
+    value::write_decoded(attribute.vr, &attribute.values, out);
+    value::write_binary(attribute.vr, &attribute.bytes, Encoding::ExplicitLittle, out);
+    if !attribute.items.is_empty() {
+        out.extend_from_slice(b",\"Value\":[");
+        for item in &attribute.items {
+            out.push(b'{');
+            for (&tag, attribute) in item.iter().filter(|(tag, _)| **tag != SPECIFIC_CHARACTER_SET) {
+                write_attribute(tag, attribute, out);
+            }
+            close(out);
+            out.push(b',');
+        }
+        out.pop();
+        out.push(b']');
+    }
+    out.extend_from_slice(b"},");
 }
 
 /// Begins an attribute object: `"00100010":{"vr":"PN"`.

@@ -213,3 +213,22 @@ fn writes_a_query_answer() {
     write_attributes(&Attributes::new(), &mut out);
     assert_eq!(out, b"{}");
 }
+
+#[test]
+fn items_and_bytes_of_an_answer_come_back() {
+    let mut item = Attributes::new();
+    item.insert_text(Tag(0x0008, 0x0104), Vr::LO, "K\u{f6}pfe");
+    let mut row = Attributes::new();
+    row.insert_items(Tag(0x0008, 0x1032), vec![item, Attributes::new()]);
+    row.put(Tag(0x0029, 0x1001), Attribute { vr: Vr::UN, values: vec![], items: vec![], bytes: vec![1, 2] });
+    let mut out = Vec::new();
+    write_attributes(&row, &mut out);
+    assert!(
+        out.starts_with(
+            br#"{"00080005":{"vr":"CS","Value":["ISO_IR 192"]},"00081032":{"vr":"SQ","Value":[{"#
+        )
+    );
+    let mut back = read(&out).unwrap();
+    back.remove(Tag(0x0008, 0x0005));
+    assert_eq!(back, row);
+}

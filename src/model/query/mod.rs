@@ -1,5 +1,6 @@
 //! A query: level, matching keys, return keys. The same value from a C-FIND identifier and from a QIDO-RS URL.
 
+mod elsewhere;
 mod fuzz;
 mod holds;
 mod identifier;
@@ -10,6 +11,7 @@ mod moment;
 mod selection;
 mod zone;
 
+pub use elsewhere::Elsewhere;
 pub use fuzz::fuzz_identifier;
 pub use holds::matches_wildcard;
 pub use identifier::Root;

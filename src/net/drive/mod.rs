@@ -6,6 +6,7 @@ mod write;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
@@ -210,6 +211,11 @@ impl Drive {
             && self.rest.is_none()
             && self.kept.is_empty()
             && !self.assembler.is_inside_message()
+    }
+
+    /// Where the peer is, while the connection stands.
+    pub(crate) fn peer_address(&self) -> Option<IpAddr> {
+        self.stream.tcp().peer_addr().ok().map(|address| address.ip().to_canonical())
     }
 
     /// What TLS says of the peer; `None` without TLS.

@@ -92,7 +92,7 @@ impl Counts {
     }
 
     /// Counts as failed what has had no end: nothing will come of it.
-    pub(super) fn give_up_rest(&mut self, reason: &'static str) {
+    pub(super) fn give_up_rest(&mut self, reason: &str) {
         let rest = self.remaining();
         if rest > 0 {
             self.failed += rest;

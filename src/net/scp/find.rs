@@ -11,7 +11,7 @@ use flate2::write::DeflateEncoder;
 use model::query::{Matching, Mechanisms, Query, QueryError, Root};
 use model::syntax::{self, Form};
 use model::{AeTitle, Fault, Tag, limits, scan};
-use pipeline::{Cursor, Page, Pipeline, Row, Support};
+use pipeline::{Cursor, FromUpstreams, Page, Pipeline, Row, Support, UpstreamRow};
 use telemetry::{Door, Event};
 use tokio::task::JoinHandle;
 use ul::PresentationContext;
@@ -97,46 +97,88 @@ impl Scp<'_> {
         }))
     }
 
-    /// Sends every match; the final response is left to the caller.
+    /// Sends every match, those of upstream archives behind ours; the final response is left to the caller.
     async fn send_matches(&self, drive: &mut Drive, search: &mut Search<'_>) -> Result<Outcome, End> {
-        let mut after = None;
         if search.is_futile {
             return Ok(Status::SUCCESS.into());
         }
+        let mut upstreams = self.pipeline.ask_upstreams(&search.query, &self.caller.behalf());
+        let mut after = None;
         loop {
             let page = match self.next_page(drive, search, after).await? {
                 Some(Ok(page)) => page,
-                Some(Err(error)) => {
-                    match error.fault() {
-                        Fault::Local | Fault::Bug => {
-                            tracing::error!(error = crate::chain(&error), "query failed")
-                        }
-                        Fault::Peer | Fault::Policy | Fault::Transient { .. } => {
-                            tracing::warn!(error = crate::chain(&error), "query failed");
-                        }
-                    }
-                    return Ok(status::of_find(&error));
-                }
+                Some(Err(error)) => return Ok(failure(&error)),
                 None => return Ok(Status::CANCEL.into()),
             };
             for row in page.rows {
-                let identifier = identifier_of(&search.shape, row).await;
-                search.rows += 1;
-                let response = search.request.answer(search.pending.into());
-                drive.queue(search.context_id, &response.into(), Some(&identifier))?;
-                if drive.queued_bytes() >= WRITE_BYTES {
-                    drive.flush().await?;
-                    if self.is_cancelled(drive, search).await? {
-                        return Ok(Status::CANCEL.into());
-                    }
+                if self.send_match(drive, search, row, search.pending).await? {
+                    return Ok(Status::CANCEL.into());
                 }
             }
             after = page.next;
             if after.is_none() {
-                return Ok(Status::SUCCESS.into());
+                break;
             }
             drive.flush().await?;
         }
+        match &mut upstreams {
+            Some(upstreams) => self.send_from(drive, search, upstreams).await,
+            None => Ok(Status::SUCCESS.into()),
+        }
+    }
+
+    /// Sends what upstream archives have and we do not, as it comes. That one does not answer fails nothing: its name is in the log.
+    async fn send_from(
+        &self,
+        drive: &mut Drive,
+        search: &mut Search<'_>,
+        upstreams: &mut FromUpstreams,
+    ) -> Result<Outcome, End> {
+        loop {
+            drive.flush().await?;
+            let rows = tokio::select! {
+                rows = upstreams.next() => rows,
+                cancelled = drive.cancelled(search.request.message_id) => {
+                    cancelled?;
+                    return Ok(Status::CANCEL.into());
+                }
+            };
+            let rows = match rows {
+                Ok(Some(rows)) => rows,
+                Ok(None) => break,
+                Err(error) => return Ok(failure(&error)),
+            };
+            for UpstreamRow { row, has_unknown_keys, .. } in rows {
+                let pending =
+                    if has_unknown_keys { Status::PENDING_UNSUPPORTED_KEYS } else { search.pending };
+                if self.send_match(drive, search, row, pending).await? {
+                    return Ok(Status::CANCEL.into());
+                }
+            }
+        }
+        for upstream in upstreams.incomplete() {
+            tracing::warn!(%upstream, "a query was answered without all that an upstream archive may have");
+        }
+        Ok(Status::SUCCESS.into())
+    }
+
+    /// Sends one match; whether the peer has cancelled by now, as far as was looked.
+    async fn send_match(
+        &self,
+        drive: &mut Drive,
+        search: &mut Search<'_>,
+        row: Row,
+        pending: Status,
+    ) -> Result<bool, End> {
+        let identifier = identifier_of(&search.shape, row).await;
+        search.rows += 1;
+        let response = search.request.answer(pending.into());
+        drive.queue(search.context_id, &response.into(), Some(&identifier))?;
+        if drive.queued_bytes() < WRITE_BYTES {
+            return Ok(false);
+        }
+        drive.flush().await?;
+        self.is_cancelled(drive, search).await
     }
 
     /// The next page; `None` when the peer cancelled before it was there.
@@ -243,6 +285,18 @@ impl Reader {
         query.include.tags.retain(|tag| is_kept(self.pipeline.support(level, *tag) != Support::No));
         are_some_dropped
     }
+}
+
+/// How a query ends that cannot go on.
+fn failure(error: &pipeline::Error) -> Outcome {
+    let cause = crate::chain(error);
+    match error.fault() {
+        Fault::Local | Fault::Bug => tracing::error!(error = cause, "query failed"),
+        Fault::Peer | Fault::Policy | Fault::Transient { .. } => {
+            tracing::warn!(error = cause, "query failed")
+        }
+    }
+    status::of_find(error)
 }
 
 /// The identifier of a match, made on a thread of its own where it takes long.

@@ -70,7 +70,7 @@ impl Scp<'_> {
         request: &Request,
     ) -> Result<Retrieve, Unable> {
         let selection = self.selection(drive, context, root, request).await?;
-        self.select(drive, context, request, selection).await
+        self.select(drive, context, request, selection, None).await
     }
 
     async fn send(&mut self, drive: &mut Drive, retrieve: &mut Retrieve) -> Result<Ending, End> {

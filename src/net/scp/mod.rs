@@ -18,7 +18,7 @@ use dimse::{Command, Message, Outcome, Status};
 use model::query::Root;
 use model::{AeTitle, PeerName, sop};
 pub(crate) use owed::Owed;
-use pipeline::Pipeline;
+use pipeline::{Behalf, Pipeline};
 use telemetry::Telemetry;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -97,9 +97,9 @@ impl Service {
         match self {
             Self::Verification => "`gantry echo`",
             Self::Storage => "`dicom` destinations, `gantry send`, sub-operations of C-MOVE and C-GET",
-            Self::Find(_) => "`gantry find`",
-            Self::Move(_) => "`gantry move`",
-            Self::Get(_) => "`gantry get`",
+            Self::Find(_) => "`gantry find`, upstream archives",
+            Self::Move(_) => "`gantry move`, upstream archives with `retrieve = \"move\"`",
+            Self::Get(_) => "`gantry get`, upstream archives",
             Self::Commitment => "`dicom` destinations with `verify = \"commitment\"`",
         }
     }
@@ -132,6 +132,15 @@ pub(crate) struct Caller {
     /// The configured peer that it is.
     pub(crate) peer: Option<PeerName>,
     pub(crate) from: IpAddr,
+    /// How many archives its questions have come through.
+    pub(crate) hops: u8,
+}
+
+impl Caller {
+    /// For whom upstream archives are asked.
+    fn behalf(&self) -> Behalf {
+        Behalf { peer: self.peer.clone(), calling: self.calling.clone(), hops: self.hops, to: None }
+    }
 }
 
 impl Scp<'_> {

@@ -52,8 +52,8 @@ impl<'a> Scp<'a> {
     ) -> Result<(Retrieve, &'a Peer), Unable> {
         let selection = self.selection(drive, context, root, request).await?;
         let peer = destination?;
-        let retrieve = self.select(drive, context, request, selection).await?;
-        Ok((retrieve.to(&peer.name), peer))
+        let retrieve = self.select(drive, context, request, selection, Some(&peer.name)).await?;
+        Ok((retrieve, peer))
     }
 
     /// The peer that a request names: the first one of that AE title. Else the refusal.

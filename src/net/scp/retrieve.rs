@@ -11,8 +11,9 @@ use model::attributes::to_data_set;
 use model::charset::Charset;
 use model::query::{Root, Selection};
 use model::{PeerName, QueryRetrieveLevel, SopClassUid, limits, syntax};
-use pipeline::{Cursor, Pipeline, Selected, StoredInstance};
+use pipeline::{Behalf, Completion, Cursor, Pipeline, Progress, Selected, Shortfall, StoredInstance};
 use telemetry::{Event, Retrieval};
+use tokio::time::{MissedTickBehavior, interval};
 use ul::PresentationContext;
 
 use super::Scp;
@@ -38,6 +39,8 @@ pub(super) struct Retrieve {
     pub(super) counts: Counts,
     /// Where a C-MOVE sends them.
     destination: Option<PeerName>,
+    /// What could not be fetched, which counts as failed.
+    elsewhere: Option<Shortfall>,
     started: Instant,
     /// When the last Pending response was made.
     told: Option<Instant>,
@@ -113,15 +116,18 @@ impl Scp<'_> {
         Ok(selection)
     }
 
-    /// Finds what a request takes in.
+    /// Finds what a request takes in, which is fetched first where upstream archives have it and we do not.
     pub(super) async fn select(
         &self,
         drive: &mut Drive,
         context: &PresentationContext,
         request: &Request,
         selection: Selection,
+        to: Option<&PeerName>,
     ) -> Result<Retrieve, Unable> {
         let started = Instant::now();
+        let behalf = Behalf { to: to.cloned(), ..self.caller.behalf() };
+        let completion = self.complete(drive, context, request, &selection, &behalf).await?;
         let selected = tokio::select! {
             selected = self.pipeline.select(&selection) => selected,
             cancelled = drive.cancelled(request.message_id()) => {
@@ -133,16 +139,65 @@ impl Scp<'_> {
             tracing::error!(error = crate::chain(&error), "cannot tell what a retrieve takes in");
             status::of_selection(&error)
         })?;
+        if let (0, Some(silent)) = (selected.instances() + completion.missing(), completion.silent.first()) {
+            let reason = format!("upstream archive {silent}, which may have it, does not answer");
+            return Err(Outcome::because(retrieve::UNABLE_TO_CALCULATE, reason).into());
+        }
+        let mut counts = Counts::new(selected.instances() + completion.missing());
+        for Shortfall { upstream, uids, reason, .. } in &completion.shortfalls {
+            let reason = format!("not fetched from upstream archive {upstream}: {reason}");
+            uids.iter().for_each(|uid| counts.failed(uid, reason.clone()));
+        }
         Ok(Retrieve {
             context: context.clone(),
             request: request.clone(),
             level: selection.level,
-            counts: Counts::new(selected.instances()),
+            counts,
             selected,
-            destination: None,
+            destination: to.cloned(),
+            elsewhere: completion.shortfalls.into_iter().next(),
             started,
             told: None,
         })
+    }
+
+    /// Fetches what upstream archives have of it and we lack, and tells the requestor meanwhile that it is being worked on.
+    async fn complete(
+        &self,
+        drive: &mut Drive,
+        context: &PresentationContext,
+        request: &Request,
+        selection: &Selection,
+        behalf: &Behalf,
+    ) -> Result<Completion, Unable> {
+        let progress = Progress::default();
+        let completing = self.pipeline.complete(selection, behalf, &progress);
+        tokio::pin!(completing);
+        let mut ticks = interval(limits::PENDING_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.reset();
+        loop {
+            tokio::select! {
+                biased;
+                completion = &mut completing => return completion.map_err(|error| {
+                    tracing::error!(error = crate::chain(&error), "cannot tell what a retrieve lacks");
+                    status::of_selection(&error).into()
+                }),
+                cancelled = drive.cancelled(request.message_id()) => {
+                    cancelled?;
+                    return Err(Outcome::from(Status::CANCEL).into());
+                }
+                () = self.shutdown.cancelled() => {
+                    return Err(Outcome::because(retrieve::UNABLE_TO_PERFORM, "shutting down").into());
+                }
+                _ = ticks.tick() => {}
+            }
+            // Nothing has been sent yet; how much there is to be, nobody knows before it is here.
+            let counts = Counts::new(progress.expected().max(1));
+            let response = request.response(Status::PENDING.into(), counts.pending(), false);
+            drive.queue(context.id, &response, None)?;
+            drive.flush().await?;
+        }
     }
 
     /// Answers a request that is not carried out.
@@ -171,8 +226,11 @@ impl Scp<'_> {
     ) -> Result<(), End> {
         if let Ok(ending @ (Ending::Done | Ending::Shutdown)) = ending {
             let is_stopping = ending == Ending::Shutdown;
-            let reason = if is_stopping { "shutting down" } else { "not all instances could be read" };
-            retrieve.counts.give_up_rest(reason);
+            let elsewhere = retrieve.elsewhere.as_ref().map(|Shortfall { upstream, reason, .. }| {
+                format!("not fetched from upstream archive {upstream}: {reason}")
+            });
+            let unread = elsewhere.unwrap_or_else(|| "not all instances could be read".to_owned());
+            retrieve.counts.give_up_rest(if is_stopping { "shutting down" } else { &unread });
         }
         self.note(retrieve);
         let ending = ending?;
@@ -204,12 +262,6 @@ impl Scp<'_> {
 }
 
 impl Retrieve {
-    /// Says where the instances go.
-    pub(super) fn to(mut self, destination: &PeerName) -> Self {
-        self.destination = Some(destination.clone());
-        self
-    }
-
     /// Puts a Pending response into the output, unless there was one a moment ago. Whether it did.
     pub(super) fn tell(&mut self, drive: &mut Drive) -> Result<bool, End> {
         if self.told.is_some_and(|told| told.elapsed() < limits::PENDING_INTERVAL) {

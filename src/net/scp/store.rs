@@ -27,7 +27,11 @@ impl Scp<'_> {
         let outcome = match instance(context, &request, has_data_set) {
             Ok(content) => {
                 let mut body = Incoming::new(drive);
-                let result = self.pipeline.ingest(self.received(content), &mut body).await;
+                // A sub-operation of a C-MOVE of ours (PS3.7 §9.1.1.1.6).
+                let originator = request.move_originator.as_ref();
+                let is_asked_for = originator.is_some_and(|originator| originator.ae_title == *self.ae_title);
+                let received = self.received(is_asked_for, content);
+                let result = self.pipeline.ingest(received, &mut body).await;
                 body.finish().await?;
                 log(&result, started.elapsed());
                 status::of_ingest(&result)
@@ -44,14 +48,15 @@ impl Scp<'_> {
         self.respond(drive, context.id, &request.answer(outcome).into()).await
     }
 
-    fn received(&self, content: Content) -> Received {
-        let Caller { calling, called, peer, from } = &self.caller;
+    fn received(&self, is_asked_for: bool, content: Content) -> Received {
+        let Caller { calling, called, peer, from, hops: _ } = &self.caller;
         Received {
             door: Door::Dimse,
             calling_aet: calling.clone(),
             called_aet: called.clone(),
             peer: peer.clone(),
             address: Some(*from),
+            is_asked_for,
             content,
         }
     }

@@ -1,19 +1,19 @@
 use std::io;
 use std::time::Duration;
 
-use model::part10;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use ul::Association;
 use ul::pdu::{
-    AssociateRq, ContextOutcome, ContextResult, Implementation, OperationsWindow, ProposedContext,
-    RoleSelection, Titles, UserIdentity,
+    AssociateRq, ContextOutcome, ContextResult, OperationsWindow, ProposedContext, RoleSelection, Titles,
+    UserIdentity,
 };
 
 use super::{Settings, Target, memory};
 use crate::drive::Drive;
 use crate::end::End;
 use crate::error::Error;
+use crate::hops;
 use crate::identity::OurIdentity;
 use crate::socket;
 use crate::stream::Stream;
@@ -100,10 +100,7 @@ pub(super) async fn request(
     contexts: impl IntoIterator<Item = (String, Vec<String>)>,
     roles: Vec<RoleSelection>,
 ) -> Result<Association, Error> {
-    let implementation = Implementation {
-        class_uid: Some(part10::IMPLEMENTATION_CLASS_UID.to_owned()),
-        version_name: Some(part10::IMPLEMENTATION_VERSION_NAME.to_owned()),
-    };
+    let implementation = hops::implementation(target.terms.hops);
     let contexts = ProposedContext::numbered(contexts).map_err(unrequestable)?;
     let titles = Titles::new(&target.ae_title, &settings.calling);
     let terms = &target.terms;

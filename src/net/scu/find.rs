@@ -50,14 +50,14 @@ pub async fn find(
 }
 
 /// An association on which one query is put after the other.
-pub(super) struct FindScu {
+pub(crate) struct FindScu {
     inquiry: Inquiry,
     /// The peer did not listen to C-CANCEL: there is no knowing what comes next.
     is_deaf: bool,
 }
 
 impl FindScu {
-    pub(super) async fn associate(target: &Target, settings: &Settings, root: Root) -> Result<Self, Error> {
+    pub(crate) async fn associate(target: &Target, settings: &Settings, root: Root) -> Result<Self, Error> {
         let sop_class = match root {
             Root::Patient => sop::PATIENT_ROOT_FIND,
             Root::Study => sop::STUDY_ROOT_FIND,
@@ -73,11 +73,7 @@ impl FindScu {
         limit: Option<NonZeroU64>,
         mut row: impl FnMut(&Header),
     ) -> Result<Found, End> {
-        if self.is_deaf {
-            return Err(End::Abandoned);
-        }
-        let (message_id, affected_sop_class_uid) = self.inquiry.next_request();
-        self.inquiry.ask(&CFindRq { message_id, affected_sop_class_uid }.into(), question).await?;
+        let message_id = self.ask(question).await?;
         let mut found = Found {
             outcome: Status::CANCEL.into(),
             rows: 0,
@@ -97,8 +93,7 @@ impl FindScu {
                 self.inquiry.drive.drain().await?;
                 if !found.has_more {
                     found.has_more = true;
-                    let cancel = CCancelRq { message_id_being_responded_to: message_id };
-                    self.inquiry.tell(&cancel.into()).await?;
+                    self.cancel(message_id).await?;
                 }
                 late += 1;
                 if late > limits::MATCHES_AFTER_CANCEL {
@@ -107,17 +102,50 @@ impl FindScu {
                 }
                 continue;
             }
-            match Identifier::receive(&mut self.inquiry.drive, self.inquiry.form).await? {
-                Some(identifier) if !identifier.header.is_empty() => {
+            match self.matching().await? {
+                Some(header) => {
                     found.rows += 1;
-                    row(&identifier.header);
+                    row(&header);
                 }
-                Some(_) | None => found.unreadable += 1,
+                None => found.unreadable += 1,
             }
         }
     }
 
-    async fn response(&mut self, message_id: u16) -> Result<Outcome, End> {
+    /// Begins a query: its id.
+    pub(crate) async fn ask(&mut self, question: &Question) -> Result<u16, End> {
+        if self.is_deaf {
+            return Err(End::Abandoned);
+        }
+        let (message_id, affected_sop_class_uid) = self.inquiry.next_request();
+        self.inquiry.ask(&CFindRq { message_id, affected_sop_class_uid }.into(), question).await?;
+        Ok(message_id)
+    }
+
+    /// Asks for the end of a query (PS3.7 §9.3.2.3).
+    pub(crate) async fn cancel(&mut self, message_id: u16) -> Result<(), End> {
+        let cancel = CCancelRq { message_id_being_responded_to: message_id };
+        self.inquiry.tell(&cancel.into()).await
+    }
+
+    /// The match that comes with a Pending response; `None` when it is too large, or no data set.
+    pub(crate) async fn matching(&mut self) -> Result<Option<Header>, End> {
+        let identifier = Identifier::receive(&mut self.inquiry.drive, self.inquiry.form).await?;
+        Ok(identifier.map(|identifier| identifier.header).filter(|header| !header.is_empty()))
+    }
+
+    /// Drops what comes with a response.
+    pub(crate) async fn drain(&mut self) -> Result<(), End> {
+        self.inquiry.drive.drain().await.map(|_| ())
+    }
+
+    /// Ends the association because of this.
+    pub(crate) async fn close(self, end: &End) {
+        self.inquiry.close(end).await;
+    }
+
+    /// How the next response says that the query stands. Cancel safe.
+    pub(crate) async fn response(&mut self, message_id: u16) -> Result<Outcome, End> {
         let message = self.inquiry.drive.next_message(self.inquiry.settings.message_timeout).await?;
         match message.command {
             Command::CFindRsp(response) if response.message_id_being_responded_to == message_id => {
@@ -128,7 +156,7 @@ impl FindScu {
     }
 
     /// Ends the association as what was asked last has it.
-    pub(super) async fn end<T>(self, asked: Result<T, End>) -> Result<T, Error> {
+    pub(crate) async fn end<T>(self, asked: Result<T, End>) -> Result<T, Error> {
         match asked {
             Ok(answer) if self.is_deaf => {
                 self.inquiry.close(&End::Abandoned).await;

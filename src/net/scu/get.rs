@@ -3,21 +3,25 @@ mod classes;
 mod offer;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use dimse::Command;
 use dimse::service::get::CGetRq;
 use dimse::service::retrieve::SubOperations;
 use dimse::service::store::CStoreRq;
+use dimse::{Command, Outcome};
 use model::query::Root;
 use model::{AeTitle, SopInstanceUid, TransferSyntaxUid, limits, sop};
+use tokio_util::sync::CancellationToken;
 use ul::pdu::RoleSelection;
 
-use arrival::{Arrival, Expected};
+use arrival::Arrival;
+pub(crate) use arrival::Expected;
 pub use arrival::{Kept, NotKept};
 
 use super::inquiry::Inquiry;
-use super::retrieve::{Response, Retrieved, patience};
+use super::retrieve::{Response, Retrieved, Stopping, patience};
 use super::{Question, Settings, Target};
+use crate::drive::Drive;
 use crate::end::End;
 use crate::error::Error;
 use crate::status;
@@ -59,85 +63,124 @@ pub async fn get(
     settings: &Settings,
     question: &Question,
     folder: &Path,
-    report: impl FnMut(Step<'_>),
+    report: impl FnMut(Step<'_>) + Send,
 ) -> Result<Retrieved, Error> {
-    let classes = classes::of(target, settings, question).await?;
-    let sop_class = match question.root {
-        Root::Patient => sop::PATIENT_ROOT_GET,
-        Root::Study => sop::STUDY_ROOT_GET,
-    };
-    let (storage, roles) = (offer::contexts(&classes), classes.iter().map(|class| scp_of(class)).collect());
-    let inquiry = Inquiry::associate(target, settings, sop_class, storage, roles).await?;
-    let contexts = inquiry.drive.association().contexts();
-    if !contexts.iter().any(|context| sop::is_storage(&context.abstract_syntax)) {
+    let mut scu = GetScu::associate(target, settings, question).await?;
+    let source = target.ae_title.clone();
+    let mut keeper = Folder { folder: folder.to_owned(), source, report };
+    let patience = patience(settings);
+    let got = scu.get(question, &mut keeper, patience, &CancellationToken::new()).await;
+    scu.end(got).await
+}
+
+/// What becomes of instances that come by C-GET.
+pub(crate) trait Keeper: Send {
+    /// Takes an instance, whose data set comes by `drive` and is read to its end; how that is answered.
+    ///
+    /// # Errors
+    /// The association is over.
+    fn keep(
+        &mut self,
+        drive: &mut Drive,
+        expected: Expected,
+    ) -> impl Future<Output = Result<Outcome, End>> + Send;
+
+    /// Takes note of an instance that is not taken.
+    fn refuse(&mut self, instance: Option<&SopInstanceUid>, reason: &NotKept);
+
+    /// Takes note of what the peer counts.
+    fn count(&mut self, count: SubOperations);
+}
+
+/// An association on which one C-GET is carried out after the other.
+pub(crate) struct GetScu {
+    inquiry: Inquiry,
+}
+
+impl GetScu {
+    /// Associates with contexts for what `question` will bring.
+    ///
+    /// # Errors
+    /// As [`get`].
+    pub(crate) async fn associate(
+        target: &Target,
+        settings: &Settings,
+        question: &Question,
+    ) -> Result<Self, Error> {
+        let classes = classes::of(target, settings, question).await?;
+        let sop_class = match question.root {
+            Root::Patient => sop::PATIENT_ROOT_GET,
+            Root::Study => sop::STUDY_ROOT_GET,
+        };
+        let storage = offer::contexts(&classes);
+        let roles = classes.iter().map(|class| scp_of(class)).collect();
+        let inquiry = Inquiry::associate(target, settings, sop_class, storage, roles).await?;
+        let contexts = inquiry.drive.association().contexts();
+        if contexts.iter().any(|context| sop::is_storage(&context.abstract_syntax)) {
+            return Ok(Self { inquiry });
+        }
         inquiry.end(Ok(())).await?;
         let sop_class = classes.into_iter().next().unwrap_or_default();
         let reason = "it accepts no context to send it in";
         let transfer_syntax = "any transfer syntax".to_owned();
-        return Err(Error::NotAccepted { sop_class, transfer_syntax, reason });
+        Err(Error::NotAccepted { sop_class, transfer_syntax, reason })
     }
-    let mut scu = GetScu { inquiry, folder: folder.to_owned(), source: target.ae_title.clone(), report };
-    let got = scu.carry_out(question).await;
-    scu.inquiry.end(got).await
-}
 
-/// We are to be SCP of a storage class (PS3.4 §C.5.3).
-fn scp_of(class: &str) -> RoleSelection {
-    RoleSelection { sop_class: class.to_owned(), scu: false, scp: true }
-}
-
-/// An association on which a C-GET is carried out.
-struct GetScu<R> {
-    inquiry: Inquiry,
-    folder: PathBuf,
-    /// Who sends.
-    source: AeTitle,
-    report: R,
-}
-
-impl<R: FnMut(Step<'_>)> GetScu<R> {
-    async fn carry_out(&mut self, question: &Question) -> Result<Retrieved, End> {
+    /// Carries one C-GET out. Between two messages of the peer there may be as much time as `patience`; `stop` cancels it (C-CANCEL).
+    pub(crate) async fn get(
+        &mut self,
+        question: &Question,
+        keeper: &mut impl Keeper,
+        patience: Duration,
+        stop: &CancellationToken,
+    ) -> Result<Retrieved, End> {
         let (message_id, affected_sop_class_uid) = self.inquiry.next_request();
         self.inquiry.ask(&CGetRq { message_id, affected_sop_class_uid }.into(), question).await?;
         let mut count = SubOperations::default();
+        let mut stopping = Stopping::new(message_id, patience);
         loop {
-            let message = self.inquiry.drive.next_message(patience(&self.inquiry.settings)).await?;
+            let message = stopping.next_message(&mut self.inquiry, stop).await?;
             match message.command {
                 Command::CGetRsp(response) if response.message_id_being_responded_to == message_id => {
                     let response = Response::from(response);
                     match response.read(&mut self.inquiry, &mut count).await? {
                         Some(retrieved) => return Ok(retrieved),
-                        None => (self.report)(Step::Count(count)),
+                        None => keeper.count(count),
                     }
                 }
                 Command::CStoreRq(request) => {
-                    self.store(message.context_id, request, message.has_data_set).await?;
+                    self.store(message.context_id, request, message.has_data_set, keeper).await?;
                 }
                 other => return Err(End::OutOfTurn(other.name())),
             }
         }
     }
 
+    /// Ends the association as what was asked last has it.
+    pub(crate) async fn end<T>(self, asked: Result<T, End>) -> Result<T, Error> {
+        self.inquiry.end(asked).await
+    }
+
     /// Takes one instance. A refused one is read to its end, so that the others still come.
     ///
     /// PS3.7 §9.1.1.
-    async fn store(&mut self, context_id: u8, request: CStoreRq, has_data_set: bool) -> Result<(), End> {
-        let arrived = match self.expected(context_id, &request, has_data_set) {
-            Ok(expected) => self.receive(expected).await?,
-            Err(reason) => Err(reason),
+    async fn store(
+        &mut self,
+        context_id: u8,
+        request: CStoreRq,
+        has_data_set: bool,
+        keeper: &mut impl Keeper,
+    ) -> Result<(), End> {
+        let outcome = match self.expected(context_id, &request, has_data_set) {
+            Ok(expected) => keeper.keep(&mut self.inquiry.drive, expected).await?,
+            Err(reason) => {
+                keeper.refuse(request.affected_sop_instance_uid.as_ref(), &reason);
+                status::of_arrival(&Err(reason))
+            }
         };
         self.inquiry.drive.drain().await?;
-        let outcome = status::of_arrival(&arrived);
-        let instance = request.affected_sop_instance_uid.clone();
         self.inquiry.drive.queue(context_id, &request.answer(outcome).into(), None)?;
-        self.inquiry.drive.flush().await?;
-        match &arrived {
-            Ok(kept) => (self.report)(Step::Kept(kept)),
-            Err(reason) => {
-                (self.report)(Step::NotKept { instance: instance.as_ref(), reason });
-            }
-        }
-        Ok(())
+        self.inquiry.drive.flush().await
     }
 
     /// What the command says that comes.
@@ -153,18 +196,53 @@ impl<R: FnMut(Step<'_>)> GetScu<R> {
         let sop_instance = sop_instance.ok_or(NotKept::Missing("data set, or Affected SOP Instance UID"))?;
         let transfer_syntax = TransferSyntaxUid::lenient(&context.transfer_syntax);
         let transfer_syntax = transfer_syntax.ok_or(NotKept::Missing("transfer syntax"))?;
-        Ok(Expected { sop_class, sop_instance, transfer_syntax, source: self.source.clone() })
+        Ok(Expected { sop_class, sop_instance, transfer_syntax })
+    }
+}
+
+/// We are to be SCP of a storage class (PS3.4 §C.5.3).
+fn scp_of(class: &str) -> RoleSelection {
+    RoleSelection { sop_class: class.to_owned(), scu: false, scp: true }
+}
+
+/// Puts what comes into a folder.
+struct Folder<R> {
+    folder: PathBuf,
+    /// Who sends.
+    source: AeTitle,
+    report: R,
+}
+
+impl<R: FnMut(Step<'_>) + Send> Keeper for Folder<R> {
+    async fn keep(&mut self, drive: &mut Drive, expected: Expected) -> Result<Outcome, End> {
+        let instance = expected.sop_instance.clone();
+        let arrived = self.receive(drive, expected).await?;
+        match &arrived {
+            Ok(kept) => (self.report)(Step::Kept(kept)),
+            Err(reason) => (self.report)(Step::NotKept { instance: Some(&instance), reason }),
+        }
+        Ok(status::of_arrival(&arrived))
     }
 
-    async fn receive(&mut self, expected: Expected) -> Result<Result<Kept, NotKept>, End> {
-        let root = self.folder.clone();
-        let mut arrival = match blocking(move || Arrival::begin(root, expected)).await {
+    fn refuse(&mut self, instance: Option<&SopInstanceUid>, reason: &NotKept) {
+        (self.report)(Step::NotKept { instance, reason });
+    }
+
+    fn count(&mut self, count: SubOperations) {
+        (self.report)(Step::Count(count));
+    }
+}
+
+impl<R> Folder<R> {
+    async fn receive(&mut self, drive: &mut Drive, expected: Expected) -> Result<Result<Kept, NotKept>, End> {
+        let (root, source) = (self.folder.clone(), self.source.clone());
+        let mut arrival = match blocking(move || Arrival::begin(root, expected, &source)).await {
             Ok(arrival) => arrival,
             Err(reason) => return Ok(Err(reason)),
         };
         let mut chunk = Vec::with_capacity(limits::SPOOL_CHUNK_BYTES);
         loop {
-            let has_ended = self.inquiry.drive.read_data(&mut chunk).await?;
+            let has_ended = drive.read_data(&mut chunk).await?;
             let taken = blocking(move || {
                 arrival.take(&chunk)?;
                 chunk.clear();

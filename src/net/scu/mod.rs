@@ -50,8 +50,11 @@ pub use store::MAX_KINDS;
 
 pub(crate) use ahead::Ahead;
 pub(crate) use file::Chunk;
+pub(crate) use find::FindScu;
+pub(crate) use get::{Expected, GetScu, Keeper};
 pub(crate) use queue::{kind, not_transcoded};
 pub(crate) use relay::{Feed, Relay, Report};
+pub(crate) use retrieve::MoveScu;
 pub(crate) use store::{Contexts, NotSent, put};
 
 /// What a status means in a C-FIND response.
@@ -87,6 +90,8 @@ pub struct Terms {
     /// The longest P-DATA-TF PDU in associations with it, either way; `None`: [`Settings::max_pdu_bytes`] from it, and what it takes to
     /// it.
     pub max_pdu_bytes: Option<u32>,
+    /// How many archives a query or retrieve has come through that we put to it for somebody else; 0: it is our own.
+    pub hops: u8,
 }
 
 impl Target {

@@ -1,9 +1,14 @@
+use std::time::Duration;
+
+use dimse::service::find::CCancelRq;
 use dimse::service::get::CGetRsp;
 use dimse::service::move_::{CMoveRq, CMoveRsp};
 use dimse::service::retrieve::SubOperations;
-use dimse::{Class, Command, Outcome};
+use dimse::{Class, Command, Message, Outcome};
 use model::query::Root;
 use model::{AeTitle, SopInstanceUid, limits, sop};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use super::identifier::Identifier;
 use super::inquiry::Inquiry;
@@ -37,44 +42,104 @@ pub async fn move_to(
     settings: &Settings,
     question: &Question,
     destination: &AeTitle,
-    progress: impl FnMut(SubOperations),
+    mut progress: impl FnMut(SubOperations),
 ) -> Result<Retrieved, Error> {
-    let sop_class = match question.root {
-        Root::Patient => sop::PATIENT_ROOT_MOVE,
-        Root::Study => sop::STUDY_ROOT_MOVE,
-    };
-    let mut inquiry = Inquiry::associate(target, settings, sop_class, Vec::new(), Vec::new()).await?;
-    let moved = carry_out(&mut inquiry, question, destination, progress).await;
-    inquiry.end(moved).await
+    let mut scu = MoveScu::associate(target, settings, question.root).await?;
+    let (patience, stop) = (patience(settings), CancellationToken::new());
+    let moved = scu.move_to(question, destination, &mut progress, patience, &stop).await;
+    scu.end(moved).await
 }
 
-async fn carry_out(
-    inquiry: &mut Inquiry,
-    question: &Question,
-    destination: &AeTitle,
-    mut progress: impl FnMut(SubOperations),
-) -> Result<Retrieved, End> {
-    let (message_id, affected_sop_class_uid) = inquiry.next_request();
-    let request = CMoveRq { message_id, affected_sop_class_uid, destination: Some(destination.clone()) };
-    inquiry.ask(&request.into(), question).await?;
-    let mut count = SubOperations::default();
-    loop {
-        let message = inquiry.drive.next_message(patience(&inquiry.settings)).await?;
-        let response = match message.command {
-            Command::CMoveRsp(response) if response.message_id_being_responded_to == message_id => {
-                Response::from(response)
-            }
-            other => return Err(End::OutOfTurn(other.name())),
+/// An association on which one C-MOVE is carried out after the other.
+pub(crate) struct MoveScu {
+    inquiry: Inquiry,
+}
+
+impl MoveScu {
+    pub(crate) async fn associate(target: &Target, settings: &Settings, root: Root) -> Result<Self, Error> {
+        let sop_class = match root {
+            Root::Patient => sop::PATIENT_ROOT_MOVE,
+            Root::Study => sop::STUDY_ROOT_MOVE,
         };
-        match response.read(inquiry, &mut count).await? {
-            Some(retrieved) => return Ok(retrieved),
-            None => progress(count),
+        let inquiry = Inquiry::associate(target, settings, sop_class, Vec::new(), Vec::new()).await?;
+        Ok(Self { inquiry })
+    }
+
+    /// Carries one C-MOVE out. Between two responses there may be as much time as `patience`; `stop` cancels it (C-CANCEL).
+    pub(crate) async fn move_to(
+        &mut self,
+        question: &Question,
+        destination: &AeTitle,
+        progress: &mut impl FnMut(SubOperations),
+        patience: Duration,
+        stop: &CancellationToken,
+    ) -> Result<Retrieved, End> {
+        let inquiry = &mut self.inquiry;
+        let (message_id, affected_sop_class_uid) = inquiry.next_request();
+        let request = CMoveRq { message_id, affected_sop_class_uid, destination: Some(destination.clone()) };
+        inquiry.ask(&request.into(), question).await?;
+        let mut count = SubOperations::default();
+        let mut stopping = Stopping::new(message_id, patience);
+        loop {
+            let message = stopping.next_message(inquiry, stop).await?;
+            let response = match message.command {
+                Command::CMoveRsp(response) if response.message_id_being_responded_to == message_id => {
+                    Response::from(response)
+                }
+                other => return Err(End::OutOfTurn(other.name())),
+            };
+            match response.read(inquiry, &mut count).await? {
+                Some(retrieved) => return Ok(retrieved),
+                None => progress(count),
+            }
+        }
+    }
+
+    /// Ends the association as what was asked last has it.
+    pub(crate) async fn end<T>(self, asked: Result<T, End>) -> Result<T, Error> {
+        self.inquiry.end(asked).await
+    }
+}
+
+/// The wait for the messages of a retrieve that may be cancelled.
+pub(super) struct Stopping {
+    message_id: u16,
+    patience: Duration,
+    /// Cancelled, and to be over by then.
+    until: Option<Instant>,
+}
+
+impl Stopping {
+    pub(super) fn new(message_id: u16, patience: Duration) -> Self {
+        Self { message_id, patience, until: None }
+    }
+
+    /// The next message; once `stop` says so, C-CANCEL is sent, and what still comes must do so within
+    /// [`limits::CANCEL_PATIENCE`].
+    pub(super) async fn next_message(
+        &mut self,
+        inquiry: &mut Inquiry,
+        stop: &CancellationToken,
+    ) -> Result<Message, End> {
+        if self.until.is_none() {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                message = inquiry.drive.next_message(self.patience) => return message,
+            }
+            self.until = Some(Instant::now() + limits::CANCEL_PATIENCE);
+            inquiry.tell(&CCancelRq { message_id_being_responded_to: self.message_id }.into()).await?;
+        }
+        let until = self.until.unwrap_or_else(Instant::now);
+        match timeout_at(until, inquiry.drive.next_message(self.patience)).await {
+            Ok(message) => message,
+            Err(_) => Err(End::Abandoned),
         }
     }
 }
 
 /// How long the next response may take.
-pub(super) fn patience(settings: &Settings) -> std::time::Duration {
+pub(super) fn patience(settings: &Settings) -> Duration {
     settings.message_timeout.max(limits::RETRIEVE_TIMEOUT)
 }
 

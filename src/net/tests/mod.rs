@@ -13,6 +13,7 @@ pub(crate) mod peer;
 mod retrieve;
 mod send;
 mod store;
+mod upstream;
 
 use std::net::SocketAddr;
 use std::time::Duration;

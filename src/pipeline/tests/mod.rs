@@ -2,6 +2,7 @@
 
 mod examine;
 mod route;
+mod upstream;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,8 +29,8 @@ pub(crate) struct Home {
     pub(crate) archive: Archive,
     pub(crate) telemetry: Telemetry,
     pub(crate) pipeline: Pipeline,
-    tracker: TaskTracker,
-    shutdown: CancellationToken,
+    pub(crate) tracker: TaskTracker,
+    pub(crate) shutdown: CancellationToken,
 }
 
 impl Home {
@@ -129,6 +130,7 @@ pub(crate) fn received(number: u32, sop_class: &str) -> Received {
         called_aet: None,
         peer: None,
         address: None,
+        is_asked_for: false,
         content: Content::DataSet {
             transfer_syntax: TransferSyntaxUid::parse(EXPLICIT_VR_LITTLE_ENDIAN).unwrap(),
             sop_class: SopClassUid::parse(sop_class).unwrap(),
@@ -169,6 +171,15 @@ impl Body for Bytes {
     async fn fill(&mut self, buf: &mut Vec<u8>) -> Result<bool, BodyError> {
         buf.append(&mut self.0);
         Ok(true)
+    }
+}
+
+/// Waits until a condition holds.
+pub(crate) async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < PATIENCE, "never came true: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

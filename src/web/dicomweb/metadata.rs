@@ -7,6 +7,7 @@ use model::Scope;
 use pipeline::{Cursor, Error, Page, Pipeline};
 
 use super::accept::Accept;
+use super::elsewhere::Elsewhere;
 use super::paged::{self, Source};
 use super::paths;
 use super::target::Target;
@@ -24,9 +25,11 @@ pub(super) fn routes() -> Router<App> {
 
 async fn metadata(State(app): State<App>, target: Target, accept: Accept) -> Result<Response, Problem> {
     let media_type = accept.json()?;
-    let objects = Objects { pipeline: app.pipeline.clone(), urls: app.urls(), scope: target.scope()? };
-    let body = paged::body(objects, app.pages.clone()).await?;
-    Ok(([(header::CONTENT_TYPE, media_type)], body).into_response())
+    let scope = target.scope()?;
+    let elsewhere = Elsewhere::fetch(&app, &scope).await?;
+    let objects = Objects { pipeline: app.pipeline.clone(), urls: app.urls(), scope };
+    let body = paged::body(objects, app.pages.clone()).await.map_err(|error| elsewhere.problem(error))?;
+    Ok(elsewhere.mark(([(header::CONTENT_TYPE, media_type)], body).into_response()))
 }
 
 /// The instances' objects.

@@ -2,6 +2,7 @@
 
 mod accept;
 mod bulkdata;
+mod elsewhere;
 mod frames;
 mod made_frames;
 mod metadata;

@@ -5,6 +5,7 @@ use model::{TransferSyntaxUid, syntax};
 use pipeline::{Error, Pipeline, Rendition, StoredInstance};
 
 use super::accept::{Accept, Offer};
+use super::elsewhere::Elsewhere;
 use super::multipart::{self, Part, Parts};
 use super::target::Target;
 use crate::app::App;
@@ -12,7 +13,9 @@ use crate::problem::Problem;
 
 /// The one instance that a path names.
 pub(super) async fn instance(app: &App, target: Target) -> Result<StoredInstance, Problem> {
-    let page = app.pipeline.instances(&target.scope()?, None).await?;
+    let scope = target.scope()?;
+    let elsewhere = Elsewhere::fetch(app, &scope).await?;
+    let page = app.pipeline.instances(&scope, None).await.map_err(|error| elsewhere.problem(error))?;
     page.rows.into_iter().next().ok_or_else(Problem::not_found)
 }
 

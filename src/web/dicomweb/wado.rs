@@ -10,6 +10,7 @@ use model::{Scope, TransferSyntaxUid};
 use pipeline::{Cursor, Error, NotTranscoded, Page, Pipeline, StoredInstance, transcoding_targets};
 
 use super::accept::{Accept, Offer};
+use super::elsewhere::Elsewhere;
 use super::multipart::{self, Part, Parts};
 use super::paths;
 use super::target::Target;
@@ -32,11 +33,13 @@ async fn retrieve(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let scope = target.scope()?;
-    let page = app.pipeline.instances(&scope, None).await?;
-    match (&scope.instance, page.rows.as_slice()) {
+    let elsewhere = Elsewhere::fetch(&app, &scope).await?;
+    let page = app.pipeline.instances(&scope, None).await.map_err(|error| elsewhere.problem(error))?;
+    let response = match (&scope.instance, page.rows.as_slice()) {
         (Some(_), [instance]) => retrieve_one(&app, instance, &accept, &headers).await,
         (Some(_) | None, _) => retrieve_all(&app, scope, page, &accept).await,
-    }
+    };
+    response.map(|response| elsewhere.mark(response))
 }
 
 async fn retrieve_one(

@@ -14,12 +14,10 @@ use sha2::{Digest, Sha256};
 
 /// What the command says that comes.
 #[derive(Debug, Clone)]
-pub(super) struct Expected {
-    pub(super) sop_class: SopClassUid,
-    pub(super) sop_instance: SopInstanceUid,
-    pub(super) transfer_syntax: TransferSyntaxUid,
-    /// Who sends it.
-    pub(super) source: AeTitle,
+pub(crate) struct Expected {
+    pub(crate) sop_class: SopClassUid,
+    pub(crate) sop_instance: SopInstanceUid,
+    pub(crate) transfer_syntax: TransferSyntaxUid,
 }
 
 /// An instance that is in the folder, durably.
@@ -87,15 +85,15 @@ pub(super) struct Arrival {
 }
 
 impl Arrival {
-    /// Begins the file with its meta information.
-    pub(super) fn begin(root: PathBuf, expected: Expected) -> Result<Self, NotKept> {
+    /// Begins the file with its meta information, which says who sends it.
+    pub(super) fn begin(root: PathBuf, expected: Expected, source: &AeTitle) -> Result<Self, NotKept> {
         let name = format!(".{}.{}.part", expected.sop_instance.path_component(), std::process::id());
         let aside = Aside::create(root.join(name))?;
         let scanner = Scanner::new(syntax::form(expected.transfer_syntax.as_str()));
         let meta = part10::write(
             (&expected.sop_class, &expected.sop_instance),
             &expected.transfer_syntax,
-            Some(&expected.source),
+            Some(source),
         );
         let mut arrival = Self { root, expected, aside, scanner, hash: Sha256::new(), bytes: 0 };
         arrival.write(&meta)?;
@@ -269,12 +267,15 @@ mod tests {
             sop_class: SopClassUid::lenient(CT).unwrap(),
             sop_instance: SopInstanceUid::lenient(&instance_uid(number)).unwrap(),
             transfer_syntax: TransferSyntaxUid::lenient(syntax::EXPLICIT_VR_LITTLE_ENDIAN).unwrap(),
-            source: AeTitle::parse("PEER").unwrap(),
         }
     }
 
+    fn source() -> AeTitle {
+        AeTitle::parse("PEER").unwrap()
+    }
+
     fn keep(root: &Path, expected: Expected, data: &[u8]) -> Result<Kept, NotKept> {
-        let mut arrival = Arrival::begin(root.to_owned(), expected)?;
+        let mut arrival = Arrival::begin(root.to_owned(), expected, &source())?;
         for part in data.chunks(100) {
             arrival.take(part)?;
         }
@@ -318,7 +319,7 @@ mod tests {
         assert_eq!(refused(mr, &image(1, 10)), "SOP Class UID of the command is not that of the data set");
         assert!(refused(expected(1), b"\x08\x00\x05\x00no data set").contains("cannot be read"));
         assert_eq!(refused(expected(1), b""), "SOP Class UID is missing");
-        drop(Arrival::begin(root.path().to_owned(), expected(1)).unwrap());
+        drop(Arrival::begin(root.path().to_owned(), expected(1), &source()).unwrap());
         assert!(names(root.path()).is_empty());
     }
 

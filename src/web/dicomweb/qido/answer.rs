@@ -1,15 +1,17 @@
 use std::time::Instant;
 
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::{HeaderValue, header};
-use model::QueryRetrieveLevel;
 use model::query::Query;
-use pipeline::{Cursor, Error, Page, Pipeline, Row};
+use model::{QueryRetrieveLevel, UpstreamName};
+use pipeline::{Behalf, Cursor, Error, Gathered, Page, Pipeline, Row, UpstreamRow};
 use telemetry::{Door, Event, Telemetry};
 
 use super::params::Search;
 use super::row;
 use crate::app::App;
+use crate::dicomweb::elsewhere;
 use crate::dicomweb::paged::{self, Source};
 use crate::dicomweb::urls::Urls;
 use crate::problem::Problem;
@@ -28,14 +30,18 @@ pub(super) async fn answer(
 ) -> Result<Response, Problem> {
     let Search { query, warnings } = search;
     let level = query.level;
+    let urls = app.urls();
+    let Behind { rows: behind, incomplete } = Behind::gather(&app.pipeline, &query, &urls).await?;
     let rows = Rows {
         pipeline: app.pipeline.clone(),
-        urls: app.urls(),
+        urls,
         query,
+        behind,
         tally: Tally { telemetry: app.telemetry.clone(), started, level, rows: 0 },
     };
     let body = paged::body(rows, app.pages.clone()).await?;
     let mut response = ([(header::CONTENT_TYPE, media_type)], body).into_response();
+    incomplete.iter().for_each(|name| elsewhere::warn(&mut response, name.as_str()));
     for warning in warnings {
         // deviation: PS3.18 §8.3.4.2: after 299 a name stands instead of a URL, and the text in quotes, as RFC 7234 §5.5 has it.
         if let Ok(value) = HeaderValue::try_from(format!("299 gantry \"{warning}\"")) {
@@ -50,26 +56,77 @@ struct Rows {
     pipeline: Pipeline,
     urls: Urls,
     query: Query,
+    /// What comes behind ours.
+    behind: Vec<Bytes>,
     tally: Tally,
 }
 
+/// A row, or one that is written already.
+enum OneRow {
+    Ours(Box<Row>),
+    Behind(Bytes),
+}
+
 impl Source for Rows {
-    type Row = Row;
+    type Row = OneRow;
 
     fn is_of_objects(&self) -> bool {
-        self.pipeline.needs_objects(&self.query)
+        self.pipeline.needs_objects(&self.query) || !self.behind.is_empty()
     }
 
-    async fn fetch(&self, after: Option<Cursor>) -> Result<Page<Row>, Error> {
-        self.pipeline.find(&self.query, after).await
+    async fn fetch(&self, after: Option<Cursor>) -> Result<Page<OneRow>, Error> {
+        let Page { rows, next } = self.pipeline.find(&self.query, after).await?;
+        let behind = if next.is_none() { self.behind.as_slice() } else { &[] };
+        let ours = rows.into_iter().map(|row| OneRow::Ours(Box::new(row)));
+        Ok(Page { rows: ours.chain(behind.iter().cloned().map(OneRow::Behind)).collect(), next })
     }
 
-    fn write(&self, row: Row, out: &mut Vec<u8>) {
-        row::write(row, &self.urls, out);
+    fn write(&self, row: OneRow, out: &mut Vec<u8>) {
+        match row {
+            OneRow::Ours(row) => row::write(*row, &self.urls, out),
+            OneRow::Behind(row) => out.extend_from_slice(&row),
+        }
     }
 
     fn sending(&mut self, rows: usize) {
         self.tally.rows += rows as u64;
+    }
+}
+
+/// The rows of upstream archives that belong to an answer.
+#[derive(Default)]
+struct Behind {
+    /// Written already: that takes less memory while the client reads.
+    rows: Vec<Bytes>,
+    /// Whose rows may be missing.
+    incomplete: Vec<UpstreamName>,
+}
+
+impl Behind {
+    /// Asks the upstream archives, unless our own rows fill the page. They stand behind ours, so that `offset` counts ours first.
+    ///
+    /// # Errors
+    /// As the pipeline, when our own archive fails.
+    async fn gather(pipeline: &Pipeline, query: &Query, urls: &Urls) -> Result<Self, Error> {
+        let Some(upstreams) = pipeline.ask_upstreams(query, &Behalf::default()) else {
+            return Ok(Self::default());
+        };
+        // Of ours, those before the page and on it.
+        let end = query.offset.saturating_add(query.limit.unwrap_or(0));
+        let ours = if end == 0 { 0 } else { pipeline.count_rows(query, end).await? };
+        if query.limit.is_some() && ours == end {
+            return Ok(Self::default());
+        }
+        let before = query.offset.saturating_sub(ours);
+        let room = query.limit.map(|limit| limit - ours.saturating_sub(query.offset).min(limit));
+        let Gathered { rows, incomplete } = upstreams.gather().await?;
+        let write = |found: UpstreamRow| {
+            let mut out = Vec::new();
+            row::write(found.row, urls, &mut out);
+            Bytes::from(out)
+        };
+        let rows = rows.into_iter().skip(before as usize).take(room.map_or(usize::MAX, |room| room as usize));
+        Ok(Self { rows: rows.map(write).collect(), incomplete })
     }
 }
 

@@ -89,6 +89,7 @@ async fn receive(app: &App, mut parts: Parts, source: Source) -> Result<Outcome,
             calling_aet: None,
             called_aet: None,
             peer: None,
+            is_asked_for: false,
             address: source.peer.map(|PeerAddress(address)| address.ip()),
             content: Content::Part10 { study: source.study.clone() },
         };

@@ -1,0 +1,18 @@
+//! Other archives that are asked for what ours lacks: their rows join the answers to queries, and what they have is fetched when it is
+//! to be retrieved.
+
+mod bridge;
+mod complete;
+mod from;
+mod gap;
+mod health;
+mod listing;
+mod port;
+mod rows;
+mod turns;
+
+pub(crate) use bridge::Bridge;
+pub use complete::{Completion, Progress, Shortfall};
+pub use from::{FromUpstreams, Gathered};
+pub use port::{Answers, Asked, Behalf, Fetched, Upstream, UpstreamError, UpstreamFault};
+pub use rows::UpstreamRow;
