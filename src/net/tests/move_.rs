@@ -212,7 +212,9 @@ async fn what_the_destination_does_not_take_as_it_is_stored_goes_as_a_copy() {
         _ => Deed::Answer(0),
     });
     let responses = move_images(&server, "STORE", 20).await;
-    assert_eq!(*responses.last().unwrap(), final_told(0xB000, [18, 2, 0], &[6, 9]));
+    let mut last = responses.last().unwrap().clone();
+    last.failed.sort_unstable();
+    assert_eq!(last, final_told(0xB000, [18, 2, 0], &[6, 9]));
     let mut tries = 0;
     while let Ok((_, request, data)) = came.try_recv() {
         let number = number(&request);

@@ -80,7 +80,7 @@ pub(super) fn known(name: &str, title: &str, address: &str) -> Known {
 }
 
 /// What a response to a C-MOVE or C-GET says.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Told {
     pub(super) status: u16,
     /// Remaining, completed, failed, warning.
