@@ -123,7 +123,7 @@ pub const UPSTREAM_ROWS_HELD: usize = 2_000;
 /// Bytes of these.
 pub const UPSTREAM_HELD_BYTES: usize = 4 << 20;
 
-/// Studies, series or instances that one retrieve has looked for at upstream archives.
+/// Studies, series or instances that one retrieve has looked for at upstream archives; one that names more is refused.
 pub const UPSTREAM_PIECES: usize = 1_000;
 
 /// Rows that are read of what an upstream archive has of one study, or of one patient.

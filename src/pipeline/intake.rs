@@ -54,7 +54,7 @@ impl Intake {
         complete: bool,
     ) -> Result<Self, Error> {
         let (transfer_syntax, prologue, meta) = match &received.content {
-            Content::DataSet { transfer_syntax, sop_class, sop_instance } => {
+            Content::DataSet { transfer_syntax, sop_class, sop_instance, .. } => {
                 let meta =
                     part10::write((sop_class, sop_instance), transfer_syntax, received.calling_aet.as_ref());
                 (transfer_syntax.clone(), meta, 0)
@@ -179,7 +179,11 @@ fn agree(ids: InstanceIds, content: &Content) -> Result<InstanceIds, Error> {
         Content::DataSet { sop_instance, .. } if *sop_instance != ids.sop_instance => {
             Err(Error::Disagreement("SOP Instance UID"))
         }
-        Content::Part10 { study: Some(study) } if !is_same_study(study, &ids.study) => Err(Error::OtherStudy),
+        Content::DataSet { study: Some(study), .. } | Content::Part10 { study: Some(study) }
+            if !is_same_study(study, &ids.study) =>
+        {
+            Err(Error::OtherStudy)
+        }
         Content::DataSet { .. } | Content::Part10 { .. } => Ok(ids),
     }
 }

@@ -39,6 +39,8 @@ pub enum Content {
         sop_class: SopClassUid,
         /// Affected SOP Instance UID of the command.
         sop_instance: SopInstanceUid,
+        /// The study that was asked for, if any; an instance of another one is refused.
+        study: Option<StudyInstanceUid>,
     },
     /// A file of PS3.10 §7, as STOW-RS brings it.
     Part10 {

@@ -342,7 +342,8 @@ pub(crate) fn dcmtk(tool: &str) -> Command {
 /// Loopback addresses that nothing listens on, with ports that the system gives to nobody who leaves the choice to it.
 pub(crate) fn free_ports<const N: usize>() -> [SocketAddr; N] {
     let listeners: [TcpListener; N] = std::array::from_fn(|_| {
-        let tried = std::iter::repeat_with(|| TcpListener::bind(("127.0.0.1", fastrand::u16(12_000..32_000))));
+        let tried =
+            std::iter::repeat_with(|| TcpListener::bind(("127.0.0.1", fastrand::u16(12_000..32_000))));
         tried.take(1_000).find_map(Result::ok).expect("a port is free")
     });
     listeners.map(|listener| listener.local_addr().unwrap())

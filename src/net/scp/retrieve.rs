@@ -143,6 +143,9 @@ impl Scp<'_> {
             let reason = format!("upstream archive {silent}, which may have it, does not answer");
             return Err(Outcome::because(retrieve::UNABLE_TO_CALCULATE, reason).into());
         }
+        for upstream in &completion.silent {
+            tracing::warn!(%upstream, "retrieved without an upstream archive, which may have more and does not answer");
+        }
         let mut counts = Counts::new(selected.instances() + completion.missing());
         for Shortfall { upstream, uids, reason, .. } in &completion.shortfalls {
             let reason = format!("not fetched from upstream archive {upstream}: {reason}");

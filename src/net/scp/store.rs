@@ -91,7 +91,7 @@ fn instance(
             "presentation context without transfer syntax",
         ));
     };
-    Ok(Content::DataSet { transfer_syntax, sop_class, sop_instance })
+    Ok(Content::DataSet { transfer_syntax, sop_class, sop_instance, study: None })
 }
 
 fn log(result: &Result<Stored, IngestError>, elapsed: Duration) {

@@ -4,10 +4,13 @@ use std::time::Duration;
 use dimse::service::retrieve::SubOperations;
 use dimse::{Class, Outcome};
 use model::attributes::Attributes;
-use model::{AeTitle, PeerName, QueryRetrieveLevel, Scope, SopInstanceUid, Tag, Uid, Vr, limits};
+use model::{
+    AeTitle, PeerName, QueryRetrieveLevel, Scope, SopInstanceUid, StudyInstanceUid, Tag, Uid, Vr, limits,
+};
 use pipeline::{Content, Fetched, Pipeline, Received, UpstreamError};
 use telemetry::Door;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{RetrieveBy, Way, failed, root};
@@ -30,8 +33,11 @@ impl Fetch {
     /// Fetches one thing after the other over one association, when one of `places` is free.
     pub(super) async fn run(self, wanted: Vec<Scope>, by: RetrieveBy, places: &Semaphore) -> Fetched {
         let place = tokio::select! {
-            place = places.acquire() => place,
+            place = timeout(self.patience, places.acquire()) => place,
             () = self.stop.cancelled() => return Fetched::failed(UpstreamError::failed("cancelled")),
+        };
+        let Ok(place) = place else {
+            return Fetched::failed(UpstreamError::refused("as many retrieves as may be are under way"));
         };
         let mut fetched = Fetched { came: 0, failed: 0, failed_uids: Vec::new(), end: Ok(()) };
         let end = match by {
@@ -48,6 +54,7 @@ impl Fetch {
     async fn get(&self, wanted: Vec<Scope>, fetched: &mut Fetched) -> Result<(), Error> {
         let Way { target, settings } = &self.way;
         let Some(whole) = wanted.first() else { return Ok(()) };
+        let study = whole.study.clone();
         // Which SOP classes there are is asked of the whole study, which all of it is in.
         let whole = question(&Scope { series: None, instance: None, ..whole.clone() });
         let associating = GetScu::associate(target, settings, &whole);
@@ -57,6 +64,7 @@ impl Fetch {
             peer: self.peer.clone(),
             from: target.ae_title.clone(),
             to: settings.calling.clone(),
+            study,
             came: 0,
         };
         for scope in &wanted {
@@ -148,6 +156,8 @@ struct Intake {
     from: AeTitle,
     /// Ours.
     to: AeTitle,
+    /// What was asked for.
+    study: StudyInstanceUid,
     came: u64,
 }
 
@@ -162,7 +172,12 @@ impl Keeper for Intake {
             peer: Some(self.peer.clone()),
             address,
             is_asked_for: true,
-            content: Content::DataSet { transfer_syntax, sop_class, sop_instance },
+            content: Content::DataSet {
+                transfer_syntax,
+                sop_class,
+                sop_instance,
+                study: Some(self.study.clone()),
+            },
         };
         let mut body = Incoming::new(drive);
         let result = self.pipeline.ingest(received, &mut body).await;

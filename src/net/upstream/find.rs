@@ -12,7 +12,6 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Way, failed, lost, root};
 use crate::end::{End, Wait};
-use crate::error::Error;
 use crate::scu::{FindScu, Question};
 
 /// Puts a query and hands its matches on, within `patience`, in which the time does not count that we take for them. When nobody wants
@@ -26,15 +25,19 @@ pub(super) async fn find(
 ) {
     let mut deadline = Instant::now() + patience;
     let question = Question { root: root(asked.level), level: asked.level, keys: asked.keys };
-    let associated = async {
-        let place = places.acquire_owned().await.expect("the semaphore is never closed");
-        Ok::<_, Error>((place, FindScu::associate(&way.target, &way.settings, question.root).await?))
-    };
-    let associated = tokio::select! {
-        associated = timeout_at(deadline, associated) => associated,
+    let place = tokio::select! {
+        place = timeout_at(deadline, places.acquire_owned()) => place,
         () = answers.closed() => return,
     };
-    let (_place, mut scu) = match associated {
+    // That others keep it busy says nothing against it.
+    let Ok(_place) = place else {
+        return answers.end(Err(UpstreamError::refused("as many queries as may be are under way"))).await;
+    };
+    let associated = tokio::select! {
+        associated = timeout_at(deadline, FindScu::associate(&way.target, &way.settings, question.root)) => associated,
+        () = answers.closed() => return,
+    };
+    let mut scu = match associated {
         Ok(Ok(associated)) => associated,
         Ok(Err(error)) => return answers.end(Err(failed(&error))).await,
         Err(_) => return answers.end(Err(UpstreamError::late("no association in time"))).await,

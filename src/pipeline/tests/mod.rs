@@ -135,6 +135,7 @@ pub(crate) fn received(number: u32, sop_class: &str) -> Received {
             transfer_syntax: TransferSyntaxUid::parse(EXPLICIT_VR_LITTLE_ENDIAN).unwrap(),
             sop_class: SopClassUid::parse(sop_class).unwrap(),
             sop_instance: SopInstanceUid::parse(&uid(number)).unwrap(),
+            study: None,
         },
     }
 }

@@ -8,11 +8,11 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use model::attributes::Attributes;
 use model::query::{Query, Selection};
-use model::{AeTitle, PeerName, QueryRetrieveLevel, Scope, StudyInstanceUid, Tag, UpstreamName, vr};
+use model::{AeTitle, PeerName, QueryRetrieveLevel, Scope, StudyInstanceUid, Tag, UpstreamName, limits, vr};
 use tokio_util::sync::CancellationToken;
 
 use super::{Bytes, CT, Home, data_set, eventually, received_from, uid};
-use crate::{Answers, Asked, Behalf, Fetched, Gathered, Pipeline, Progress, Upstream, UpstreamError};
+use crate::{Answers, Asked, Behalf, Error, Fetched, Gathered, Pipeline, Progress, Upstream, UpstreamError};
 
 const SOP: Tag = Tag(0x0008, 0x0018);
 const STUDY: Tag = Tag(0x0020, 0x000D);
@@ -338,6 +338,39 @@ async fn one_that_says_nothing_is_named_and_one_that_nobody_waits_for_is_stopped
         }
     }
     eventually("it is stopped", || slow.0.log.cancelled.load(Ordering::Relaxed) == 1).await;
+}
+
+/// Two archives that ask each other for the same study would else wait for each other.
+#[tokio::test]
+async fn who_is_asked_for_somebody_else_waits_for_no_other_request() {
+    let slow = SlowFetch(Memory { instances: [1].into(), ..Memory::new("slow") });
+    let home = Home::without_rules(Vec::new()).await;
+    home.pipeline.set_upstreams(vec![Arc::new(slow.clone())], home.tracker.clone(), home.shutdown.clone());
+    let fetches = || slow.0.log.fetched.lock().unwrap().len();
+    let (wanted, progress) = (study(), Progress::default());
+    let [ours, others] = [0, 1].map(|hops| Behalf { hops, ..Behalf::default() });
+    let own = home.pipeline.complete(&wanted, &ours, &progress);
+    let others = home.pipeline.complete(&wanted, &others, &progress);
+    tokio::pin!(own, others);
+    while fetches() < 2 {
+        tokio::select! {
+            _ = &mut own => panic!("it hangs"),
+            _ = &mut others, if fetches() > 0 => panic!("it hangs"),
+            () = tokio::time::sleep(std::time::Duration::from_millis(5)) => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn more_than_can_be_looked_for_is_refused() {
+    let up = Memory { instances: [1].into(), ..Memory::new("up") };
+    let home = home(&[&up]).await;
+    let studies =
+        (0..=limits::UPSTREAM_PIECES).map(|n| StudyInstanceUid::parse(&format!("2.25.9.{n}")).unwrap());
+    let wanted = Selection { studies: studies.collect(), ..study() };
+    let refused = home.pipeline.complete(&wanted, &Behalf::default(), &Progress::default()).await;
+    let refused = refused.map(|completion| completion.missing());
+    assert!(matches!(refused, Err(Error::TooManySelected)), "{refused:?}");
 }
 
 /// Answers, and hangs when it is fetched from.

@@ -94,7 +94,7 @@ impl Bridge {
                     room -= bytes;
                     rows.push(attributes);
                 }
-                Some(Told::Row(_)) => break Err(UpstreamError::failed("it has more than can be listed")),
+                Some(Told::Row(_)) => break Err(UpstreamError::refused("it has more than can be listed")),
                 Some(Told::Ended { end, .. }) => break end,
                 None => break Err(UpstreamError::broken_off()),
             }

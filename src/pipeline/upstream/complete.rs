@@ -60,7 +60,7 @@ impl Pipeline {
     /// Fetches what upstream archives have of a selection and we lack, so that it can be retrieved from us. It is kept like whatever
     /// comes in. Of each study one request at a time is fetched, and the others find it there.
     ///
-    /// Upstream archives that did not answer a moment ago are left alone where we have something ourselves. Takes as long as the
+    /// Upstream archives that did not answer a moment ago are left alone where we have something of it ourselves. Takes as long as the
     /// upstream archives make progress. Cancel safe: dropped, what is under way is cancelled there.
     ///
     /// # Errors
@@ -78,15 +78,20 @@ impl Pipeline {
         }
         let ours = self.select(wanted).await?.instances();
         progress.0.store(ours, Ordering::Relaxed);
-        let pieces = Piece::of(&self.lacking_of(wanted).await?);
+        let lacking = self.lacking_of(wanted).await?;
+        let named = [lacking.studies.len(), lacking.series.len(), lacking.instances.len()];
+        if named.into_iter().any(|count| count > limits::UPSTREAM_PIECES) {
+            return Err(archive::Error::TooManySelected.into());
+        }
+        let pieces = Piece::of(&lacking);
         if pieces.is_empty() {
             return Ok(Completion::default());
         }
         let hops = behalf.hops + 1;
         let source = |member| Source { pipeline: self, bridge, member, hops };
         let asking = members.iter().map(async |member| {
-            // Only who can do without it leaves it alone.
-            let is_skipped = ours > 0 && member.health.is_down();
+            // Only who can do without it leaves it alone: of several things it is not known which of them are ours.
+            let is_skipped = ours > 0 && pieces.len() == 1 && member.health.is_down();
             if is_skipped { None } else { source(member).held(&pieces).await.ok() }
         });
         let told = join_all(asking).await;
@@ -101,7 +106,11 @@ impl Pipeline {
         let elsewhere = held.iter().filter_map(|(_, one)| one.instances).max().unwrap_or(0);
         progress.0.fetch_max(elsewhere, Ordering::Relaxed);
         for study in studies(&held) {
-            let _turn = bridge.turns.take(&study).await;
+            // Who is asked for somebody else does not wait: it may be the one that is waited for.
+            let _turn = match behalf.hops {
+                0 => Some(bridge.turns.take(&study).await),
+                _ => None,
+            };
             let mut attempts = Vec::new();
             for (member, one) in held.iter().filter(|(_, one)| one.scope.study == study) {
                 attempts.extend(source(member).close_gap(one.clone()).await?);

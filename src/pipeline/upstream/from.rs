@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use archive::Cursor;
 use model::query::Query;
-use model::{UpstreamName, limits};
+use model::{UpstreamName, Vr, limits};
 use telemetry::{Event, UpstreamEnd};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::UpstreamError;
 use super::bridge::Member;
 use super::port::{Answer, Behalf, Told};
-use super::rows::{Candidate, Sieve, UpstreamRow};
+use super::rows::{Candidate, INSTANCE_AVAILABILITY, Sieve, UpstreamRow};
 use crate::{Error, Pipeline};
 
 /// The rows of upstream archives that join the answer to a query, as they come.
@@ -214,7 +214,10 @@ impl FromUpstreams {
         let row = |candidate: Candidate| {
             let one = asked.get_mut(candidate.place)?;
             one.rows += 1;
-            let Candidate { row, has_unknown_keys, .. } = candidate;
+            let Candidate { mut row, has_unknown_keys, .. } = candidate;
+            if !one.member.upstream.fetches() {
+                row.attributes.insert_text(INSTANCE_AVAILABILITY, Vr::CS, "UNAVAILABLE");
+            }
             Some(UpstreamRow { row, upstream: one.member.name().clone(), has_unknown_keys })
         };
         Ok(candidates.into_iter().filter_map(row).collect())

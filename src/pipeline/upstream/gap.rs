@@ -54,7 +54,9 @@ impl Source<'_> {
             Ok(lacking) => lacking,
             Err(error) => {
                 let fetched = Fetched::failed(error);
-                return Ok(Some(Attempt { upstream, lacking: vec![held], fetched }));
+                // How much of it we lack is not known.
+                let lacking = vec![Held { instances: None, ..held }];
+                return Ok(Some(Attempt { upstream, lacking, fetched }));
             }
         };
         let fetched = self.fetch(lacking.iter().map(|held| held.scope.clone()).collect()).await;

@@ -127,7 +127,8 @@ impl Piece {
             QueryRetrieveLevel::Patient | QueryRetrieveLevel::Study => NUMBER_OF_STUDY_RELATED_INSTANCES,
             QueryRetrieveLevel::Series | QueryRetrieveLevel::Image => NUMBER_OF_SERIES_RELATED_INSTANCES,
         };
-        let told = row.first(count).and_then(|count| count.trim().parse().ok()).filter(|count| *count > 0);
+        let told = row.first(count).and_then(|count| count.trim().parse::<u32>().ok());
+        let told = told.filter(|count| *count > 0).map(u64::from);
         let instances = if instance.is_some() { Some(1) } else { told };
         Some(Held { scope: Scope { study, series, instance }, instances })
     }

@@ -209,7 +209,7 @@ fn unique_keys(level: QueryRetrieveLevel) -> &'static [Tag] {
 }
 
 const SPECIFIC_CHARACTER_SET: Tag = Tag(0x0008, 0x0005);
-const INSTANCE_AVAILABILITY: Tag = Tag(0x0008, 0x0056);
+pub(super) const INSTANCE_AVAILABILITY: Tag = Tag(0x0008, 0x0056);
 pub(super) const SOP_INSTANCE_UID: Tag = Tag(0x0008, 0x0018);
 pub(super) const PATIENT_ID: Tag = Tag(0x0010, 0x0020);
 pub(super) const ISSUER_OF_PATIENT_ID: Tag = Tag(0x0010, 0x0021);
