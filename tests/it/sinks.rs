@@ -54,9 +54,10 @@ impl StoreScp {
         files_below(self.folder.path())
     }
 
-    /// The data sets in them.
+    /// The data sets in them, but for a file that has only been begun.
     pub(crate) fn data_sets(&self) -> Vec<Vec<u8>> {
-        self.files().into_iter().map(|file| data_set_of(&fs::read(file).unwrap()).to_vec()).collect()
+        let files = self.files().into_iter().map(|file| fs::read(file).unwrap());
+        files.filter(|file| file.len() > HEAD_BYTES).map(|file| data_set_of(&file).to_vec()).collect()
     }
 }
 
@@ -220,3 +221,6 @@ pub(crate) fn kill_group(child: &mut Child) {
     drop(Command::new("kill").args(["-s", "KILL", "--", &group]).stderr(Stdio::null()).status());
     drop(child.wait());
 }
+
+/// Preamble, prefix and group length of a file: what its beginning is read by.
+const HEAD_BYTES: usize = 144;

@@ -27,7 +27,8 @@ const ALLOWED_BYTES: u64 = 16 << 20;
 const UNMET_BYTES: u64 = 32 << 20;
 const LONG: Duration = Duration::from_secs(15 * 60);
 /// The reading itself is taken by requests, which other threads may serve.
-const FEW: u64 = 2;
+/// Threads for work that blocks end when nothing comes for ten seconds; what looks around every second keeps some of them awake, in turns.
+const FEW: u64 = 12;
 /// The writer and each of 8 readers of the index cache its pages (up to 64 and 4 MiB): what it has grown by is in all of them.
 const CACHES: u64 = 9;
 
