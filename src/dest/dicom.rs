@@ -8,6 +8,7 @@ mod verifier;
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use model::{DestinationName, Fault};
@@ -141,6 +142,12 @@ impl StoreCourier {
         if copy.as_ref().is_none_or(|copy| !alternatives.contains(&copy.instance.transfer_syntax)) {
             match self.transcoder.transcode_into_any(instance, &alternatives).await {
                 Ok(made) => *copy = Some(made),
+                Err(NotTranscoded::Cannot(reason)) if held.association().serves(&kind).is_none() => {
+                    self.pool.ask_again(&kind);
+                    held.keep();
+                    let reason = format!("not transcoded: {reason}; the peer is asked for it as it is");
+                    return Ok(Outcome::Retry { reason, after: Some(Duration::ZERO) });
+                }
                 Err(reason) => {
                     let refusal = send(held, instance).await?;
                     return Ok(not_transcoded(refusal, reason));

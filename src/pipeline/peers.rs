@@ -184,6 +184,11 @@ impl Acquaintance {
         self.change(|called| called::learn(called, accepted, contexts));
     }
 
+    /// Forgets what the peer said to this: it is to be asked again.
+    pub fn ask_again(&self, kind: &(SopClassUid, TransferSyntaxUid)) {
+        self.change(|called| drop(called.contexts.remove(kind)));
+    }
+
     /// Notes that the peer rejected an association, in words.
     pub fn rejected(&self, words: &str) {
         let words = (OffsetDateTime::now_utc(), shortened(words, WORDS_CHARS));

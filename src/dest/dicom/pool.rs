@@ -245,6 +245,11 @@ impl Pool {
         }
     }
 
+    /// Has the peer asked for this kind on the next association, whatever it said last time.
+    pub(super) fn ask_again(&self, kind: &Kind) {
+        self.target.ask_again(kind);
+    }
+
     /// Takes a place away for a while. There is always one left.
     fn narrow(&self, place: SemaphorePermit<'_>) {
         let mut state = self.state();

@@ -23,6 +23,13 @@ impl Target {
         Self { memory: Some(memory.of(peer, manner)), ..self }
     }
 
+    /// Has the peer asked for this kind as it is, whatever it said last time: nothing else can be made of the instance that is to go.
+    pub fn ask_again(&self, kind: &Kind) {
+        if let Some(memory) = &self.memory {
+            memory.ask_again(kind);
+        }
+    }
+
     /// What the peer said to this kind last time, as far as that holds.
     pub fn said(&self, kind: &Kind) -> Option<Said> {
         self.memory.as_ref()?.said(kind)

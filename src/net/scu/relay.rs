@@ -168,6 +168,13 @@ impl Sender {
             match sent {
                 Ok(outcome) => report(&self.reports, claim.answered(), Ok(outcome)).await,
                 Err(error @ Error::Lost(_)) => return self.lost(claim, error).await,
+                Err(Error::NotTranscoded { .. })
+                    if association.serves(&kind(&claim.job().instance)).is_none()
+                        && claim.may_try_again() =>
+                {
+                    // Dropped, it waits again, for an association on which the peer is asked for it as it is.
+                    self.target.ask_again(&kind(&claim.job().instance));
+                }
                 Err(error) => {
                     report(&self.reports, claim.settle(), Err(Arc::new(error))).await;
                     // A file that failed in the middle takes the association with it.

@@ -146,6 +146,8 @@ async fn it_outlives_the_process_and_is_forgotten_on_request() {
     memory.keep().await.unwrap();
     assert_eq!(known.said(&refused), Some(Said::Refuses));
     assert_eq!(desk.peers().unwrap().len(), 2);
+    known.ask_again(&refused);
+    assert_eq!(known.said(&refused), None);
 }
 
 #[tokio::test]
