@@ -17,7 +17,7 @@ pub(crate) const TITLE: &str = "Queries as the index grows";
 pub(crate) const WORST_FIRST: &str = "1,000,000 studies: slowest first row";
 pub(crate) const WORST_ALL: &str = "1,000,000 studies: slowest 100 rows";
 
-const TEXT: &str = "Studies of one instance, 100 of each day and of each surname, one in 200 of them NM, the others CT; made directly in \
+const TEXT: &str = "Studies of one instance, 100 of each day and of each surname, one on every second day NM, the others CT; made directly in \
                     the index. One association asks for the first 100 rows of each kind of query, each time about other values, \
                     and cancels the rest. `first row` and `100 rows` are from the request to that response.";
 
@@ -189,14 +189,14 @@ impl Made {
             index.execute("INSERT INTO syllable VALUES (?1, ?2)", (i64::try_from(id)?, text))?;
         }
         let syllable = |divisor: u64| format!("(SELECT text FROM syllable WHERE id = n / {divisor} % 20)");
-        let day = format!("(n % {})", self.count / 100);
+        let (day, round) = (format!("(n % {})", self.count / 100), format!("(n / {})", self.count / 100));
         let name = [100, 2_000, 40_000, 800_000].map(syllable).join(" || ");
         index.execute_batch(&format!(
             "CREATE TEMP TABLE made AS
              WITH RECURSIVE number (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number WHERE n < {last})
              SELECT n + 1 AS pk, {name} || '^ADA' AS name,
                 printf('%04d%02d%02d', 1990 + {day} / 336, {day} / 28 % 12 + 1, {day} % 28 + 1) AS date,
-                CASE WHEN n / 7 % 200 = 0 THEN 'NM' ELSE 'CT' END AS modality
+                CASE WHEN ({round} * 2 + {day}) % 200 = 0 THEN 'NM' ELSE 'CT' END AS modality
              FROM number;",
             last = self.count - 1
         ))?;
