@@ -9,7 +9,7 @@ use model::query::Root;
 use tokio::time::{MissedTickBehavior, interval};
 use ul::PresentationContext;
 
-use self::source::{Ready, Source, Unsendable, Upcoming};
+use self::source::{Ready, Source, Unsendable};
 use super::Scp;
 use super::counts::Ending;
 use super::retrieve::{Request, Retrieve, Unable};
@@ -25,7 +25,7 @@ enum Waited {
     Ready(Box<Ready>),
     /// It cannot.
     Unsendable(Unsendable),
-    /// The retrieve is over before it.
+    /// The retrieve is over before it, or there is none.
     Over(Ending),
 }
 
@@ -41,8 +41,8 @@ impl Scp<'_> {
     /// cannot be read, is a failed sub-operation. Only one that turns out to have changed on disk while it is sent, which those above
     /// [`limits::CHECKED_AHEAD_BYTES`] may, ends the association.
     ///
-    /// C-CANCEL is looked for after each sub-operation, and while a copy is made. Memory: four chunks of at most 1 MiB and a page of
-    /// instances; on disk, two copies.
+    /// C-CANCEL is looked for after each sub-operation, and while an instance is waited for. Memory: eight chunks of at most 1 MiB and two
+    /// pages of instances; on disk, three copies.
     ///
     /// PS3.4 §C.4.3, PS3.7 §9.1.3.
     pub(super) async fn get(
@@ -76,22 +76,16 @@ impl Scp<'_> {
     async fn send(&mut self, drive: &mut Drive, retrieve: &mut Retrieve) -> Result<Ending, End> {
         let mut source =
             Source::new(drive.association().contexts(), retrieve.pages(self.pipeline), self.pipeline);
-        let (mut message_id, mut spare) = (0_u16, Vec::new());
-        let mut upcoming = source.next(retrieve, Vec::new()).await;
-        while let Some(current) = upcoming {
-            if self.shutdown.is_cancelled() {
-                return Ok(Ending::Shutdown);
-            }
-            let mut current = match self.wait_for(current, &source, drive, retrieve).await? {
+        let mut message_id = 0_u16;
+        loop {
+            let mut current = match self.wait_for(&mut source, drive, retrieve).await? {
                 Waited::Ready(ready) => ready,
-                Waited::Unsendable(Unsendable { sop_instance, reason, spare }) => {
+                Waited::Unsendable(Unsendable { sop_instance, reason }) => {
                     retrieve.counts.failed(&sop_instance, reason);
-                    upcoming = source.next(retrieve, spare).await;
                     continue;
                 }
                 Waited::Over(ending) => return Ok(ending),
             };
-            upcoming = source.next(retrieve, std::mem::take(&mut spare)).await;
             message_id = message_id.wrapping_add(1);
             let request = CStoreRq {
                 message_id,
@@ -103,38 +97,42 @@ impl Scp<'_> {
             put(drive, current.context_id, request, first, current.bytes, &mut current.rest)
                 .await
                 .map_err(torn)?;
+            // The requestor has work now, and we have none: what is read before competes with the writing for the processor.
+            source.begin();
             let answered = self.answered(drive, message_id, retrieve.request.message_id()).await?;
             let (file_bytes, is_copy) = (current.file_bytes, current.is_copy());
             retrieve.counts.answered(&current.instance.sop_instance, file_bytes, is_copy, &answered.outcome);
-            spare = current.rest.into_spare();
+            source.give_back(current.rest.into_spare());
             if answered.is_cancelled {
                 return Ok(Ending::Cancelled);
             }
             retrieve.tell(drive)?;
         }
-        Ok(Ending::Done)
     }
 
-    /// Waits until an instance has been read, or the copy of it has been made, and tells the requestor how far the retrieve is when that
-    /// takes a while.
+    /// Waits until the next instance has been found and read, or the copy of it has been made, and tells the requestor how far the
+    /// retrieve is when that takes a while.
     async fn wait_for(
         &self,
-        upcoming: Upcoming,
-        source: &Source,
+        source: &mut Source,
         drive: &mut Drive,
         retrieve: &mut Retrieve,
     ) -> Result<Waited, End> {
+        if self.shutdown.is_cancelled() {
+            return Ok(Waited::Over(Ending::Shutdown));
+        }
         let message_id = retrieve.request.message_id();
-        let mut ready = pin!(upcoming.ready(source.contexts()));
+        let mut next = pin!(source.next());
         let mut ticks = interval(limits::PENDING_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.reset();
         loop {
             tokio::select! {
                 biased;
-                ready = &mut ready => return Ok(match ready {
-                    Ok(ready) => Waited::Ready(Box::new(ready)),
-                    Err(unsendable) => Waited::Unsendable(unsendable),
+                next = &mut next => return Ok(match next {
+                    Some(Ok(ready)) => Waited::Ready(Box::new(ready)),
+                    Some(Err(unsendable)) => Waited::Unsendable(unsendable),
+                    None => Waited::Over(Ending::Done),
                 }),
                 cancelled = drive.cancelled(message_id) => {
                     cancelled?;

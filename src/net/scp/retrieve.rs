@@ -134,6 +134,9 @@ impl Scp<'_> {
                 cancelled?;
                 return Err(Outcome::from(Status::CANCEL).into());
             }
+            () = self.shutdown.cancelled() => {
+                return Err(Outcome::because(retrieve::UNABLE_TO_PERFORM, "shutting down").into());
+            }
         };
         let selected = selected.map_err(|error| {
             tracing::error!(error = crate::chain(&error), "cannot tell what a retrieve takes in");
