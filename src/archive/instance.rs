@@ -23,6 +23,8 @@ pub struct NewInstance {
     pub length: u64,
     /// Of the data set bytes as received.
     pub sha256: [u8; 32],
+    /// Of the same bytes, as [`model::check::Crc64`] has it.
+    pub crc64: u64,
     /// What was seen in the data set.
     pub header: Header,
     /// Where it came from.
@@ -54,6 +56,7 @@ pub struct Prepared {
     pub(crate) data_offset: u64,
     pub(crate) length: u64,
     pub(crate) sha256: [u8; 32],
+    pub(crate) crc64: u64,
     pub(crate) source: Source,
     pub(crate) routing: Option<Routing>,
     pub(crate) values: Values,
@@ -63,8 +66,18 @@ pub struct Prepared {
 
 impl Prepared {
     pub(crate) fn new(received: NewInstance, dictionaries: &Dictionaries) -> Self {
-        let NewInstance { ids, transfer_syntax, file, data_offset, length, sha256, header, source, routing } =
-            received;
+        let NewInstance {
+            ids,
+            transfer_syntax,
+            file,
+            data_offset,
+            length,
+            sha256,
+            crc64,
+            header,
+            source,
+            routing,
+        } = received;
         let mut json = Vec::new();
         let omitted = json::write_header(&header, &bulk_base(&ids), &mut json);
         let dictionary = dictionaries.of(&SeriesKey::of(&ids));
@@ -77,6 +90,7 @@ impl Prepared {
             data_offset,
             length,
             sha256,
+            crc64,
             source,
             routing,
             omitted,
@@ -124,6 +138,8 @@ pub struct StoredInstance {
     pub length: u64,
     /// Of the data set bytes.
     pub sha256: [u8; 32],
+    /// Of the same bytes, as [`model::check::Crc64`] has it; `None` where it was not noted when the instance came.
+    pub crc64: Option<u64>,
     /// Number of Frames (0028,0008); `None` when the data set does not say.
     pub number_of_frames: Option<u32>,
 }

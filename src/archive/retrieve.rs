@@ -94,7 +94,7 @@ fn of_part((columns, join): (&str, &str), part: &Part) -> String {
 
 /// Columns, and the table besides that of instances that has them.
 const INSTANCES: (&str, &str) = (
-    "instance_pk, sop_instance_uid, sop_class_uid, transfer_syntax_uid, file, data_offset, length, sha256, number_of_frames",
+    "instance_pk, sop_instance_uid, sop_class_uid, transfer_syntax_uid, file, data_offset, length, sha256, number_of_frames, crc64",
     "",
 );
 const METADATA: (&str, &str) = ("instance_pk, dictionary, json", "CROSS JOIN metadata USING (instance_pk)");

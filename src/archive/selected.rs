@@ -168,7 +168,7 @@ fn series(
 pub(crate) fn of_series() -> String {
     format!(
         "SELECT instance_pk, sop_instance_uid, sop_class_uid,
-            transfer_syntax_uid, file, data_offset, length, sha256, number_of_frames
+            transfer_syntax_uid, file, data_offset, length, sha256, number_of_frames, crc64
          FROM instance INDEXED BY instance_by_series
          WHERE series_pk = ?1 AND instance_pk > ?2 AND instance_pk <= ?3
          ORDER BY instance_pk LIMIT {}",

@@ -148,14 +148,15 @@ impl<'a> Store<'a> {
         }
         let length = as_i64(instance.length);
         let statement = format!(
-            "UPDATE {table} SET file = ?2, data_offset = ?3, length = ?4 WHERE {table}_pk = ?1",
+            "UPDATE {table} SET file = ?2, data_offset = ?3, length = ?4, crc64 = ?5 WHERE {table}_pk = ?1",
             table = keeper.table
         );
         self.connection.prepare_cached(&statement)?.execute(params![
             keeper.pk,
             instance.file.number(),
             as_i64(instance.data_offset),
-            length
+            length,
+            instance.crc64.cast_signed()
         ])?;
         self.connection.prepare_cached("DELETE FROM damaged_file WHERE file = ?1")?.execute([keeper.file])?;
         self.counters.repair(length.saturating_sub(keeper.length));
@@ -316,7 +317,7 @@ impl<'a> Store<'a> {
 }
 
 /// The values of the columns [`KEPT`].
-fn kept(instance: &Prepared, received: i64) -> [Value; 13] {
+fn kept(instance: &Prepared, received: i64) -> [Value; 14] {
     let source = &instance.source;
     [
         text(instance.ids.sop_class.as_str()),
@@ -332,6 +333,7 @@ fn kept(instance: &Prepared, received: i64) -> [Value; 13] {
         text(source.called_aet.as_ref().map_or("", |title| title.as_str())),
         text(source.peer.as_ref().map_or("", |peer| peer.as_str())),
         instance.routing.as_ref().map(|routing| routing.rule_set.0).into(),
+        instance.crc64.cast_signed().into(),
     ]
 }
 
@@ -357,7 +359,7 @@ pub(crate) const LATEST_VERSION: &str = "SELECT max(version) FROM conflict WHERE
 
 /// The columns that version 1 and later versions have in common.
 const KEPT: &str = "sop_class_uid, transfer_syntax_uid, file, data_offset, length, sha256, received, door, calling_aet, address,
-    called_aet, peer, rule_set_pk";
+    called_aet, peer, rule_set_pk, crc64";
 
 static INSERT_INSTANCE: LazyLock<String> = LazyLock::new(|| {
     let columns = merge::column_list(from_header(QueryRetrieveLevel::Image));

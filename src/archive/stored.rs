@@ -41,7 +41,7 @@ fn read(
     stored_instance(row, 4, files, ids)
 }
 
-/// Reads the columns `transfer_syntax_uid, file, data_offset, length, sha256, number_of_frames` from one of them on.
+/// Reads the columns `transfer_syntax_uid, file, data_offset, length, sha256, number_of_frames, crc64` from one of them on.
 pub(crate) fn stored_instance(
     row: &Row<'_>,
     first: usize,
@@ -60,17 +60,19 @@ pub(crate) fn stored_instance(
         length: unsigned(3)?,
         sha256: row.get(first + 4)?,
         number_of_frames: row.get_ref(first + 5)?.as_str().map_err(|_| Error::Damaged)?.parse().ok(),
+        crc64: row.get::<_, Option<i64>>(first + 6)?.map(i64::cast_unsigned),
     })
 }
 
 pub(crate) const FIRST: &str = "
     SELECT study_instance_uid, series_instance_uid, sop_instance_uid, sop_class_uid,
-        transfer_syntax_uid, file, data_offset, length, sha256, number_of_frames
+        transfer_syntax_uid, file, data_offset, length, sha256, number_of_frames, instance.crc64
     FROM instance CROSS JOIN series USING (series_pk) CROSS JOIN study USING (study_pk)
     WHERE instance_pk = ?1 AND ?2 = 1";
 
 pub(crate) const LATER: &str = "
     SELECT study_instance_uid, series_instance_uid, sop_instance_uid, conflict.sop_class_uid,
-        conflict.transfer_syntax_uid, conflict.file, conflict.data_offset, conflict.length, conflict.sha256, ''
+        conflict.transfer_syntax_uid, conflict.file, conflict.data_offset, conflict.length, conflict.sha256, '',
+        conflict.crc64
     FROM conflict INDEXED BY conflict_by_version CROSS JOIN instance USING (instance_pk)
     WHERE conflict.instance_pk = ?1 AND version = ?2";

@@ -8,6 +8,7 @@
 mod ae;
 pub mod attributes;
 pub mod charset;
+pub mod check;
 pub mod commitment;
 pub mod element;
 pub mod fault;

@@ -1,6 +1,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use archive::{Archive, NewInstance, Prepared, Source, Spool};
+use model::check::Crc64;
 use model::header::Header;
 use model::part10::{self, Split};
 use model::scan::Scanner;
@@ -26,6 +27,7 @@ pub(crate) struct Intake {
     data_offset: u64,
     length: u64,
     hash: Sha256,
+    crc64: Crc64,
     scanner: Scanner,
     header_claim: Claim,
 }
@@ -82,6 +84,7 @@ impl Intake {
             meta_left: meta,
             length: 0,
             hash: Sha256::new(),
+            crc64: Crc64::default(),
             header_claim,
         })
     }
@@ -102,6 +105,7 @@ impl Intake {
             return Err(Error::NoSpace);
         }
         self.hash.update(data);
+        self.crc64.update(data);
         let spool = match &mut self.spool {
             Some(spool) => spool,
             None => {
@@ -145,6 +149,7 @@ impl Intake {
             data_offset: self.data_offset,
             length: self.length,
             sha256: self.hash.finalize().into(),
+            crc64: self.crc64.value(),
             header,
             source: Source {
                 door: self.received.door,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use archive::{Archive, StoredInstance};
+use model::check::{Check, Crc64};
 use model::header::Header;
 use model::{TransferSyntaxUid, limits, part10, syntax};
 use sha2::{Digest, Sha256};
@@ -155,10 +156,8 @@ impl Transcoder {
             return Err(Error::NoSpace.into());
         }
         let mut stored = File::open(&instance.path).map_err(Error::File)?;
-        // A copy has a hash of its own, by which nobody could tell that the stored file has changed since it was received.
-        if measure(&mut stored, instance.data_offset).map_err(Error::File)?
-            != (instance.length, instance.sha256)
-        {
+        // A copy is compared with itself, by which nobody could tell that the stored file has changed since it was received.
+        if !is_whole(&mut stored, instance).map_err(Error::File)? {
             let changed = "it has changed on disk since it was received";
             return Err(Error::File(io::Error::new(io::ErrorKind::InvalidData, changed)).into());
         }
@@ -175,13 +174,19 @@ impl Transcoder {
         pixels::transcode(&object(instance, &stored, &header), to, &mut writer, goes_on)?;
         writer.flush().map_err(cannot_write)?;
         drop(writer);
-        let (length, sha256) = measure(&mut file, data_offset).map_err(cannot_write)?;
+        let (mut hash, mut crc64) = (Sha256::new(), Crc64::default());
+        let take = |piece: &[u8]| {
+            hash.update(piece);
+            crc64.update(piece);
+        };
+        let length = read_through(&mut file, data_offset, take).map_err(cannot_write)?;
         let copy = StoredInstance {
             transfer_syntax: to.clone(),
             path: scratch.0.clone(),
             data_offset,
             length,
-            sha256,
+            sha256: hash.finalize().into(),
+            crc64: Some(crc64.value()),
             ..instance.clone()
         };
         Ok(Transcoded { instance: copy, _file: scratch })
@@ -262,18 +267,24 @@ fn cannot_write(error: io::Error) -> NotTranscoded {
     }
 }
 
-/// The length of a file, and the SHA-256 of what it holds from `data_offset` on.
-fn measure(file: &mut File, data_offset: u64) -> io::Result<(u64, [u8; 32])> {
+/// Whether a stored file is what was received.
+fn is_whole(file: &mut File, instance: &StoredInstance) -> io::Result<bool> {
+    let mut check = Check::new(instance.crc64, instance.sha256);
+    let length = read_through(file, instance.data_offset, |piece| check.update(piece))?;
+    Ok(length == instance.length && check.holds())
+}
+
+/// Hands out the data set of a file piece by piece; the length of the file.
+fn read_through(file: &mut File, data_offset: u64, mut take: impl FnMut(&[u8])) -> io::Result<u64> {
     file.seek(SeekFrom::Start(data_offset))?;
-    let mut hash = Sha256::new();
     let mut chunk = vec![0; limits::SPOOL_CHUNK_BYTES];
     let mut length = data_offset;
     loop {
         let read = file.read(&mut chunk)?;
         if read == 0 {
-            return Ok((length, hash.finalize().into()));
+            return Ok(length);
         }
-        hash.update(chunk.get(..read).unwrap_or_default());
+        take(chunk.get(..read).unwrap_or_default());
         length += read as u64;
     }
 }

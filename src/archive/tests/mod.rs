@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use model::check::Crc64;
 use model::element::{put, put_item};
 use model::query::{Keys, Mechanisms, Query};
 use model::scan::scan;
@@ -275,6 +276,7 @@ impl Sample {
             data_offset: 0,
             length: data_set.len().try_into().unwrap(),
             sha256: Sha256::digest(&data_set).into(),
+            crc64: crc64_of(&data_set),
             header: scan(form(EXPLICIT_VR_LITTLE_ENDIAN), &data_set).unwrap(),
             source: Source {
                 door: Door::Dimse,
@@ -395,4 +397,10 @@ fn space_is_what_the_configuration_leaves() {
     assert!(open(1).has_space());
     assert!(open(1).free_bytes().unwrap() > 0);
     assert!(!open(u64::MAX).has_space());
+}
+
+pub(super) fn crc64_of(bytes: &[u8]) -> u64 {
+    let mut crc64 = Crc64::default();
+    crc64.update(bytes);
+    crc64.value()
 }

@@ -17,6 +17,8 @@ const REPORT: &str = "1.2.840.10008.5.1.4.1.1.88.22";
 fn undo(index: &Connection) {
     for sql in [
         "DROP TABLE kind",
+        "ALTER TABLE instance DROP COLUMN crc64",
+        "ALTER TABLE conflict DROP COLUMN crc64",
         "DROP TABLE refill",
         "DROP TABLE item",
         "ALTER TABLE patient DROP COLUMN other_patient_ids",

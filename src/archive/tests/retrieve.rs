@@ -73,6 +73,7 @@ fn an_instance_comes_back_with_all_that_was_said_of_it() {
         assert_eq!(found.transfer_syntax.as_str(), EXPLICIT_VR_LITTLE_ENDIAN);
         assert_eq!((found.data_offset, found.length), (0, u64::try_from(data_set.len()).unwrap()));
         assert_eq!(found.sha256, <[u8; 32]>::from(Sha256::digest(&data_set)));
+        assert_eq!(found.crc64, Some(crc64_of(&data_set)));
         assert_eq!(found.number_of_frames, Some(3));
         assert_eq!(std::fs::read(found.path).unwrap(), data_set);
     });

@@ -64,6 +64,7 @@ impl Shelf {
             data_offset: DATA_OFFSET as u64,
             length: 1000,
             sha256: hash(number),
+            crc64: None,
             number_of_frames: None,
         }
     }

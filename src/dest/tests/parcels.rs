@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use archive::{Archive, Config, NewInstance, Routing, Source, Turn};
+use model::check::Crc64;
 use model::scan::scan;
 use model::{
     DestinationName, InstanceIds, RuleName, SeriesInstanceUid, SopClassUid, SopInstanceUid, StudyInstanceUid,
@@ -47,6 +48,7 @@ impl Sender {
             data_offset: 0,
             length: 0,
             sha256: Sha256::digest(b"").into(),
+            crc64: Crc64::default().value(),
             header: scan(syntax::form(syntax::EXPLICIT_VR_LITTLE_ENDIAN), b"").unwrap(),
             source: Source {
                 door: Door::Dimse,
@@ -84,6 +86,7 @@ impl Sender {
             data_offset: meta.len() as u64,
             length: (meta.len() + data.len()) as u64,
             sha256: Sha256::digest(data).into(),
+            crc64: None,
             number_of_frames: None,
         };
         Parcel { instance, ..self.seed.clone() }
@@ -119,6 +122,7 @@ pub(crate) fn stored() -> StoredInstance {
         data_offset: 0,
         length: 0,
         sha256: [0; 32],
+        crc64: None,
         number_of_frames: None,
     }
 }

@@ -31,7 +31,7 @@ impl Ahead {
                     data_set.read(&mut chunk)?;
                 }
                 // Now it is known to be right.
-                data_set = DataSet::open_whole(&instance, whole)?.unhashed();
+                data_set = DataSet::open_whole(&instance, whole)?.unchecked();
                 data_set.read(&mut chunk)?;
             }
             Ok((data_set, chunk))

@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
+use model::check::Check;
 use pipeline::StoredInstance;
-use sha2::{Digest, Sha256};
 
 use super::queue::Instance;
 
@@ -15,12 +15,14 @@ pub struct Whole {
     pub file_bytes: u64,
     /// SHA-256 of its data set, from where that begins to the end of the file.
     pub sha256: [u8; 32],
+    /// CRC-64 of the same bytes, by which it is compared where it is known.
+    pub crc64: Option<u64>,
 }
 
 impl Whole {
     /// What the file of a stored instance must be.
     pub fn of(stored: &StoredInstance) -> Self {
-        Self { file_bytes: stored.length, sha256: stored.sha256 }
+        Self { file_bytes: stored.length, sha256: stored.sha256, crc64: stored.crc64 }
     }
 }
 
@@ -29,8 +31,8 @@ pub(super) struct DataSet {
     file: File,
     unread: u64,
     is_padded: bool,
-    /// The hash so far, and what it is to come to.
-    hash: Option<(Sha256, [u8; 32])>,
+    /// Whether it is what was received, as far as that is still to be seen.
+    check: Option<Check>,
 }
 
 /// A buffer that is filled again and again.
@@ -51,10 +53,10 @@ impl DataSet {
         let unread = end.checked_sub(instance.data_offset).ok_or(io::ErrorKind::UnexpectedEof)?;
         file.seek(SeekFrom::Start(instance.data_offset))?;
         // Data sets have even length (PS3.5 §7.1.1); where a file's has not, one NUL is added.
-        Ok(Self { file, unread, is_padded: !unread.is_multiple_of(2), hash: None })
+        Ok(Self { file, unread, is_padded: !unread.is_multiple_of(2), check: None })
     }
 
-    /// As [`DataSet::open`], and the file has to be whole: its length is known here, its hash when its last bytes are read.
+    /// As [`DataSet::open`], and the file has to be whole: its length is known here, its content when its last bytes are read.
     ///
     /// # Errors
     /// Of kind [`io::ErrorKind::InvalidData`] where the length is another one.
@@ -64,12 +66,12 @@ impl DataSet {
         if found != whole.file_bytes {
             return Err(changed(format!("it has {found} bytes instead of {}", whole.file_bytes)));
         }
-        Ok(Self { hash: Some((Sha256::new(), whole.sha256)), ..opened })
+        Ok(Self { check: Some(Check::new(whole.crc64, whole.sha256)), ..opened })
     }
 
-    /// Its hash is known to be right.
-    pub(super) fn unhashed(self) -> Self {
-        Self { hash: None, ..self }
+    /// It is known to be right.
+    pub(super) fn unchecked(self) -> Self {
+        Self { check: None, ..self }
     }
 
     /// What is still to be read, padding included.
@@ -86,7 +88,7 @@ impl DataSet {
     ///
     /// # Errors
     /// The file cannot be read, or is shorter than it was; of kind [`io::ErrorKind::InvalidData`] in place of the last chunk, when what
-    /// was read is not what the hash is of.
+    /// was read is not what was received.
     pub(super) fn read(&mut self, chunk: &mut Chunk) -> io::Result<()> {
         let unread = usize::try_from(self.unread).unwrap_or(usize::MAX);
         let wanted = if unread < WHOLE_BYTES { unread } else { CHUNK_BYTES };
@@ -95,17 +97,17 @@ impl DataSet {
             chunk.buffer.resize(wanted + 1, 0);
         }
         let read = chunk.buffer.get_mut(..wanted).unwrap_or_default();
-        // In pieces that are still in the cache when they are hashed.
+        // In pieces that are still in the cache when they are checked.
         for piece in read.chunks_mut(CHUNK_BYTES) {
             self.file.read_exact(piece)?;
-            if let Some((hash, _)) = &mut self.hash {
-                hash.update(piece);
+            if let Some(check) = &mut self.check {
+                check.update(piece);
             }
         }
         chunk.filled = wanted;
         self.unread -= wanted as u64;
-        if let Some((hash, expected)) = self.hash.take_if(|_| self.unread == 0)
-            && hash.finalize() != expected
+        if let Some(check) = self.check.take_if(|_| self.unread == 0)
+            && !check.holds()
         {
             return Err(changed("it has changed on disk since it was received".to_owned()));
         }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use dimse::{Command, Outcome, Status};
+use model::check::Crc64;
 use model::{SopClassUid, TransferSyntaxUid};
 use sha2::{Digest, Sha256};
 use telemetry::Telemetry;
@@ -52,7 +53,10 @@ async fn send(association: &mut StoreAssociation, instance: &Instance) -> Result
 fn whole(instance: &Instance) -> Whole {
     let content = std::fs::read(&instance.path).unwrap_or_default();
     let data_set = content.get(OFFSET..).unwrap_or_default();
-    Whole { file_bytes: content.len() as u64, sha256: Sha256::digest(data_set).into() }
+    let mut crc64 = Crc64::default();
+    crc64.update(data_set);
+    let (sha256, crc64) = (Sha256::digest(data_set).into(), Some(crc64.value()));
+    Whole { file_bytes: content.len() as u64, sha256, crc64 }
 }
 
 fn ended(telemetry: &Telemetry, end: &str) -> bool {
@@ -240,13 +244,15 @@ async fn a_file_that_cannot_be_sent_costs_no_association_before_it_begins() {
     let instance = file(folder.path(), 1, CT, EXPLICIT, &[1; 4]);
     let as_it_is = whole(&instance);
     let longer = Whole { file_bytes: as_it_is.file_bytes + 1, ..as_it_is };
-    let other = Whole { sha256: [1; 32], ..as_it_is };
+    let other = Whole { crc64: Some(1), ..as_it_is };
+    let older = Whole { sha256: [1; 32], crc64: None, ..as_it_is };
     let gone = Instance { path: folder.path().join("gone"), ..instance.clone() };
     let mut association = open(&target, &Telemetry::new()).await;
     for (instance, whole, reason) in [
         (&gone, as_it_is, "cannot read the file: No such file or directory (os error 2)"),
         (&instance, longer, "cannot read the file: it has 9 bytes instead of 10"),
         (&instance, other, "cannot read the file: it has changed on disk since it was received"),
+        (&instance, older, "cannot read the file: it has changed on disk since it was received"),
         (
             &Instance { data_offset: 99, ..instance.clone() },
             as_it_is,
@@ -280,7 +286,7 @@ async fn a_file_that_breaks_off_aborts_the_association() {
     .await;
     let telemetry = Telemetry::new();
     let mut association = open(&target, &telemetry).await;
-    let failed = association.send(&instance, Whole { file_bytes: BYTES, sha256: [0; 32] }).await;
+    let failed = association.send(&instance, Whole { file_bytes: BYTES, sha256: [0; 32], crc64: None }).await;
     assert!(matches!(failed, Err(Error::File(_))), "{failed:?}");
     assert!(!association.is_open().await);
     serving.await.unwrap();
@@ -299,7 +305,7 @@ async fn of_a_file_that_has_changed_the_peer_gets_no_instance() {
     let folder = tempfile::tempdir().unwrap();
     let content = [vec![1; 2 << 20], vec![7; 1000]].concat();
     let instance = file(folder.path(), 1, CT, EXPLICIT, &content);
-    let expected = Whole { sha256: [0; 32], ..whole(&instance) };
+    let expected = Whole { crc64: Some(0), ..whole(&instance) };
     let mut association = open(&target, &Telemetry::new()).await;
     let failed = association.send(&instance, expected).await.unwrap_err();
     assert_eq!(failed.explain(), "cannot read the file: it has changed on disk since it was received");
