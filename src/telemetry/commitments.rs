@@ -141,12 +141,8 @@ fn request(is_accepted: bool) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::has;
     use crate::{Event, Telemetry};
-
-    fn has(telemetry: &Telemetry, expected: &str) {
-        let text = telemetry.render();
-        assert!(text.lines().any(|line| line == expected), "{expected} is not in\n{text}");
-    }
 
     #[test]
     fn everything_stands_at_zero_and_is_counted_from_there() {

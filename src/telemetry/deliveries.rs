@@ -154,12 +154,8 @@ fn waits() -> Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::has;
     use crate::{Event, Telemetry};
-
-    fn has(telemetry: &Telemetry, expected: &str) {
-        let text = telemetry.render();
-        assert!(text.lines().any(|line| line == expected), "{expected} is not in\n{text}");
-    }
 
     #[test]
     fn a_destination_stands_at_zero_once_it_is_known() {

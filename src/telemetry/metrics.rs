@@ -283,6 +283,13 @@ const HANDSHAKES: [&str; 14] = [
     "internal",
 ];
 
+/// Holds the metrics to have this line.
+#[cfg(test)]
+pub(crate) fn has(telemetry: &crate::Telemetry, expected: &str) {
+    let text = telemetry.render();
+    assert!(text.lines().any(|line| line == expected), "{expected} is not in\n{text}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -149,12 +149,8 @@ fn by_name(upstream: &UpstreamName) -> ByName {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::has;
     use crate::{Event, Telemetry};
-
-    fn has(telemetry: &Telemetry, expected: &str) {
-        let text = telemetry.render();
-        assert!(text.lines().any(|line| line == expected), "{expected} is not in\n{text}");
-    }
 
     #[test]
     fn upstreams_stand_at_zero_and_are_counted_by_name() {

@@ -14,9 +14,6 @@
   untold     SOP Instance UIDs that it says nothing about
 `log` has a line of JSON for each event: store, action, report with the status that it was answered.
 """
-import json
-import pathlib
-import sys
 import threading
 import time
 
@@ -25,22 +22,10 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, AllStoragePresentationContexts, build_role, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel
 
+from told import folder, log, port, script
+
 INSTANCE = "1.2.840.10008.1.20.1.1"
 SYNTAXES = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
-port, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2])
-lock = threading.Lock()
-
-
-def script():
-    try:
-        return json.loads((folder / "script.json").read_text())
-    except FileNotFoundError:
-        return {}
-
-
-def log(**event):
-    with lock, open(folder / "log", "a", encoding="utf-8") as file:
-        file.write(json.dumps(event) + "\n")
 
 
 def stored(event):

@@ -12,12 +12,8 @@
   hang_after so many instances are answered, and those that follow never
 Each data set that it answered with success or a warning is kept as it came in a file 1, 2, …; `log` has a line of JSON for each event.
 """
-import json
 import os
-import pathlib
 import ssl
-import sys
-import threading
 import time
 
 from pydicom.dataset import Dataset
@@ -25,22 +21,10 @@ from pydicom.uid import AllTransferSyntaxes
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind, Verification
 
-port, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2])
-lock = threading.Lock()
+from told import folder, lock, log, port, script
+
 kept = 0
 answered = 0
-
-
-def script():
-    try:
-        return json.loads((folder / "script.json").read_text())
-    except FileNotFoundError:
-        return {}
-
-
-def log(**event):
-    with lock, open(folder / "log", "a", encoding="utf-8") as file:
-        file.write(json.dumps(event) + "\n")
 
 
 def keep(data):

@@ -1,16 +1,16 @@
 //! `gantry doctor PEER` at peers that are well, and at those that are not.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Stdio};
+use std::net::TcpListener;
+use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{Server, eventually, free_ports, gantry, python};
+use crate::harness::{Server, free_ports, gantry};
 use crate::inquire::DcmQrScp;
 use crate::scu::Scu;
-use crate::sinks::{Orthanc, Scripted, StoreScp, script};
+use crate::sinks::{Orthanc, Scripted, StoreScp};
 use crate::synthetic::{CT, EXPLICIT, data_set_of};
 
 /// What `gantry doctor --json` found.
@@ -311,25 +311,14 @@ fn options_that_would_do_nothing_are_refused() {
 
 #[test]
 fn an_archive_commits_to_what_was_stored_by_either_way() {
-    let [listen, address] = free_ports();
+    let [listen] = free_ports();
     let folder = TempDir::new().unwrap();
     let config = folder.path().join("gantry.toml");
     fs::write(&config, format!("[dimse]\nlisten = \"{listen}\"\n")).unwrap();
-    let order = |orders: Value| {
-        let mut orders = orders;
-        orders["to"] = listen.port().into();
-        fs::write(folder.path().join("script.json"), orders.to_string()).unwrap();
-    };
+    let archive = Scripted::archive();
+    let order = |orders: Value| archive.order_for(listen, orders);
     order(serde_json::json!({}));
-    let mut archive = python()
-        .arg(script("commitment_scp.py"))
-        .arg(address.port().to_string())
-        .arg(folder.path())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    eventually("the archive listens", || TcpStream::connect(address).is_ok());
-    let peer = format!("ARCHIVE@{address}");
+    let peer = format!("ARCHIVE@{}", archive.address);
     let options = ["--store", "--commitment", "--config", config.to_str().unwrap()];
     for (how, words) in [
         ("same", "told over the same association"),
@@ -346,8 +335,6 @@ fn an_archive_commits_to_what_was_stored_by_either_way() {
     }
     order(serde_json::json!({ "action": 0x0213 }));
     doctor(&peer, &options).assert_failed("commitment", &["the request was answered 0213H"]);
-    archive.kill().unwrap();
-    archive.wait().unwrap();
 
     let scp = StoreScp::start();
     doctor(&format!("STORESCP@{}", scp.address), &options)

@@ -315,7 +315,10 @@ pub(crate) fn say(text: &str) {
 
 /// A Python with the packages that tests need.
 pub(crate) fn python() -> Command {
-    Command::new(peer_program("python"))
+    let mut python = Command::new(peer_program("python"));
+    // Its cache would stand among the sources.
+    python.env("PYTHONDONTWRITEBYTECODE", "1");
+    python
 }
 
 /// A program that `make peers` brought; its absence is a failure.

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::{dcmtk, eventually, files_below, free_ports, python};
@@ -67,31 +67,43 @@ impl Drop for StoreScp {
     }
 }
 
-/// tests/interop/sink.py: answers what its script says.
+/// A peer of ours in Python that does as it is told; the keys of its orders stand at the top of its program.
 pub(crate) struct Scripted {
+    program: &'static str,
     child: Child,
     folder: TempDir,
     pub(crate) address: SocketAddr,
 }
 
 impl Scripted {
-    /// Starts with these orders; the script's keys stand at the top of sink.py.
+    /// tests/interop/sink.py with these orders: takes instances, and answers what they say.
     pub(crate) fn start(orders: Value) -> Self {
+        Self::of("sink.py", orders)
+    }
+
+    /// tests/interop/commitment_scp.py: takes instances, and commits to them.
+    pub(crate) fn archive() -> Self {
+        Self::of("commitment_scp.py", json!({}))
+    }
+
+    fn of(program: &'static str, orders: Value) -> Self {
         let folder = TempDir::new().unwrap();
         let [address] = free_ports();
         fs::write(folder.path().join("script.json"), orders.to_string()).unwrap();
-        let said = fs::File::create(folder.path().join("said")).unwrap();
-        let child = python()
-            .arg(script("sink.py"))
-            .arg(address.port().to_string())
-            .arg(folder.path())
-            .stdout(Stdio::null())
-            .stderr(said)
-            .spawn()
-            .unwrap();
-        let sink = Self { child, folder, address };
-        eventually("the scripted peer listens", || TcpStream::connect(address).is_ok());
-        sink
+        Self { program, child: spawn(program, &folder, address), folder, address }
+    }
+
+    pub(crate) fn stop(&mut self) {
+        end(&mut self.child);
+    }
+
+    pub(crate) fn start_again(&mut self) {
+        self.child = spawn(self.program, &self.folder, self.address);
+    }
+
+    /// Its folder, in which its program may look for more than orders.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Gives it other orders, which hold from its next message on.
@@ -99,6 +111,12 @@ impl Scripted {
         let aside = self.folder.path().join("script.new");
         fs::write(&aside, orders.to_string()).unwrap();
         fs::rename(aside, self.folder.path().join("script.json")).unwrap();
+    }
+
+    /// The same to an archive that is to report to this address over associations of its own.
+    pub(crate) fn order_for(&self, address: SocketAddr, mut orders: Value) {
+        orders["to"] = json!(address.port());
+        self.order(orders);
     }
 
     /// The data sets that it kept.
@@ -111,12 +129,18 @@ impl Scripted {
             .collect()
     }
 
-    /// What happened there, of one kind: `association` or `store`.
+    /// What happened there, of one kind.
     pub(crate) fn events(&self, kind: &str) -> Vec<Value> {
         let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
         // A line that is being written is not yet one.
         let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         lines.filter(|event| event["event"] == kind).collect()
+    }
+
+    /// The same once there are so many.
+    pub(crate) fn wait_for(&self, kind: &str, count: usize) -> Vec<Value> {
+        eventually(&format!("{count} {kind} at the scripted peer"), || self.events(kind).len() >= count);
+        self.events(kind)
     }
 }
 
@@ -124,10 +148,24 @@ impl Drop for Scripted {
     fn drop(&mut self) {
         end(&mut self.child);
         if std::thread::panicking() {
-            let said = fs::read_to_string(self.folder.path().join("said"));
-            eprintln!("the scripted peer said:\n{}", said.unwrap_or_default());
+            let [said, log] = ["said", "log"].map(|name| fs::read_to_string(self.folder.path().join(name)));
+            eprintln!("the scripted peer said:\n{}\n{}", said.unwrap_or_default(), log.unwrap_or_default());
         }
     }
+}
+
+fn spawn(program: &str, folder: &TempDir, address: SocketAddr) -> Child {
+    let said = fs::File::options().create(true).append(true).open(folder.path().join("said")).unwrap();
+    let child = python()
+        .arg(script(program))
+        .arg(address.port().to_string())
+        .arg(folder.path())
+        .stdout(Stdio::null())
+        .stderr(said)
+        .spawn()
+        .unwrap();
+    eventually("the scripted peer listens", || TcpStream::connect(address).is_ok());
+    child
 }
 
 /// Orthanc with an empty database.
@@ -154,7 +192,7 @@ impl Orthanc {
     pub(crate) fn start_with(gantry: SocketAddr, dicom: SocketAddr, more: Value) -> Self {
         let folder = TempDir::new().unwrap();
         let [http] = free_ports();
-        let mut config = serde_json::json!({
+        let mut config = json!({
             "Name": "test", "StorageDirectory": folder.path().join("db"), "IndexDirectory": folder.path().join("db"),
             "HttpPort": http.port(), "DicomPort": dicom.port(), "DicomAet": "ORTHANC",
             "RemoteAccessAllowed": false, "AuthenticationEnabled": false, "Plugins": [],

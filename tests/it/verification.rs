@@ -1,94 +1,29 @@
 //! Storage commitment as SCU: what a destination took is delivered only when it says that it keeps it.
 
 use std::fs;
-use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Stdio};
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::harness::{Server, eventually, free_ports, python};
+use crate::harness::{Server, eventually, free_ports};
 use crate::routed::{State, dicom, everything_to};
-use crate::sinks::{Orthanc, StoreScp, script};
+use crate::sinks::{Orthanc, Scripted, StoreScp};
 use crate::synthetic::Object;
 
-/// tests/interop/commitment_scp.py: commits as its script says.
-pub(crate) struct Archive {
-    child: Child,
-    folder: TempDir,
-    pub(crate) address: SocketAddr,
-}
-
-impl Archive {
-    pub(crate) fn start() -> Self {
-        let folder = TempDir::new().unwrap();
-        let [address] = free_ports();
-        Self { child: spawn(&folder, address), folder, address }
-    }
-
-    fn stop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    fn start_again(&mut self) {
-        self.child = spawn(&self.folder, self.address);
-    }
-
-    /// Gives it orders, whose keys stand at the top of the script; it reports to this server over associations of its own.
-    pub(crate) fn order(&self, server: &Server, mut orders: Value) {
-        orders["to"] = json!(server.dimse.port());
-        let aside = self.folder.path().join("script.new");
-        fs::write(&aside, orders.to_string()).unwrap();
-        fs::rename(aside, self.folder.path().join("script.json")).unwrap();
-    }
-
-    /// What happened there, of one kind.
-    fn events(&self, kind: &str) -> Vec<Value> {
-        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines.filter(|event| event["event"] == kind).collect()
-    }
-
-    fn wait_for(&self, kind: &str, count: usize) -> Vec<Value> {
-        eventually(&format!("{count} {kind} at the archive"), || self.events(kind).len() >= count);
-        self.events(kind)
-    }
-}
-
-impl Drop for Archive {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-        if std::thread::panicking() {
-            let said = fs::read_to_string(self.folder.path().join("said"));
-            let log = fs::read_to_string(self.folder.path().join("log"));
-            eprintln!("the archive said:\n{}\n{}", said.unwrap_or_default(), log.unwrap_or_default());
-        }
-    }
-}
-
-fn spawn(folder: &TempDir, address: SocketAddr) -> Child {
-    let said = fs::File::options().create(true).append(true).open(folder.path().join("said")).unwrap();
-    let child = python()
-        .arg(script("commitment_scp.py"))
-        .arg(address.port().to_string())
-        .arg(folder.path())
-        .stdout(Stdio::null())
-        .stderr(said)
-        .spawn()
-        .unwrap();
-    eventually("the archive listens", || TcpStream::connect(address).is_ok());
-    child
-}
-
 /// An archive with these orders and a server that sends everything there and asks it; `more` keys of the destination.
-fn pair(orders: Value, more: &str) -> (Archive, Server) {
-    let archive = Archive::start();
+fn pair(orders: Value, more: &str) -> (Scripted, Server) {
+    let archive = Scripted::archive();
     let tables = format!("{}verify = \"commitment\"\n{more}\n", dicom("archive", "ARCHIVE", archive.address));
     let server = Server::routed(&everything_to(&["archive"]), &tables);
-    archive.order(&server, orders);
+    archive.order_for(server.dimse, orders);
     (archive, server)
+}
+
+/// An archive that is asked, until it has been tried for so long.
+fn verified(address: SocketAddr, title: &str, give_up: &str) -> String {
+    let tables =
+        dicom("archive", title, address).replace("give_up = \"1h\"", &format!("give_up = {give_up:?}"));
+    format!("{tables}verify = \"commitment\"\n")
 }
 
 fn objects(count: u32) -> Vec<Object> {
@@ -157,7 +92,7 @@ fn what_the_archive_does_not_commit_to_is_sent_again_or_given_up() {
         archive.events("store").iter().filter(|event| event["uid"] == "2.25.1.1.1").count() >= 2
     });
     // The third and the fourth are asked about again, and not sent.
-    archive.order(&server, json!({}));
+    archive.order_for(server.dimse, json!({}));
     server.wait_until_delivered("archive", 4);
     for uid in ["2.25.1.1.3", "2.25.1.1.4", "2.25.1.1.5"] {
         assert_eq!(archive.events("store").iter().filter(|event| event["uid"] == uid).count(), 1, "{uid}");
@@ -174,7 +109,7 @@ fn an_archive_that_does_not_report_is_asked_again() {
     assert!(actions.windows(2).all(|pair| pair[0]["transaction"] != pair[1]["transaction"]), "{actions:?}");
     assert!(server.metric(r#"gantry_commitment_asked_total{destination="archive",outcome="expired"}"#) >= 2);
     assert!(server.log().contains("no storage commitment report has come in time: asking again"));
-    archive.order(&server, json!({"commit": "new"}));
+    archive.order_for(server.dimse, json!({"commit": "new"}));
     server.wait_until_delivered("archive", 2);
     assert_eq!(archive.events("store").len(), 2, "nothing was sent twice");
 }
@@ -186,15 +121,12 @@ fn an_archive_that_refuses_or_is_away_is_asked_again_and_at_last_given_up() {
     archive.wait_for("action", 2);
     let reason = server.reason("archive");
     assert_eq!(reason, "storage commitment refused: 0213H failed: resource limitation");
-    archive.order(&server, json!({}));
+    archive.order_for(server.dimse, json!({}));
     server.wait_until_delivered("archive", 1);
     assert_eq!(archive.events("store").len(), 1);
 
     let storescp = StoreScp::start();
-    let short = "retry = { first = \"100ms\", max = \"100ms\", give_up = \"3s\" }";
-    let tables = dicom("archive", "STORESCP", storescp.address);
-    let tables = tables.lines().filter(|line| !line.starts_with("retry")).collect::<Vec<_>>().join("\n");
-    let tables = format!("{tables}\nverify = \"commitment\"\n{short}\n");
+    let tables = verified(storescp.address, "STORESCP", "3s");
     let server = Server::routed(&everything_to(&["archive"]), &tables);
     server.store(&objects(1));
     server.wait_for("archive", State::Verifying, 1);
@@ -218,7 +150,7 @@ fn an_archive_that_is_down_is_asked_when_it_is_back() {
     eventually("it is said why", || server.reason("archive").contains("nothing listens there"));
     let page = String::from_utf8(server.get("/").body).unwrap();
     assert!(page.contains("2 to be committed to"), "{page}");
-    archive.order(&server, json!({}));
+    archive.order_for(server.dimse, json!({}));
     archive.start_again();
     server.wait_until_delivered("archive", 2);
     assert_eq!(archive.events("store").len(), 2);
@@ -232,7 +164,7 @@ fn only_the_archive_that_was_asked_is_believed() {
     assert_eq!(reports[0]["status"], 0x0115, "{reports:?}");
     assert_eq!(server.ledger()[0].state, State::Verifying);
     assert!(server.log().contains("from another peer than the one that was asked"), "{}", server.log());
-    archive.order(&server, json!({"commit": "new"}));
+    archive.order_for(server.dimse, json!({"commit": "new"}));
     server.wait_until_delivered("archive", 1);
 }
 
@@ -251,7 +183,7 @@ fn a_report_that_comes_after_a_kill_counts() {
     server.kill();
     server.start_again();
     assert!(server.ledger().iter().all(|row| row.state == State::Verifying));
-    fs::write(archive.folder.path().join("go"), "").unwrap();
+    fs::write(archive.path().join("go"), "").unwrap();
     server.wait_until_delivered("archive", 3);
     assert_eq!((archive.events("store").len(), archive.events("action").len()), (3, 1));
 }
@@ -261,7 +193,7 @@ fn what_was_being_asked_when_the_server_was_killed_is_asked_again() {
     let (archive, mut server) = pair(json!({"hold": 20}), "");
     server.store(&objects(2));
     archive.wait_for("action", 1);
-    archive.order(&server, json!({}));
+    archive.order_for(server.dimse, json!({}));
     server.kill();
     server.start_again();
     server.wait_until_delivered("archive", 2);

@@ -325,14 +325,7 @@ pub(super) fn query(level: QueryRetrieveLevel) -> Query {
 }
 
 /// What peers may negotiate.
-const NEGOTIATED: Mechanisms = Mechanisms {
-    relational: true,
-    combined_datetime: true,
-    fuzzy_names: true,
-    timezone: true,
-    empty_values: true,
-    multiple_values: true,
-};
+const NEGOTIATED: Mechanisms = Mechanisms::ALL;
 
 /// A query with keys as text, read as those of peers are that have negotiated everything.
 pub(super) fn query_for(level: QueryRetrieveLevel, keys: &[(Tag, &str)]) -> Query {

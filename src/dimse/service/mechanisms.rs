@@ -51,14 +51,7 @@ pub fn answer_of_retrieve(information: &[u8]) -> Vec<u8> {
 /// # Panics
 /// When an answer is another.
 pub fn fuzz_mechanisms(data: &[u8]) {
-    let all = Mechanisms {
-        relational: true,
-        combined_datetime: true,
-        fuzzy_names: true,
-        timezone: true,
-        empty_values: true,
-        multiple_values: true,
-    };
+    let all = Mechanisms::ALL;
     let granted = answer(data, all);
     assert!(granted.len() <= data.len().min(FIELDS), "an answer is no longer than the question");
     assert_eq!(asked(&granted), asked(data), "what is asked for is granted");
@@ -79,14 +72,7 @@ const FIELDS: usize = 7;
 mod tests {
     use super::*;
 
-    const ALL: Mechanisms = Mechanisms {
-        relational: true,
-        combined_datetime: true,
-        fuzzy_names: true,
-        timezone: true,
-        empty_values: true,
-        multiple_values: true,
-    };
+    const ALL: Mechanisms = Mechanisms::ALL;
 
     #[test]
     fn an_answer_is_as_long_as_what_was_asked_and_grants_nothing_else() {

@@ -17,15 +17,7 @@ pub fn fuzz_identifier(data: &[u8]) {
         _ => Encoding::ExplicitBig,
     };
     let Ok(identifier) = scan(Form { encoding, deflated: false }, data_set) else { return };
-    let mechanisms = Mechanisms {
-        relational: true,
-        combined_datetime: true,
-        fuzzy_names: true,
-        timezone: true,
-        empty_values: true,
-        multiple_values: true,
-    };
-    for mechanisms in [Mechanisms::default(), mechanisms] {
+    for mechanisms in [Mechanisms::default(), Mechanisms::ALL] {
         if let Ok(query) = Query::from_identifier(&identifier, Root::Patient, mechanisms) {
             query.keys.iter().for_each(check);
             assert!(query.include.within.keys().all(|tag| query.include.tags.contains(tag)));

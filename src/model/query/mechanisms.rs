@@ -19,6 +19,16 @@ pub struct Mechanisms {
 }
 
 impl Mechanisms {
+    /// Every one.
+    pub const ALL: Self = Self {
+        relational: true,
+        combined_datetime: true,
+        fuzzy_names: true,
+        timezone: true,
+        empty_values: true,
+        multiple_values: true,
+    };
+
     /// Those of both.
     pub fn and(self, other: Self) -> Self {
         Self {

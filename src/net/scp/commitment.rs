@@ -230,6 +230,23 @@ pub(crate) fn request(message_id: u16, report: &Report) -> NEventReportRq {
     }
 }
 
+/// Why this is not the instance that requests and reports are about (PS3.4 §J.3.5).
+pub(super) fn refuse_instance(
+    context: &PresentationContext,
+    class: Option<&SopClassUid>,
+    instance: Option<&SopInstanceUid>,
+) -> Option<Outcome> {
+    if class.is_some_and(|class| class.as_str() != context.abstract_syntax) {
+        let reason = "SOP class is not that of the presentation context";
+        return Some(Outcome::because(Status::NO_SUCH_SOP_CLASS, reason));
+    }
+    if instance.is_some_and(|uid| uid.as_str() != sop::STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE) {
+        let reason = "the one instance is 1.2.840.10008.1.20.1.1";
+        return Some(Outcome::because(Status::NO_SUCH_SOP_INSTANCE, reason));
+    }
+    None
+}
+
 /// Why a command asks for nothing that we do. What it leaves out is taken to be right.
 fn refuse_command(context: &PresentationContext, request: &NActionRq, has_data_set: bool) -> Option<Outcome> {
     if !context.requestor_is_scu {
@@ -237,13 +254,8 @@ fn refuse_command(context: &PresentationContext, request: &NActionRq, has_data_s
         return Some(Outcome::because(Status::NOT_AUTHORIZED, reason));
     }
     let NActionRq { requested_sop_class_uid: class, requested_sop_instance_uid: instance, .. } = request;
-    if class.as_ref().is_some_and(|class| class.as_str() != context.abstract_syntax) {
-        let reason = "SOP class is not that of the presentation context";
-        return Some(Outcome::because(Status::NO_SUCH_SOP_CLASS, reason));
-    }
-    if instance.as_ref().is_some_and(|uid| uid.as_str() != sop::STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE) {
-        let reason = "the one instance is 1.2.840.10008.1.20.1.1";
-        return Some(Outcome::because(Status::NO_SUCH_SOP_INSTANCE, reason));
+    if let Some(refusal) = refuse_instance(context, class.as_ref(), instance.as_ref()) {
+        return Some(refusal);
     }
     if request.action_type_id.is_some_and(|action| action != REQUEST_STORAGE_COMMITMENT) {
         return Some(Outcome::because(Status::NO_SUCH_ACTION, "the one Action Type ID is 1"));

@@ -1,13 +1,13 @@
 use dimse::service::event_report::NEventReportRq;
 use dimse::{Outcome, Status};
 use model::commitment::{ReceivedReport, ReportError};
-use model::{limits, sop, syntax};
+use model::{limits, syntax};
 use pipeline::{Pipeline, ReportTaken, Teller};
 use tokio::sync::Semaphore;
 use ul::PresentationContext;
 
 use super::Scp;
-use super::commitment::too_much;
+use super::commitment::{refuse_instance, too_much};
 use crate::data_set;
 use crate::drive::Drive;
 use crate::end::End;
@@ -110,13 +110,8 @@ fn refuse_command(
     has_data_set: bool,
 ) -> Option<Outcome> {
     let NEventReportRq { affected_sop_class_uid: class, affected_sop_instance_uid: instance, .. } = request;
-    if class.as_ref().is_some_and(|class| class.as_str() != context.abstract_syntax) {
-        let reason = "SOP class is not that of the presentation context";
-        return Some(Outcome::because(Status::NO_SUCH_SOP_CLASS, reason));
-    }
-    if instance.as_ref().is_some_and(|uid| uid.as_str() != sop::STORAGE_COMMITMENT_PUSH_MODEL_INSTANCE) {
-        let reason = "the one instance is 1.2.840.10008.1.20.1.1";
-        return Some(Outcome::because(Status::NO_SUCH_SOP_INSTANCE, reason));
+    if let Some(refusal) = refuse_instance(context, class.as_ref(), instance.as_ref()) {
+        return Some(refusal);
     }
     if request.event_type_id.is_some_and(|event| !EVENT_TYPES.contains(&event)) {
         return Some(Outcome::because(Status::NO_SUCH_EVENT_TYPE, "Event Type ID is 1 or 2"));

@@ -11,7 +11,7 @@ use ul::pdu::{
 
 use super::{Settings, Target, memory};
 use crate::drive::Drive;
-use crate::end::End;
+use crate::end::{End, Wait};
 use crate::error::Error;
 use crate::hops;
 use crate::identity::OurIdentity;
@@ -136,6 +136,15 @@ pub(super) async fn release(mut drive: Drive) -> Result<(), Error> {
             close(drive, &end).await;
             Err(Error::Lost(end))
         }
+    }
+}
+
+/// Ends an association in good order, for so long; then it is closed all the same. How it ended.
+pub(super) async fn release_within(drive: Drive, patience: Duration) -> End {
+    match timeout(patience, release(drive)).await {
+        Ok(Ok(())) => End::Released,
+        Ok(Err(Error::Lost(end))) => end,
+        Ok(Err(_)) | Err(_) => End::TimedOut(Wait::Message),
     }
 }
 

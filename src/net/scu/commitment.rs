@@ -126,12 +126,7 @@ impl CommitmentAssociation {
     /// Ends the association in good order. Takes at most the ARTIM timeout, after which it is closed all the same.
     pub async fn close(mut self) {
         let Some(drive) = self.drive.take() else { return };
-        let end = match timeout(self.settings.artim_timeout, associate::release(drive)).await {
-            Ok(Ok(())) => End::Released,
-            Ok(Err(Error::Lost(end))) => end,
-            Ok(Err(_)) | Err(_) => End::TimedOut(Wait::Message),
-        };
-        self.open.end(&end);
+        self.open.end(&associate::release_within(drive, self.settings.artim_timeout).await);
     }
 
     /// Aborts, because this process is stopping.

@@ -2,7 +2,6 @@ use dimse::{Command, Outcome};
 use model::commitment::Report;
 use model::{sop, syntax};
 use telemetry::Telemetry;
-use tokio::time::timeout;
 use ul::pdu::{ContextOutcome, RoleSelection};
 
 use super::associate::{self, Requested};
@@ -10,7 +9,7 @@ use super::association::Open;
 use super::{Settings, Target};
 use crate::data_set;
 use crate::drive::Drive;
-use crate::end::{End, Wait};
+use crate::end::End;
 use crate::error::Error;
 use crate::scp::commitment::request;
 
@@ -89,12 +88,7 @@ impl ReportAssociation {
     /// Ends the association in good order. Takes at most the ARTIM timeout, after which it is closed all the same.
     pub(crate) async fn close(mut self) {
         let Some(drive) = self.drive.take() else { return };
-        let end = match timeout(self.settings.artim_timeout, associate::release(drive)).await {
-            Ok(Ok(())) => End::Released,
-            Ok(Err(Error::Lost(end))) => end,
-            Ok(Err(_)) | Err(_) => End::TimedOut(Wait::Message),
-        };
-        self.open.end(&end);
+        self.open.end(&associate::release_within(drive, self.settings.artim_timeout).await);
     }
 }
 

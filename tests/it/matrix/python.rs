@@ -14,7 +14,6 @@ use crate::commitment::ask;
 use crate::harness::{eventually, free_ports, python};
 use crate::sinks::{Scripted, script};
 use crate::synthetic::CT;
-use crate::verification::Archive;
 
 pub(super) fn row() -> Row {
     let stand = Stand::start("");
@@ -67,7 +66,7 @@ fn calls(stand: &Stand) -> [Cell; 7] {
 fn called(stand: &Stand) -> [Cell; 7] {
     let archive = QrScp::start(stand);
     let target = archive.target.as_str();
-    let commits = Archive::start();
+    let commits = Scripted::archive();
     let [certificate, key] = stand.certificate("sink");
     let sink = Scripted::start(json!({"tls": [certificate, key, stand.secure.ca_file]}));
     let by_tls = || sink.data_sets().into_iter().map(Came::explicit).collect();
@@ -77,8 +76,10 @@ fn called(stand: &Stand) -> [Cell; 7] {
         stand.find(target).noted("At study level qrscp answers a row for each instance."),
         stand.fetch(target),
         stand.get(target),
-        committed("ARCHIVE", commits.address, |server| commits.order(server, json!({"commit": "same"})))
-            .noted(BY_SCRIPT),
+        committed("ARCHIVE", commits.address, |server| {
+            commits.order_for(server.dimse, json!({"commit": "same"}))
+        })
+        .noted(BY_SCRIPT),
         stand.send_by_tls(&format!("SINK@{}", sink.address), by_tls).noted(BY_SCRIPT),
     ]
 }
