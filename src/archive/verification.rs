@@ -61,8 +61,13 @@ pub enum NotCommitted {
         /// Why, in words.
         reason: String,
     },
-    /// Never to be tried again by itself.
+    /// Never to be tried again by itself: it would be the same.
     Dead {
+        /// Why, in words.
+        reason: String,
+    },
+    /// Never to be tried again by itself: it has been tried for too long.
+    GaveUp {
         /// Why, in words.
         reason: String,
     },
@@ -78,8 +83,10 @@ pub struct Told {
     pub committed: Vec<Duration>,
     /// To be delivered again.
     pub retried: usize,
-    /// Dead.
+    /// Dead, because it would be the same again.
     pub dead: usize,
+    /// Dead of their age.
+    pub gave_up: usize,
     /// Asked about, and not told of: to be asked about again.
     pub untold: usize,
 }
@@ -217,10 +224,11 @@ impl Archive {
 
 impl Told {
     fn add(&mut self, other: Self) {
-        let Self { committed, retried, dead, untold } = other;
+        let Self { committed, retried, dead, gave_up, untold } = other;
         self.committed.extend(committed);
         self.retried += retried;
         self.dead += dead;
+        self.gave_up += gave_up;
         self.untold += untold;
     }
 }

@@ -104,8 +104,9 @@ impl Pipeline {
         };
         let told = self.archive.take_report(report, Arc::new(decide), ask_again).await?;
         self.count_told(&facts.name, &told);
-        let Told { committed, retried, dead, untold } = told;
-        let (destination, committed, failed) = (&facts.name, committed.len(), retried + dead);
+        let Told { committed, retried, dead, gave_up, untold } = told;
+        let (destination, committed) = (&facts.name, committed.len());
+        let failed = retried + dead + gave_up;
         match (failed, untold) {
             (0, 0) => tracing::info!(%destination, %transaction, committed, "storage commitment"),
             (0, _) => tracing::warn!(
@@ -113,7 +114,7 @@ impl Pipeline {
                 "storage commitment: the destination did not tell of everything that it was asked about"
             ),
             (_, _) => tracing::warn!(
-                %destination, %transaction, committed, retried, dead, untold,
+                %destination, %transaction, committed, retried, dead, gave_up, untold,
                 "storage commitment: the destination does not keep everything that it took"
             ),
         }
@@ -128,6 +129,7 @@ impl Pipeline {
         }
         (0..told.retried).for_each(|_| count(DeliveryEnd::Retry));
         (0..told.dead).for_each(|_| count(DeliveryEnd::Refused));
+        (0..told.gave_up).for_each(|_| count(DeliveryEnd::GaveUp));
     }
 }
 
@@ -266,7 +268,7 @@ fn decide(reason: FailureReason, attempts: u32, age: Duration, retry: &Retry, ji
             NotCommitted::Dead { reason: words }
         }
         _ if age >= retry.give_up => {
-            NotCommitted::Dead { reason: format!("{}: {words}", gave_up(retry.give_up)) }
+            NotCommitted::GaveUp { reason: format!("{}: {words}", gave_up(retry.give_up)) }
         }
         _ => NotCommitted::Retry { after: retry.delay(attempts.saturating_sub(1), jitter), reason: words },
     }
@@ -336,9 +338,10 @@ mod tests {
                 0x0112,
                 9,
                 HOUR * 72,
-                dead(
-                    "gave up after 72 h: stored, and storage not committed to: 0112H no such object instance",
-                ),
+                NotCommitted::GaveUp {
+                    reason: "gave up after 72 h: stored, and storage not committed to: 0112H no such object instance"
+                        .to_owned(),
+                },
             ),
         ] {
             assert_eq!(decide(FailureReason(code), attempts, age, &RETRY, 0.0), expected, "{code:04X}");

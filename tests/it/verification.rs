@@ -102,6 +102,23 @@ fn what_the_archive_does_not_commit_to_is_sent_again_or_given_up() {
 }
 
 #[test]
+fn what_a_report_gives_up_for_its_age_counts_as_given_up() {
+    let archive = Scripted::archive();
+    // What is sent again after the first report is told of in the second, and too old by then.
+    let tables = verified(archive.address, "ARCHIVE", "4s");
+    let server = Server::routed(&everything_to(&["archive"]), &tables);
+    archive.order_for(server.dimse, json!({"failed": {"2.25.1.1.1": 0x0112, "2.25.1.1.2": 0x0122}}));
+    server.store(&objects(2));
+    server.wait_for("archive", State::Dead, 2);
+    let ended =
+        |how| server.metric(&format!(r#"gantry_deliveries_total{{destination="archive",outcome="{how}"}}"#));
+    eventually("both are counted", || ["gave_up", "refused"].map(ended) == [1, 1]);
+    let first = server.ledger().remove(0);
+    let expected = "gave up after 4 s: stored, and storage not committed to: 0112H no such object instance";
+    assert_eq!((first.status.as_str(), first.attempts), (expected, 2));
+}
+
+#[test]
 fn an_archive_that_does_not_report_is_asked_again() {
     let (archive, server) = pair(json!({"commit": "never"}), "commitment_timeout = \"500ms\"");
     server.store(&objects(2));

@@ -119,20 +119,22 @@ fn what_was_stored_waits_without_a_lease_and_is_delivered_when_it_is_committed_t
 
 #[test]
 fn what_is_not_committed_to_goes_where_it_is_decided() {
-    let depot = depot(5);
-    assert_eq!(instances(&ask(&depot, 1).unwrap()).len(), 5);
+    let depot = depot(6);
+    assert_eq!(instances(&ask(&depot, 1).unwrap()).len(), 6);
     let told = tell_so(
         &depot,
         1,
         &[1],
         &[
             (2, NotCommitted::Retry { after: HOUR, reason: "not committed: 0112H".to_owned() }),
+            (6, NotCommitted::GaveUp { reason: "gave up after 1 h".to_owned() }),
             (3, NotCommitted::Dead { reason: "not committed: 0122H".to_owned() }),
             (4, NotCommitted::AskAgain(Duration::ZERO)),
         ],
     );
-    assert_eq!((told.committed.len(), told.retried, told.dead), (1, 1, 1));
-    assert_eq!(states(&depot), [Delivered, Retrying, Dead, Verifying, Verifying]);
+    assert_eq!((told.committed.len(), told.retried, told.dead, told.gave_up), (1, 1, 1, 1));
+    assert_eq!(states(&depot), [Delivered, Retrying, Dead, Verifying, Verifying, Dead]);
+    assert_eq!(status(&depot, 6), "gave up after 1 h");
     assert_eq!(
         (status(&depot, 2).as_str(), status(&depot, 3).as_str()),
         ("not committed: 0112H", "not committed: 0122H")

@@ -121,6 +121,10 @@ impl Teller<'_> {
                     self.told.dead += 1;
                     (DeliveryState::Dead, self.now, reason)
                 }
+                NotCommitted::GaveUp { reason } => {
+                    self.told.gave_up += 1;
+                    (DeliveryState::Dead, self.now, reason)
+                }
             };
             let reason = words(&reason);
             self.connection
