@@ -63,7 +63,7 @@ impl S3 {
         Ok(Self { name, parallel, bucket: Arc::new(Bucket::new(&config)?) })
     }
 
-    /// Puts a small object at `{prefix}gantry-doctor`, gets it back and deletes it, as far as that works.
+    /// Puts a small object at a new key below `{prefix}`, gets it back and deletes it, as far as that works.
     ///
     /// Each step takes at most two minutes. Cancel safe; the object may stay then.
     pub async fn probe(&self) -> (String, Vec<Probed>) {

@@ -80,6 +80,8 @@ impl Bucket {
             .with_checksum_algorithm(Checksum::SHA256)
             .with_conditional_put(S3ConditionalPut::ETagMatch)
             .with_disable_tagging(true)
+            // Not every store deletes several at once.
+            .with_disable_bulk_delete(true)
             .with_http_connector(Connector { has_tls })
             // The queue tries again; this is for a kept connection that turns out to be closed.
             .with_retry(RetryConfig {

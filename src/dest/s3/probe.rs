@@ -1,6 +1,7 @@
 use std::cell::Cell;
 
 use bytes::Bytes;
+use http::StatusCode;
 use model::limits;
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions};
@@ -12,7 +13,8 @@ use crate::probe::Probed;
 
 /// Puts, gets and deletes an object of a new key; which.
 ///
-/// It is put only where nothing is. What was put, or may have been, is deleted whatever became of the others.
+/// It is put only where nothing is, as far as the store knows how. What was put, or may have been, is deleted whatever became of the
+/// others.
 pub(super) async fn probe(bucket: &Bucket) -> (String, Vec<Probed>) {
     let path = bucket.probe_path();
     let mut steps = Vec::with_capacity(3);
@@ -20,10 +22,7 @@ pub(super) async fn probe(bucket: &Bucket) -> (String, Vec<Probed>) {
     let putting = async {
         let done = put(bucket, &path).await;
         // Where the store answered that it did not do it, nothing is there.
-        refused.set(
-            done.as_ref()
-                .is_err_and(|trouble| trouble.status().is_some_and(|status| status.is_client_error())),
-        );
+        refused.set(done.as_ref().is_err_and(|trouble| trouble.status().is_some_and(is_refusal)));
         done
     };
     let put = Probed::of("put", worded(bucket, putting)).await;
@@ -46,10 +45,25 @@ async fn worded(bucket: &Bucket, work: impl Future<Output = Result<(), Trouble>>
 
 async fn put(bucket: &Bucket, path: &Path) -> Result<(), Trouble> {
     bucket.sign_in().await?;
-    let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-    let content = Bytes::from_static(CONTENT).into();
-    let put = bucket.store.put_opts(path, content, options).await;
-    put.map(drop).map_err(|error| Trouble::of(&error))
+    let put = async |mode| {
+        let options = PutOptions { mode, ..PutOptions::default() };
+        let put = bucket.store.put_opts(path, Bytes::from_static(CONTENT).into(), options).await;
+        put.map(drop).map_err(|error| Trouble::of(&error))
+    };
+    match put(PutMode::Create).await {
+        // It does not know conditional writes; deliveries go on without them, too.
+        Err(trouble) if trouble.status() == Some(StatusCode::NOT_IMPLEMENTED) => {
+            put(PutMode::Overwrite).await
+        }
+        // The key is new: what stands there is of this request, which was sent again because its answer was lost.
+        Err(trouble) if trouble.status() == Some(StatusCode::PRECONDITION_FAILED) => Ok(()),
+        done => done,
+    }
+}
+
+/// Whether nothing was done. 409: another write to that key is under way, and there is none but ours.
+fn is_refusal(status: StatusCode) -> bool {
+    status.is_client_error() && status != StatusCode::CONFLICT
 }
 
 async fn get(bucket: &Bucket, path: &Path) -> Result<(), Trouble> {

@@ -3,6 +3,7 @@
 mod answers;
 mod folder;
 pub(crate) mod parcels;
+mod probe;
 mod s3;
 mod scripted;
 mod store;

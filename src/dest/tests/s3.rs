@@ -55,7 +55,18 @@ async fn a_store_that_forgets_metadata_keeps_objects() {
 #[tokio::test]
 async fn a_store_behind_a_proxy_without_head_keeps_objects() {
     keeps_objects(Habits { has_no_head: true, ..Habits::default() }).await;
-    keeps_objects(Habits { has_no_head: true, ignores_if_none_match: true, forgets_metadata: true }).await;
+    keeps_objects(Habits {
+        has_no_head: true,
+        ignores_if_none_match: true,
+        forgets_metadata: true,
+        ..Habits::default()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_store_without_conditional_writes_keeps_objects() {
+    keeps_objects(Habits { has_no_conditions: true, ..Habits::default() }).await;
 }
 
 /// What stands there was not written by this process, and the store would let it be overwritten.

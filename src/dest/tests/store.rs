@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use http::header::IF_NONE_MATCH;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -11,9 +12,9 @@ use hyper_util::server::conn::auto::Builder;
 use s3s::auth::SimpleAuth;
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput,
-    CompleteMultipartUploadOutput, CreateMultipartUploadInput, CreateMultipartUploadOutput, GetObjectInput,
-    GetObjectOutput, HeadObjectInput, HeadObjectOutput, PutObjectInput, PutObjectOutput, UploadPartInput,
-    UploadPartOutput,
+    CompleteMultipartUploadOutput, CreateMultipartUploadInput, CreateMultipartUploadOutput,
+    DeleteObjectInput, DeleteObjectOutput, GetObjectInput, GetObjectOutput, HeadObjectInput,
+    HeadObjectOutput, PutObjectInput, PutObjectOutput, UploadPartInput, UploadPartOutput,
 };
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, HttpError, S3, S3Request, S3Response, S3Result};
@@ -30,6 +31,8 @@ pub(super) struct Habits {
     pub(super) forgets_metadata: bool,
     /// Something in front of it lets no HEAD through.
     pub(super) has_no_head: bool,
+    /// Answers 501 to conditional writes.
+    pub(super) has_no_conditions: bool,
 }
 
 pub(super) struct Store {
@@ -77,6 +80,11 @@ async fn answer(
         *refusal.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
         return Ok(refusal);
     }
+    if habits.has_no_conditions && request.headers().contains_key(IF_NONE_MATCH) {
+        let mut refusal = Response::new(Body::empty());
+        *refusal.status_mut() = StatusCode::NOT_IMPLEMENTED;
+        return Ok(refusal);
+    }
     service.call(request.map(Body::from)).await
 }
 
@@ -110,6 +118,13 @@ impl S3 for Habitual {
 
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         self.inner.get_object(request).await
+    }
+
+    async fn delete_object(
+        &self,
+        request: S3Request<DeleteObjectInput>,
+    ) -> S3Result<S3Response<DeleteObjectOutput>> {
+        self.inner.delete_object(request).await
     }
 
     async fn create_multipart_upload(
