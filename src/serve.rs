@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use archive::Archive;
+use pipeline::peers::PeerMemory;
 use pipeline::{Lane, Pipeline};
 use telemetry::Telemetry;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -64,7 +65,8 @@ async fn serve(
     log_start(&config, &doors, &pipeline);
     let shutdown = CancellationToken::new();
     let tracker = TaskTracker::new();
-    let remembering = pipeline.peers().clone().run(shutdown.clone());
+    let peers = pipeline.peers().clone();
+    let remembering = peers.clone().run(shutdown.clone());
     tracker.spawn(remembering.instrument(info_span!("peers")));
     upstreams::connect(&config, &pipeline, &tracker, &shutdown);
     let reloader = Reloader::new(file, &config, pipeline, telemetry);
@@ -100,6 +102,7 @@ async fn serve(
     shutdown.cancel();
     tracker.close();
     drain(&tracker, deadline - CLOSE, &mut signals).await;
+    keep(&peers, deadline).await;
     close(&archive, deadline).await;
     outcome
 }
@@ -201,6 +204,14 @@ async fn drain(tracker: &TaskTracker, deadline: Instant, signals: &mut Signals) 
     };
     if cut {
         warn!(tasks = tracker.len(), "stopping before everything has ended; nothing acknowledged is lost");
+    }
+}
+
+/// Writes what peers said to the last.
+async fn keep(peers: &PeerMemory, deadline: Instant) {
+    let kept = timeout_at(deadline, peers.keep()).await;
+    if let Ok(Err(error)) = kept {
+        warn!(error = &error as &dyn std::error::Error, "what peers said last is not kept");
     }
 }
 

@@ -39,8 +39,8 @@ pub struct Manner {
     pub address: String,
     /// Our AE title.
     pub calling: AeTitle,
-    /// It is shown a user identity.
-    pub shows_user: bool,
+    /// The user identity that it is shown, in words without secrets; `None`: none.
+    pub identity: Option<String>,
 }
 
 /// What a peer said when it was called in one manner.

@@ -79,21 +79,25 @@ impl PeerMemory {
         };
         caller.implementation = bounded(caller.implementation);
         let mut state = self.state();
-        let is_full = state.callers.len() >= usize::try_from(limits::STRANGERS).unwrap_or(usize::MAX);
-        if !is_full || state.callers.contains_key(&key) {
-            state.callers.insert(key, caller);
+        if key.is_stranger() && !state.callers.contains_key(&key) {
+            let strangers = state.callers.keys().filter(|key| key.is_stranger()).count();
+            if strangers >= usize::try_from(limits::STRANGERS).unwrap_or(usize::MAX) {
+                return;
+            }
         }
+        state.callers.insert(key, caller);
     }
 
-    /// Writes what is new, and forgets what a command has forgotten, until `shutdown`; then once more.
+    /// Writes what is new, and forgets what a command has forgotten, until `shutdown`. What is learned after that is left to
+    /// [`keep`](Self::keep).
     pub async fn run(self, shutdown: CancellationToken) {
         let mut is_failing = false;
         loop {
-            let is_last = tokio::select! {
+            tokio::select! {
                 biased;
-                () = shutdown.cancelled() => true,
-                () = sleep(limits::LANE_TICK) => false,
-            };
+                () = shutdown.cancelled() => return,
+                () = sleep(limits::LANE_TICK) => {}
+            }
             let kept = self.keep().await;
             if let Err(error) = &kept
                 && !is_failing
@@ -102,14 +106,16 @@ impl PeerMemory {
                 tracing::warn!(error, "what peers said cannot be kept at present");
             }
             is_failing = kept.is_err();
-            if is_last {
-                return;
-            }
         }
     }
 
     /// Brings mind and index together.
-    pub(crate) async fn keep(&self) -> Result<(), archive::Error> {
+    ///
+    /// # Errors
+    /// [`archive::Error`]; what was to be written is in mind still.
+    ///
+    /// Cancel safety: as [`Archive::commit`]; what was being written may be lost.
+    pub async fn keep(&self) -> Result<(), archive::Error> {
         let forgotten = self.archive.forgotten_peers().await?;
         if !forgotten.is_empty() {
             self.state().forget(&forgotten);

@@ -1,13 +1,14 @@
 //! What peers took and refused is remembered, shapes the next proposal, and is shown by `gantry peer`.
 
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::{fs, io, thread};
+
 use serde_json::Value;
 
-use crate::harness::{Server, eventually, free_ports};
-use crate::routed::{State, dicom, everything_to};
+use crate::harness::{Server, corpus, eventually, free_ports, gantry};
+use crate::routed::{State, dicom, everything_to, ran};
 use crate::sinks::{Orthanc, StoreScp};
-use crate::synthetic::{CT, EXPLICIT, Object};
-
-const IMPLICIT: &str = "1.2.840.10008.1.2";
+use crate::synthetic::{CT, EXPLICIT, IMPLICIT, Object, data_set_of};
 
 impl Server {
     /// `gantry peer NAME --json`.
@@ -123,6 +124,97 @@ fn what_a_peer_takes_no_more_is_no_reason_to_give_anything_up() {
     eventually("it is learned", || server.learned("pacs", EXPLICIT).is_some_and(|(taken, _)| !taken));
 }
 
+/// An object that nobody here can decode goes as it is or not at all.
+#[test]
+fn a_peer_that_learns_to_take_something_is_given_what_was_given_up() {
+    let Some(corpus) = corpus() else { return };
+    let file = fs::read(corpus.join("files/pydicom__pydicom-data/liver_rle.dcm")).unwrap();
+    let scp = StoreScp::with(&["+xi"]);
+    let address = scp.address;
+    let server = Server::routed(&everything_to(&["pacs"]), &dicom("pacs", "STORESCP", address));
+    assert_eq!(server.stow("/dicom-web/studies", &[&file]).status, 200);
+    server.wait_for("pacs", State::Dead, 1);
+    let reason = server.reason("pacs");
+    assert!(reason.contains("the peer takes no") && reason.contains("RLE Lossless"), "{reason}");
+    let moved = || {
+        let from = format!("GANTRY@{}", server.dimse);
+        let study = server.get("/dicom-web/studies").json()[0]["0020000D"]["Value"][0].clone();
+        ran(gantry().args(["move", &from, "--to", "STORESCP", "--study", study.as_str().unwrap()]))
+    };
+    let failed = moved();
+    assert!(failed.code != 0 && failed.printed.contains("1 failed"), "{}", failed.printed);
+
+    drop(scp);
+    let scp = StoreScp::at(address, &["+xr"]);
+    assert_eq!(server.command(&["queue", "retry", "--dead"]).code, 0);
+    server.wait_until_delivered("pacs", 1);
+    let moved = moved();
+    assert_eq!(moved.code, 0, "{}", moved.printed);
+    // By the lane, and by C-MOVE.
+    let sent = data_set_of(&file).to_vec();
+    assert_eq!(scp.data_sets(), [sent.clone(), sent]);
+    eventually("it is learned", || {
+        let contexts = server.peer("pacs")["as_called"]["contexts"].as_array().unwrap().clone();
+        contexts.iter().any(|one| one["transfer_syntax_name"] == "RLE Lossless" && one["accepted"] == true)
+    });
+}
+
+/// The lane's association is accepted only when the server is stopping.
+#[test]
+fn what_is_learned_while_the_server_stops_is_remembered() {
+    let scp = StoreScp::with(&["+xi"]);
+    let door = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut server =
+        Server::routed(&everything_to(&["pacs"]), &dicom("pacs", "STORESCP", door.local_addr().unwrap()));
+    server.store(&object(1));
+    let (caller, _) = door.accept().unwrap();
+    drop(door);
+    server.signal("TERM");
+    eventually("it is stopping", || server.log().contains("stopping"));
+    let scp = TcpStream::connect(scp.address).unwrap();
+    join(caller, scp);
+    assert!(server.wait().success());
+    let learned = [IMPLICIT, EXPLICIT].map(|syntax| server.learned("pacs", syntax).map(|(taken, _)| taken));
+    assert_eq!(learned, [Some(true), Some(false)]);
+}
+
+/// Passes what comes on either to the other.
+fn join(one: TcpStream, other: TcpStream) {
+    for (from, to) in [(&one, &other), (&other, &one)] {
+        let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+        thread::spawn(move || {
+            // It fails when either has gone.
+            drop(io::copy(&mut from, &mut to));
+            drop(to.shutdown(Shutdown::Write));
+        });
+    }
+}
+
+#[test]
+fn another_user_identity_ends_a_refusal() {
+    let scp = StoreScp::with(&["+xi"]);
+    let tables = |user: &str| {
+        let peer = format!("our_identity = {{ user = \"{user}\" }}\n[destination.pacs]");
+        dicom("pacs", "STORESCP", scp.address).replace("[destination.pacs]", &peer)
+    };
+    let mut server = Server::routed(&everything_to(&["pacs"]), &tables("one"));
+    server.store(&object(1));
+    server.wait_until_delivered("pacs", 1);
+    eventually("it is remembered", || server.learned("pacs", EXPLICIT).is_some_and(|(taken, _)| !taken));
+    let before = server.learned("pacs", EXPLICIT).unwrap().1;
+    let text = server.command(&["peer", "pacs"]).printed;
+    assert!(text.contains("with the identity of user one"), "{text}");
+    assert!(server.terminate().success());
+    let config = server.dir().join("gantry.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("user = \"one\"", "user = \"two\"")).unwrap();
+    server.start_again();
+    server.store(&object(2));
+    server.wait_until_delivered("pacs", 2);
+    eventually("it is asked again", || server.learned("pacs", EXPLICIT).is_some_and(|(_, at)| at > before));
+    assert_eq!(server.peer("pacs")["as_called"]["identity"], "user two");
+}
+
 #[test]
 fn orthanc_is_known_as_called_and_as_caller() {
     let [orthanc_at] = free_ports();
@@ -157,9 +249,7 @@ fn a_rejection_is_told_in_words_and_c_move_learns() {
     let text = server.command(&["peer", "strict"]).printed;
     assert!(text.contains("rejected: calling AE title not recognized (1/1/3)"), "{text}");
     let from = format!("GANTRY@{}", server.dimse);
-    let moved = crate::routed::ran(
-        crate::harness::gantry().args(["move", &from, "--to", "STORESCP", "--study", "2.25.1"]),
-    );
+    let moved = ran(gantry().args(["move", &from, "--to", "STORESCP", "--study", "2.25.1"]));
     assert_eq!(moved.code, 0, "{}", moved.printed);
     eventually("what C-MOVE met is kept", || server.learned("scp", EXPLICIT).is_some_and(|(taken, _)| taken));
     server.wait_for("strict", State::Delivered, 0);

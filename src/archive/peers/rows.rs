@@ -103,7 +103,7 @@ fn manner(row: &Row<'_>) -> Result<Option<Manner>, Error> {
     let title =
         |at| -> Result<Option<AeTitle>, Error> { Ok(AeTitle::parse(&row.get::<_, String>(at)?).ok()) };
     let (Some(aet), Some(calling)) = (title(1)?, title(3)?) else { return Ok(None) };
-    Ok(Some(Manner { aet, address: row.get(2)?, calling, shows_user: row.get(4)? }))
+    Ok(Some(Manner { aet, address: row.get(2)?, calling, identity: row.get(4)? }))
 }
 
 fn called(row: &Row<'_>, manner: Manner, contexts: Contexts) -> Result<Called, Error> {
@@ -150,7 +150,7 @@ fn write_called(connection: &Connection, peer: &PeerKey, called: &Called) -> Res
         manner.aet.as_str(),
         manner.address,
         manner.calling.as_str(),
-        manner.shows_user,
+        manner.identity,
         accepted.map_or(0, |accepted| microseconds(accepted.at)),
         accepted.and_then(|accepted| accepted.tls.as_deref()),
         accepted.and_then(|accepted| accepted.implementation.class_uid.as_deref()),
@@ -186,7 +186,7 @@ fn write_caller(connection: &Connection, peer: &PeerKey, caller: &Caller) -> Res
     Ok(())
 }
 
-const CALLED: &str = "SELECT peer, aet, address, calling, shows_user, accepted, tls, implementation_class_uid,
+const CALLED: &str = "SELECT peer, aet, address, calling, identity, accepted, tls, implementation_class_uid,
     implementation_version_name, max_pdu_bytes, operations, knows_user, rejected, rejection, failed, failure FROM peer_called";
 
 const CONTEXTS: &str = "SELECT peer, sop_class_uid, transfer_syntax_uid, refusal, learned FROM peer_context";
@@ -195,7 +195,7 @@ const CALLERS: &str =
     "SELECT peer, aet, address, called, implementation_class_uid, implementation_version_name,
     proposed, accepted FROM peer_caller";
 
-const WRITE_CALLED: &str = "INSERT OR REPLACE INTO peer_called (peer, aet, address, calling, shows_user, accepted, tls,
+const WRITE_CALLED: &str = "INSERT OR REPLACE INTO peer_called (peer, aet, address, calling, identity, accepted, tls,
     implementation_class_uid, implementation_version_name, max_pdu_bytes, operations, knows_user, rejected, rejection, failed, failure)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 

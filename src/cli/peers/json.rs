@@ -56,7 +56,7 @@ fn called(called: &Called) -> Value {
         "ae_title": called.manner.aet.as_str(),
         "address": called.manner.address,
         "calling": called.manner.calling.as_str(),
-        "shows_user": called.manner.shows_user,
+        "identity": called.manner.identity,
         "accepted": accepted,
         "rejected": told(&called.rejected),
         "failed": told(&called.failed),

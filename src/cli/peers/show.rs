@@ -81,11 +81,14 @@ pub(super) fn in_order(called: &Called) -> Vec<(&(SopClassUid, TransferSyntaxUid
 
 fn as_called(called: &Called, now: OffsetDateTime) -> Vec<String> {
     let manner = &called.manner;
-    let user = if manner.shows_user { ", with a user identity" } else { "" };
+    let identity = manner.identity.as_deref().filter(|identity| !identity.is_empty());
+    let user =
+        identity.map_or_else(String::new, |identity| format!(", with the identity of {}", clean(identity)));
     let address = clean(&manner.address);
-    let mut lines = vec![format!("  called as {} at {address}, by {}{user}", manner.aet, manner.calling)];
+    let how = format!("called as {} at {address}, by {}{user}", manner.aet, manner.calling);
+    let mut lines = vec![wrap(&how, 2, 4)];
     let accepted = called.accepted.as_ref();
-    lines.extend(accepted.map(|accepted| wrap(&as_accepted(accepted, manner.shows_user, now), 2, 4)));
+    lines.extend(accepted.map(|accepted| wrap(&as_accepted(accepted, manner.identity.is_some(), now), 2, 4)));
     if let Some((at, words)) = &called.rejected {
         lines.push(wrap(&format!("rejected an association {} ago: {}", ago(*at, now), clean(words)), 2, 4));
     }

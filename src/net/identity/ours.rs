@@ -1,11 +1,10 @@
 use std::env;
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use ul::pdu::{IdentityKind, UserIdentity};
-
-use super::secret::Secret;
 
 /// The user identity that we present to a peer that we call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +36,6 @@ pub enum Source {
     File(PathBuf),
     /// In this variable of the environment.
     Variable(String),
-    /// It is this.
-    Text(Secret),
 }
 
 impl OurIdentity {
@@ -63,21 +60,38 @@ impl OurIdentity {
     }
 }
 
+/// Which identity it is, without secrets. Passcodes change, and tokens are renewed: it stays the same identity.
+impl fmt::Display for OurIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.proof {
+            OurProof::User { name, passcode: None } => write!(f, "user {name}"),
+            OurProof::User { name, passcode: Some(_) } => write!(f, "user {name} with a passcode"),
+            OurProof::Token(token) => write!(f, "JSON Web Token of {token}"),
+        }
+    }
+}
+
+/// Where it is.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "the file {}", path.display()),
+            Self::Variable(name) => write!(f, "the environment variable {name}"),
+        }
+    }
+}
+
 impl Source {
     fn read(&self) -> Result<String, String> {
-        let (place, read) = match self {
-            Self::Text(secret) => return Ok(secret.expose().to_owned()),
-            Self::File(path) => (format!("the file {}", path.display()), read_file(path)),
-            Self::Variable(name) => (
-                format!("the environment variable {name}"),
-                env::var(name).map_err(|_| "is not set".to_owned()),
-            ),
+        let read = match self {
+            Self::File(path) => read_file(path),
+            Self::Variable(name) => env::var(name).map_err(|_| "is not set".to_owned()),
         };
-        let text = read.map_err(|reason| format!("{place} {reason}"))?;
+        let text = read.map_err(|reason| format!("{self} {reason}"))?;
         match text.trim_end_matches(['\n', '\r']) {
-            "" => Err(format!("{place} is empty")),
+            "" => Err(format!("{self} is empty")),
             secret if secret.contains(|c: char| c.is_control()) => {
-                Err(format!("{place} has more than one line, or a control character"))
+                Err(format!("{self} has more than one line, or a control character"))
             }
             secret => Ok(secret.to_owned()),
         }
@@ -120,5 +134,19 @@ mod tests {
         let proof = OurProof::User { name: "gantry".to_owned(), passcode };
         let reason = OurIdentity { proof, wants_response: false }.present().unwrap_err();
         assert_eq!(reason, "the environment variable GANTRY_NO_SUCH_VARIABLE is not set");
+    }
+
+    #[test]
+    fn it_is_told_from_others_without_its_secret() {
+        let user = |name: &str, passcode| OurProof::User { name: name.to_owned(), passcode };
+        let secret = || Source::Variable("T".to_owned());
+        for (proof, expected) in [
+            (user("ct1", None), "user ct1"),
+            (user("ct1", Some(secret())), "user ct1 with a passcode"),
+            (OurProof::Token(Source::File("a/b".into())), "JSON Web Token of the file a/b"),
+            (OurProof::Token(secret()), "JSON Web Token of the environment variable T"),
+        ] {
+            assert_eq!(OurIdentity { proof, wants_response: true }.to_string(), expected);
+        }
     }
 }

@@ -9,6 +9,7 @@ use super::alternatives::Kind;
 use super::{Settings, Target, associate};
 use crate::end::End;
 use crate::error::Error;
+use crate::identity::OurIdentity;
 use crate::tls::Secured;
 
 impl Target {
@@ -18,7 +19,7 @@ impl Target {
             aet: self.ae_title.clone(),
             address: self.address.clone(),
             calling: settings.calling.clone(),
-            shows_user: self.terms.identity.is_some(),
+            identity: self.terms.identity.as_ref().map(OurIdentity::to_string),
         };
         Self { memory: Some(memory.of(peer, manner)), ..self }
     }

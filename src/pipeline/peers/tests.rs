@@ -16,7 +16,7 @@ fn kind(class: &str, syntax: &str) -> Kind {
 
 fn manner(address: &str) -> Manner {
     let title = |text| AeTitle::parse(text).unwrap();
-    Manner { aet: title("PACS"), address: address.to_owned(), calling: title("GANTRY"), shows_user: false }
+    Manner { aet: title("PACS"), address: address.to_owned(), calling: title("GANTRY"), identity: None }
 }
 
 fn accepted(version: &str, at: OffsetDateTime) -> Accepted {
@@ -164,6 +164,26 @@ async fn called_otherwise_it_is_another() {
 }
 
 #[tokio::test]
+async fn to_another_user_it_may_say_something_else() {
+    let (memory, folder) = memory();
+    let peer = PeerName::new("pacs");
+    let refused = kind("1.1", "1.2");
+    let shown =
+        |identity: Option<&str>| Manner { identity: identity.map(str::to_owned), ..manner("pacs:104") };
+    let of = |memory: &PeerMemory, identity| memory.of(&peer, shown(identity));
+    of(&memory, Some("user one")).accepted(accepted("V1", now()), [(refused.clone(), refusal())]);
+    memory.keep().await.unwrap();
+    memory.archive.close().await.unwrap();
+    drop(memory);
+    let memory = open(&folder);
+    memory.recall().await.unwrap();
+    assert_eq!(of(&memory, Some("user one")).said(&refused), Some(Said::Refuses));
+    for other in [None, Some("user two")] {
+        assert_eq!(of(&memory, other).said(&refused), None, "{other:?}");
+    }
+}
+
+#[tokio::test]
 async fn strangers_are_bounded() {
     let (memory, folder) = memory();
     let surplus = 7;
@@ -180,4 +200,26 @@ async fn strangers_are_bounded() {
     let records = Desk::open(folder.path()).unwrap().peers().unwrap();
     assert_eq!(records.len(), limits::STRANGERS as usize);
     assert!(!records.iter().any(|record| record.peer.as_str() == "@0.0.0.0"));
+}
+
+#[tokio::test]
+async fn strangers_leave_room_for_peers() {
+    let (memory, folder) = memory();
+    let called_by = |peer: Option<&PeerName>, n: u32| {
+        let (address, implementation) = (std::net::Ipv4Addr::from(n).into(), Implementation::default());
+        let caller = Caller { aet: None, address, at: now(), implementation, proposed: 1, accepted: 1 };
+        memory.called_by(peer, caller);
+    };
+    // More than are kept, before any of them is.
+    let first = PeerName::new("first");
+    called_by(Some(&first), 0);
+    (0..limits::STRANGERS + 7).for_each(|n| called_by(None, n));
+    let last = PeerName::new("last");
+    called_by(Some(&last), 0);
+    memory.keep().await.unwrap();
+    let records = Desk::open(folder.path()).unwrap().peers().unwrap();
+    assert_eq!(records.len(), limits::STRANGERS as usize + 2);
+    for peer in [first, last] {
+        assert!(records.iter().any(|record| record.peer == PeerKey::named(&peer)), "{peer}");
+    }
 }
