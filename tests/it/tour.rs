@@ -51,14 +51,12 @@ fn a_study_goes_from_storescu_to_orthanc_and_seaweedfs_and_is_explained() {
             assert!(ran.printed.contains(words), "{words:?} is not in\n{}", ran.printed);
         }
     };
-    // What README shows, but for times and places in files.
+    // What README shows, but for times.
     let readme = read("README.md");
     let (_, shown) = readme.split_once("```\nRules\n").expect("README shows what explain prints");
     let (shown, _) = shown.split_once("```").unwrap();
     let shown: Vec<_> =
-        shown.lines().map(|line| line.split("   rules.toml").next().unwrap().trim_end()).collect();
-    let shown: Vec<_> =
-        shown.into_iter().filter(|line| !line.contains("ms after") && !line.ends_with('…')).collect();
+        shown.lines().filter(|line| !line.contains("ms after") && !line.ends_with('…')).collect();
     assert!(shown.len() > 8, "{shown:?}");
     explain("2.25.7412960331.2.1", &shown);
     explain("2.25.7412960331", &["4 instances", "ER chest CT", "pacs", "cloud", "delivered"]);

@@ -3,7 +3,6 @@ use std::process::ExitCode;
 use clap::Args;
 use model::DestinationName;
 
-use super::super::format::count;
 use super::super::{ConfigFile, desk, destination, say};
 
 /// Try again now what failed and waits for its time, and with --dead what was given up
@@ -43,6 +42,7 @@ fn tell(retried: u64, which: &archive::Retry, only: Option<&DestinationName>) ->
     match retried {
         0 if which.dead => format!("nothing to retry{of}"),
         0 => format!("nothing to retry{of}; dead letters are retried with --dead"),
-        retried => format!("{}{of} due now", count(retried, "delivery is", "deliveries are")),
+        1 => format!("1 delivery{of} is due now"),
+        retried => format!("{retried} deliveries{of} are due now"),
     }
 }
