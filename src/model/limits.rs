@@ -216,6 +216,9 @@ pub const FRAGMENTS: usize = 1 << 20;
 /// bytes for each.
 pub const FRAME_SAMPLES: usize = 1 << 26;
 
+/// The longest that anybody waits for one frame to be decoded and encoded: several times what the largest takes.
+pub const FRAME_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Objects that are transcoded at once: with more, receiving would wait for a processor, and each may take a few times
 /// [`FRAME_SAMPLES`] in memory.
 pub const TRANSCODED_AT_ONCE: usize = 2;

@@ -13,6 +13,7 @@ mod intake;
 mod lane;
 pub mod peers;
 mod ports;
+mod pulse;
 mod query;
 mod queues;
 mod received;

@@ -2,7 +2,8 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use archive::{Archive, StoredInstance};
 use model::check::{Check, Crc64};
@@ -12,6 +13,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 use crate::budget::Budget;
+use crate::pulse::{Beating, Pulse, Waiting};
 use crate::{Error, header};
 
 /// Whether objects of one transfer syntax can be transcoded into another.
@@ -31,6 +33,7 @@ pub struct Transcoder {
     headers: Arc<Budget>,
     turns: Arc<Semaphore>,
     latest: Arc<AtomicU64>,
+    patience: Duration,
 }
 
 /// A copy of an instance in another transfer syntax: a file of PS3.10, removed when this is dropped.
@@ -57,7 +60,7 @@ struct Scratch(PathBuf);
 impl Transcoder {
     pub(crate) fn new(archive: Archive, headers: Arc<Budget>) -> Self {
         let turns = Arc::new(Semaphore::new(limits::TRANSCODED_AT_ONCE));
-        Self { archive, headers, turns, latest: Arc::default() }
+        Self { archive, headers, turns, latest: Arc::default(), patience: limits::FRAME_TIMEOUT }
     }
 
     /// Makes a copy of `instance` in the transfer syntax `to`, with the same SOP Instance UID.
@@ -74,7 +77,7 @@ impl Transcoder {
         can_transcode(instance.transfer_syntax.as_str(), to.as_str())
             .map_err(|reason| NotTranscoded::Cannot(reason.to_owned()))?;
         let (to, instance) = (to.clone(), instance.clone());
-        self.in_turn(move |work, goes_on| work.make(&instance, &to, goes_on)).await
+        self.in_turn(move |work, pulse| work.make(&instance, &to, pulse)).await
     }
 
     /// Makes a copy in the first of these transfer syntaxes that this object can be transcoded into.
@@ -122,20 +125,31 @@ impl Transcoder {
     }
 
     /// Does work on a thread for it once it is its turn; it is told when nobody waits for it any more.
+    ///
+    /// Nobody waits for longer than [`limits::FRAME_TIMEOUT`] for one frame. A codec cannot be ended from outside: it keeps the turn until
+    /// it is done.
     async fn in_turn<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Self, &dyn Fn() -> bool) -> Result<T, NotTranscoded> + Send + 'static,
+        work: impl FnOnce(&Self, &Pulse) -> Result<T, NotTranscoded> + Send + 'static,
     ) -> Result<T, NotTranscoded> {
         let turn = Arc::clone(&self.turns).acquire_owned().await.expect("the semaphore is never closed");
         let transcoder = self.clone();
-        let is_wanted = Wanted(Arc::new(AtomicBool::new(true)));
-        let goes_on = Arc::clone(&is_wanted.0);
+        let waiting = Waiting::default();
+        let pulse = Arc::clone(&waiting.0);
         let done = tokio::task::spawn_blocking(move || {
-            let done = work(&transcoder, &|| goes_on.load(Ordering::Relaxed));
+            let done = work(&transcoder, &pulse);
             drop(turn);
             done
         });
-        match done.await {
+        let done = tokio::select! {
+            done = done => done,
+            () = waiting.0.stands_still(self.patience) => {
+                let seconds = self.patience.as_secs();
+                tracing::warn!(seconds, "{TOO_LONG}; it is waited for no more");
+                return Err(NotTranscoded::Cannot(TOO_LONG.to_owned()));
+            }
+        };
+        match done {
             Ok(done) => done,
             Err(failed) => match failed.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
@@ -150,14 +164,14 @@ impl Transcoder {
         &self,
         instance: &StoredInstance,
         to: &TransferSyntaxUid,
-        goes_on: &dyn Fn() -> bool,
+        pulse: &Pulse,
     ) -> Result<Transcoded, NotTranscoded> {
         if !self.archive.has_space() {
             return Err(Error::NoSpace.into());
         }
         let mut stored = File::open(&instance.path).map_err(Error::File)?;
         // A copy is compared with itself, by which nobody could tell that the stored file has changed since it was received.
-        if !is_whole(&mut stored, instance).map_err(Error::File)? {
+        if !is_whole(&mut stored, instance, pulse).map_err(Error::File)? {
             let changed = "it has changed on disk since it was received";
             return Err(Error::File(io::Error::new(io::ErrorKind::InvalidData, changed)).into());
         }
@@ -170,12 +184,13 @@ impl Transcoder {
         let meta = part10::write((&instance.ids.sop_class, &instance.ids.sop_instance), to, None);
         let data_offset = meta.len() as u64;
         file.write_all(&meta).map_err(cannot_write)?;
-        let mut writer = BufWriter::with_capacity(limits::SPOOL_CHUNK_BYTES, &mut file);
-        pixels::transcode(&object(instance, &stored, &header), to, &mut writer, goes_on)?;
+        let mut writer = BufWriter::with_capacity(limits::SPOOL_CHUNK_BYTES, Beating(&mut file, pulse));
+        pixels::transcode(&object(instance, &stored, &header), to, &mut writer, &|| pulse.beat())?;
         writer.flush().map_err(cannot_write)?;
         drop(writer);
         let (mut hash, mut crc64) = (Sha256::new(), Crc64::default());
         let take = |piece: &[u8]| {
+            pulse.beat();
             hash.update(piece);
             crc64.update(piece);
         };
@@ -241,15 +256,6 @@ impl From<pixels::Error> for NotTranscoded {
     }
 }
 
-/// Tells the work when nobody waits for it any more.
-struct Wanted(Arc<AtomicBool>);
-
-impl Drop for Wanted {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
-}
-
 impl Drop for Scratch {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_file(&self.0)
@@ -268,9 +274,12 @@ fn cannot_write(error: io::Error) -> NotTranscoded {
 }
 
 /// Whether a stored file is what was received.
-fn is_whole(file: &mut File, instance: &StoredInstance) -> io::Result<bool> {
+fn is_whole(file: &mut File, instance: &StoredInstance, pulse: &Pulse) -> io::Result<bool> {
     let mut check = Check::new(instance.crc64, instance.sha256);
-    let length = read_through(file, instance.data_offset, |piece| check.update(piece))?;
+    let length = read_through(file, instance.data_offset, |piece| {
+        pulse.beat();
+        check.update(piece);
+    })?;
     Ok(length == instance.length && check.holds())
 }
 
@@ -286,5 +295,33 @@ fn read_through(file: &mut File, data_offset: u64, mut take: impl FnMut(&[u8])) 
         }
         take(chunk.get(..read).unwrap_or_default());
         length += read as u64;
+    }
+}
+
+const TOO_LONG: &str = "a frame takes too long to decode or encode";
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::tests::Home;
+
+    #[tokio::test]
+    async fn a_codec_that_does_not_end_is_not_waited_for_and_keeps_its_turn() {
+        let home = Home::new(&[]).await;
+        let patience = Duration::from_millis(50);
+        let transcoder = Transcoder { patience, ..home.pipeline.transcoder().clone() };
+        let (end, ended) = mpsc::sync_channel::<()>(1);
+        let made = transcoder.in_turn(move |_, pulse| {
+            // It ends when `end` is dropped.
+            assert!(ended.recv().is_err() && pulse.is_given_up());
+            Ok(())
+        });
+        assert!(matches!(made.await, Err(NotTranscoded::Cannot(reason)) if reason == TOO_LONG));
+        assert_eq!(transcoder.turns.available_permits(), limits::TRANSCODED_AT_ONCE - 1);
+        drop(end);
+        let all = u32::try_from(limits::TRANSCODED_AT_ONCE).unwrap();
+        drop(transcoder.turns.acquire_many(all).await.unwrap());
     }
 }

@@ -30,6 +30,9 @@ pub(super) fn decode(bytes: &[u8], image: &Image) -> Result<Decoded, Error> {
     if !(1..=MOST_BITS).contains(&bits_per_sample) {
         return Err(Error::Unsupported("JPEG XL of samples of more than 16 bits"));
     }
+    if work(&jxl) > LEAST_WORK.saturating_add(MOST_WORK.saturating_mul((image.rows * image.columns) as u64)) {
+        return Err(Error::TooLarge("the JPEG XL codestream lays far more over itself than its size"));
+    }
     let rendered = jxl.render_frame(0).map_err(failed)?;
     let buffer = rendered.image_all_channels();
     if buffer.channels() != samples {
@@ -45,7 +48,27 @@ pub(super) fn decode(bytes: &[u8], image: &Image) -> Result<Decoded, Error> {
     Ok(Decoded { frame, photometric })
 }
 
+/// Pixels that are touched at most: all layers, and the patches on them, whose number and size are up to the stream.
+fn work(jxl: &JxlImage) -> u64 {
+    let frames = (0..jxl.num_loaded_frames()).filter_map(|index| jxl.frame(index));
+    let area = |width: u32, height: u32| u64::from(width).saturating_mul(height.into());
+    frames.fold(0_u64, |sum, frame| {
+        let header = frame.header();
+        let global = header.flags.patches().then(|| frame.try_parse_lf_global::<i32>()).flatten();
+        // What cannot be parsed is not rendered either.
+        let patches = global.and_then(Result::ok).and_then(|global| global.patches);
+        let patched = patches.iter().flat_map(|patches| &patches.patches).fold(0_u64, |sum, patch| {
+            let each = area(patch.width, patch.height);
+            sum.saturating_add(each.saturating_mul(patch.patch_targets.len() as u64))
+        });
+        sum.saturating_add(area(header.width, header.height)).saturating_add(patched)
+    })
+}
+
 const MOST_BITS: u32 = 16;
+/// So many times its own pixels may a frame touch, and so many in any case.
+const MOST_WORK: u64 = 16;
+const LEAST_WORK: u64 = 1 << 16;
 /// What a decoder may hold for a sample, and for the rest.
 const SAMPLE_BYTES: usize = 64;
 const BASE_BYTES: usize = 64 << 20;

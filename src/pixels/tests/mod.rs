@@ -273,6 +273,14 @@ fn what_lies_or_is_damaged_is_refused() {
 }
 
 #[test]
+fn a_stream_of_too_many_layers_is_refused() {
+    let shape = Shape { rows: 64, columns: 64, ..gray(8, 8, false) };
+    let layers = |count| objects::encapsulated(&shape, &[&[JXL_HEAD, &JXL_LAYER.repeat(count)].concat()]);
+    assert!(convert(JXL, EXPLICIT, &layers(4)).unwrap().ends_with(&[0; 64 * 64]));
+    assert!(matches!(convert(JXL, EXPLICIT, &layers(40)), Err(Error::TooLarge(_))));
+}
+
+#[test]
 fn it_stops_when_nobody_waits() {
     let shape = Shape { frames: 3, ..gray(8, 8, false) };
     let asked = std::cell::Cell::new(0);
@@ -373,3 +381,8 @@ fn mutated_objects_and_frames_do_no_harm() {
     }
     assert!(can(EXPLICIT, RLE).is_ok() && short(Encoding::ExplicitLittle, 1) == [1, 0]);
 }
+
+const JXL: &str = "1.2.840.10008.1.2.4.110";
+/// A codestream of 64 by 64 samples of 8 bits, as libjxl begins it; and a frame of zeros in it.
+const JXL_HEAD: &[u8] = b"\xFF\x0A\x4F\x04\x4D\0\x20\x28\x6E\x09";
+const JXL_LAYER: &[u8] = b"\x08\x04\x01\0\x28\0\x4B\x12\x47\x09\xA5\x13\x04\x49\xC2\0";
