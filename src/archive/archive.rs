@@ -107,9 +107,9 @@ impl Archive {
         self.free_bytes().is_ok_and(|free| free >= self.inner.min_free_bytes)
     }
 
-    /// In which transfer syntaxes there are instances of a SOP class, as far as that is remembered
+    /// In which transfer syntaxes there are how many instances of a SOP class, as far as that is remembered
     /// ([`KINDS_OF_A_CLASS`](model::limits::KINDS_OF_A_CLASS), [`STORED_KINDS`](model::limits::STORED_KINDS)).
-    pub fn transfer_syntaxes_of(&self, sop_class: &SopClassUid) -> Vec<TransferSyntaxUid> {
+    pub fn transfer_syntaxes_of(&self, sop_class: &SopClassUid) -> Vec<(TransferSyntaxUid, u64)> {
         self.inner.kinds.of(sop_class)
     }
 

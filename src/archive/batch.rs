@@ -231,7 +231,9 @@ impl<'a> Batcher<'a> {
         for (series, dictionary) in done.learned.dictionaries {
             self.shared.dictionaries.insert(series, dictionary);
         }
-        done.learned.kinds.into_iter().for_each(|kind| self.shared.kinds.add(kind));
+        for (kind, instances) in done.learned.kinds {
+            self.shared.kinds.add(kind, instances);
+        }
         for (reply, added, unwanted) in added {
             send(reply, Reply { outcome: Ok(self.committed(added)), unwanted });
         }

@@ -15,13 +15,14 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use crate::Error;
 use crate::attribute::{self, Kind, Terms};
-use crate::items;
 use crate::merge::is_of_another_patient;
 use crate::retrieve::unpacker_of;
 use crate::rows::Values;
 use crate::terms::{self, Owner};
+use crate::{items, kinds};
 
-/// Does all that is left to do. Some fifty microseconds for each series and structured report.
+/// Does all that is left to do. Some fifty microseconds for each series and structured report, and two for
+/// each instance.
 pub(crate) fn resume(connection: &mut Connection) -> Result<(), Error> {
     let started = Instant::now();
     let mut told = started;
@@ -75,8 +76,7 @@ fn next_step(connection: &Connection) -> Result<Option<(Step, i64)>, Error> {
 /// What is done row by row. The numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// The items of sequences, and the columns that came with them: from the first object of each series, and from all structured
-    /// reports.
+    /// The items of sequences, and the columns that came with them, from the first object of each series.
     Objects = 1,
     /// The terms of names in patients.
     NamesOfPatients = 2,
@@ -84,17 +84,28 @@ pub(crate) enum Step {
     NamesOfStudies = 3,
     /// The terms of names in series.
     NamesOfSeries = 4,
+    /// The items of sequences from all structured reports.
+    Reports = 5,
+    /// How many instances there are of each kind.
+    Kinds = 6,
 }
 
 impl Step {
-    const ALL: [Self; 4] = [Self::Objects, Self::NamesOfPatients, Self::NamesOfStudies, Self::NamesOfSeries];
+    const ALL: [Self; 6] = [
+        Self::Objects,
+        Self::NamesOfPatients,
+        Self::NamesOfStudies,
+        Self::NamesOfSeries,
+        Self::Reports,
+        Self::Kinds,
+    ];
 
     /// What stands for it in the index.
     fn number(self) -> i64 {
         self as i64 // the discriminants above are the stored numbers
     }
 
-    /// Does the row after a key, and gives its key; `None` when there is none.
+    /// Does the row after a key, or some instances, and gives the key of the last; `None` when there is none.
     fn advance(self, connection: &Connection, after: i64) -> Result<Option<i64>, Error> {
         match self {
             Self::Objects => {
@@ -108,6 +119,16 @@ impl Step {
                 names(connection, "study", "study_date", &names_of, after)
             }
             Self::NamesOfSeries => names(connection, "series", "''", &[(Series, |terms| terms)], after),
+            Self::Reports => {
+                let Some(last) = last_of_next(connection, after)? else { return Ok(None) };
+                reports(connection, after, last)?;
+                Ok(Some(last))
+            }
+            Self::Kinds => {
+                let Some(last) = last_of_next(connection, after)? else { return Ok(None) };
+                count_kinds(connection, after, last)?;
+                Ok(Some(last))
+            }
         }
     }
 }
@@ -126,23 +147,50 @@ fn learn(connection: &Connection, series: &FirstOfSeries) -> Result<(), Error> {
         }
         items::add(connection, &values.items, &[Series], (Series, series.pk))?;
     }
-    let mut reports = connection.prepare_cached(REPORTS)?;
-    let mut reports = reports.query(params![series.pk, series.study_pk, Terms::SopClass.code()])?;
+    Ok(())
+}
+
+/// The last of the next [`INSTANCES`] instances after a key.
+fn last_of_next(connection: &Connection, after: i64) -> Result<Option<i64>, Error> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT max(instance_pk) FROM
+            (SELECT instance_pk FROM instance WHERE instance_pk > ?1 ORDER BY instance_pk LIMIT {INSTANCES})"
+    ))?;
+    Ok(statement.query_row([after], |row| row.get(0))?)
+}
+
+/// What the structured reports among some instances have to say.
+fn reports(connection: &Connection, after: i64, last: i64) -> Result<(), Error> {
+    let mut reports = connection.prepare_cached(
+        "SELECT instance_pk, series_pk FROM instance
+         WHERE instance_pk > ?1 AND instance_pk <= ?2 AND sop_class_uid GLOB '1.2.840.10008.5.1.4.1.1.88.*'",
+    )?;
+    let mut reports = reports.query([after, last])?;
     while let Some(row) = reports.next()? {
-        let instance_pk = row.get(0)?;
-        if let Some(values) = values_of(connection, series.pk, instance_pk)? {
+        let (instance_pk, series_pk) = (row.get(0)?, row.get(1)?);
+        if let Some(values) = values_of(connection, series_pk, instance_pk)? {
             items::add(connection, &values.items, &[Image], (Image, instance_pk))?;
         }
     }
     Ok(())
 }
 
-/// The structured reports of a series, if its study has any.
-const REPORTS: &str = "
-    SELECT instance_pk FROM instance INDEXED BY instance_by_series
-    WHERE series_pk = ?1 AND sop_class_uid GLOB '1.2.840.10008.5.1.4.1.1.88.*' AND EXISTS (
-        SELECT 1 FROM term INDEXED BY term_by_owner
-        WHERE kind = ?3 AND owner = ?2 AND value GLOB '1.2.840.10008.5.1.4.1.1.88.*')";
+/// Counts some instances; before the first of all, what was counted before is forgotten.
+fn count_kinds(connection: &Connection, after: i64, last: i64) -> Result<(), Error> {
+    if after == 0 {
+        connection.execute("UPDATE kind SET instances = 0", [])?;
+    }
+    let mut counts = connection.prepare_cached(
+        "SELECT sop_class_uid, transfer_syntax_uid, count(*) FROM instance
+         WHERE instance_pk > ?1 AND instance_pk <= ?2 GROUP BY 1, 2",
+    )?;
+    let mut counts = counts.query([after, last])?;
+    while let Some(row) = counts.next()? {
+        let (class, syntax): (String, String) = (row.get(0)?, row.get(1)?);
+        kinds::write(connection, &class, &syntax, row.get(2)?)?;
+    }
+    Ok(())
+}
 
 /// A level whose names a table has, and what their terms are there.
 type NamesOf = (QueryRetrieveLevel, fn(Terms) -> Terms);
@@ -273,6 +321,9 @@ const IDENTITY: [Tag; 2] = [Tag(0x0010, 0x0020), Tag(0x0010, 0x0021)];
 
 /// Rows of one transaction: some fifty milliseconds.
 const ROWS: usize = 1000;
+
+/// Instances that are done as one row: a transaction is long only where all of them are structured reports, some half a second.
+const INSTANCES: usize = 10;
 
 /// How often it is told how far it is.
 const TELLING: Duration = Duration::from_secs(10);

@@ -15,7 +15,7 @@ use crate::clock::now_microseconds;
 use crate::counters::Counters;
 use crate::fanout::Fanout;
 use crate::files::Files;
-use crate::kinds::{Kind, Kinds};
+use crate::kinds::{self, Kind, Kinds};
 use crate::merge;
 use crate::metadata::{Dictionaries, SeriesKey, pack_plain, unpack_dictionary};
 use crate::{DestinationId, Error, Prepared, Turn, Turned, items, terms, turn};
@@ -87,7 +87,8 @@ pub(crate) struct Store<'a> {
 #[derive(Default)]
 pub(crate) struct Learned {
     pub(crate) dictionaries: HashMap<SeriesKey, Vec<u8>>,
-    pub(crate) kinds: Vec<Kind>,
+    /// How many more there are of them.
+    pub(crate) kinds: Vec<(Kind, u64)>,
 }
 
 impl<'a> Store<'a> {
@@ -132,10 +133,13 @@ impl<'a> Store<'a> {
         turn::take(self.connection, self.files, &mut self.counters, destination, turn)
     }
 
-    /// Writes the counters, as the last thing in a transaction. Gives what is to be done once it is committed: what is
+    /// Writes what was counted, as the last thing in a transaction. Gives what is to be done once it is committed: what is
     /// to be cached, and what follows from routing.
     pub(crate) fn finish(mut self) -> Result<(Learned, Fanout), Error> {
         self.counters.write(self.connection)?;
+        for ((class, syntax), instances) in &self.learned.kinds {
+            kinds::write(self.connection, class.as_str(), syntax.as_str(), as_i64(*instances))?;
+        }
         Ok((self.learned, self.fanout))
     }
 
@@ -180,7 +184,7 @@ impl<'a> Store<'a> {
             (QueryRetrieveLevel::Image, instance_pk),
         )?;
         self.remember_odd_uids(instance)?;
-        self.note_kind(instance)?;
+        self.note_kind(instance);
         self.counters.instance(&place, instance.length, received, place.disagrees);
         Ok(instance_pk)
     }
@@ -209,17 +213,14 @@ impl<'a> Store<'a> {
         Ok(place)
     }
 
-    fn note_kind(&mut self, instance: &Prepared) -> Result<(), Error> {
+    fn note_kind(&mut self, instance: &Prepared) {
         let (class, syntax) = (&instance.ids.sop_class, &instance.transfer_syntax);
-        if self.kinds.lacks(class, syntax) {
-            self.connection
-                .prepare_cached(
-                    "INSERT OR IGNORE INTO kind (sop_class_uid, transfer_syntax_uid) VALUES (?1, ?2)",
-                )?
-                .execute([class.as_str(), syntax.as_str()])?;
-            self.learned.kinds.push((class.clone(), syntax.clone()));
+        let learned = &mut self.learned.kinds;
+        if let Some((_, count)) = learned.iter_mut().find(|(kind, _)| kind.0 == *class && kind.1 == *syntax) {
+            *count += 1;
+        } else if self.kinds.counts(class, syntax) {
+            learned.push(((class.clone(), syntax.clone()), 1));
         }
-        Ok(())
     }
 
     fn add_metadata(&mut self, instance: &Prepared, series_pk: i64, instance_pk: i64) -> Result<(), Error> {

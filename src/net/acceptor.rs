@@ -136,10 +136,10 @@ impl Acceptor {
         }
     }
 
-    /// In which transfer syntaxes there are instances of a SOP class.
-    fn stored(&self, class: &str) -> Vec<String> {
+    /// In which transfer syntaxes there are how many instances of a SOP class.
+    fn stored(&self, class: &str) -> Vec<(String, u64)> {
         let syntaxes = SopClassUid::lenient(class).map(|class| self.pipeline.transfer_syntaxes_of(&class));
-        syntaxes.into_iter().flatten().map(|syntax| syntax.to_string()).collect()
+        syntaxes.into_iter().flatten().map(|(syntax, instances)| (syntax.to_string(), instances)).collect()
     }
 
     /// Waits for A-ASSOCIATE-RQ and answers it.

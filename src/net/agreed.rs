@@ -48,7 +48,7 @@ impl<'c> Agreed<'c> {
 
     /// The answer to a request that is accepted; whether its user identity was looked at is said where that is asked for.
     /// What the requestor only gets it gets in transfer syntaxes that suit what is `stored` of a SOP class.
-    pub(crate) fn answer(self, rq: &AssociateRq, stored: &dyn Fn(&str) -> Vec<String>) -> AssociateAc {
+    pub(crate) fn answer(self, rq: &AssociateRq, stored: &dyn Fn(&str) -> Vec<(String, u64)>) -> AssociateAc {
         let wishes = Wishes {
             preferred: self.terms().map_or(&[][..], |terms| &terms.transfer_syntaxes),
             stored,

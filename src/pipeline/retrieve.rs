@@ -51,8 +51,8 @@ impl Pipeline {
         if is_first && page.rows.is_empty() { Err(Error::NotFound) } else { Ok(page) }
     }
 
-    /// In which transfer syntaxes there are instances of a SOP class.
-    pub fn transfer_syntaxes_of(&self, sop_class: &SopClassUid) -> Vec<TransferSyntaxUid> {
+    /// In which transfer syntaxes there are how many instances of a SOP class.
+    pub fn transfer_syntaxes_of(&self, sop_class: &SopClassUid) -> Vec<(TransferSyntaxUid, u64)> {
         self.archive.transfer_syntaxes_of(sop_class)
     }
 

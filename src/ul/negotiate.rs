@@ -45,8 +45,8 @@ impl Service {
 pub struct Wishes<'a> {
     /// Data sets that are kept come in the first of these transfer syntaxes that is offered; where there are any, others are not taken.
     pub preferred: &'a [String],
-    /// In which transfer syntaxes there are instances of a SOP class.
-    pub stored: &'a dyn Fn(&str) -> Vec<String>,
+    /// In which transfer syntaxes there are how many instances of a SOP class.
+    pub stored: &'a dyn Fn(&str) -> Vec<(String, u64)>,
     /// Whether what is stored in one transfer syntax can be sent in another.
     pub can_become: fn(&str, &str) -> bool,
 }
@@ -118,7 +118,7 @@ pub fn negotiate_for(
 ) -> Negotiated {
     let mut contexts: Vec<ContextResult> = Vec::with_capacity(rq.contexts.len());
     let mut roles: Vec<RoleSelection> = Vec::new();
-    let mut given: HashMap<&str, Vec<String>> = HashMap::new();
+    let mut given: HashMap<&str, Vec<(String, u64)>> = HashMap::new();
     for context in &rq.contexts {
         if contexts.iter().any(|answered| answered.id == context.id) {
             continue;
@@ -133,7 +133,7 @@ pub fn negotiate_for(
         let outcome = answer(context, role.as_ref(), service, wishes, of_class);
         let is_accepted = matches!(outcome, ContextOutcome::Accepted { .. });
         if let ContextOutcome::Accepted { transfer_syntax } = &outcome {
-            of_class.retain(|stored| stored != transfer_syntax);
+            of_class.retain(|(stored, _)| stored != transfer_syntax);
         }
         contexts.push(ContextResult { id: context.id, outcome });
         if let Some(role) = role.filter(|_| is_accepted)
@@ -155,7 +155,7 @@ fn answer(
     role: Option<&RoleSelection>,
     service: Option<Service>,
     wishes: Wishes<'_>,
-    stored: &[String],
+    stored: &[(String, u64)],
 ) -> ContextOutcome {
     if context.id.is_multiple_of(2) {
         return ContextOutcome::NoReason;
@@ -196,32 +196,44 @@ fn first_of<'p>(preferred: &'p [String], offered: &[String]) -> Option<&'p str> 
     preferred.iter().find(|one| offered.contains(one)).map(String::as_str)
 }
 
-/// In which of the transfer syntaxes that a requestor offers for what it only gets, most of what is stored otherwise than other contexts
-/// have it can be sent: one that is stored itself if there is such, Implicit VR and Big Endian last; else Explicit VR Little Endian; else
-/// the first. `None` where nothing of it can be sent.
+/// In which of the transfer syntaxes that a requestor offers for what it only gets, most of the instances that other contexts do not take as
+/// they are can be sent; of several, the one in which most of them keep their pixels as they are (they are stored in it, or both are
+/// native), and then in which most are stored. What is left is as good: Explicit VR Little Endian, or else the first, but Implicit VR and
+/// Big Endian last. `None` where nothing can be sent.
 fn choose_to_give<'o>(
     offered: &'o [String],
-    stored: &[String],
+    stored: &[(String, u64)],
     can_become: fn(&str, &str) -> bool,
 ) -> Option<&'o str> {
+    let count = |is_so: &dyn Fn(&str) -> bool| -> u64 {
+        let instances = stored.iter().filter(|(stored, _)| is_so(stored)).map(|(_, instances)| *instances);
+        instances.fold(0, u64::saturating_add)
+    };
     let mut best = None;
     let mut seen = HashSet::new();
-    let is_possible = |uid: &&str| syntax::name(uid).is_some() || stored.iter().any(|stored| stored == uid);
+    let is_possible =
+        |uid: &&str| syntax::name(uid).is_some() || stored.iter().any(|(stored, _)| stored == uid);
     // Peers may offer thousands of them, and the same ones over and over.
     for uid in offered.iter().map(String::as_str).filter(is_possible).filter(|uid| seen.insert(*uid)) {
-        let sent = stored.iter().filter(|stored| *stored == uid || can_become(stored, uid)).count();
-        let is_stored = stored.iter().any(|stored| stored == uid);
+        let sent = count(&|stored| stored == uid || can_become(stored, uid));
+        let kept = count(&|stored| stored == uid || (is_native(stored) && is_native(uid)));
+        let as_stored = count(&|stored| stored == uid);
         let says_more = match uid {
             syntax::IMPLICIT_VR_LITTLE_ENDIAN | syntax::EXPLICIT_VR_BIG_ENDIAN => false,
             syntax::EXPLICIT_VR_LITTLE_ENDIAN => true,
-            _ => is_stored,
+            _ => as_stored > 0,
         };
-        let rank = (sent, is_stored, says_more);
+        let rank = (sent, kept, as_stored, says_more);
         if sent > 0 && best.is_none_or(|(of_best, _)| rank > of_best) {
             best = Some((rank, uid));
         }
     }
     best.map(|(_, uid)| uid)
+}
+
+/// Whether pixels are native: data sets in these become each other without a codec.
+fn is_native(uid: &str) -> bool {
+    READABLE.contains(&uid)
 }
 
 /// The requestor's first transfer syntax that the service knows, but Explicit VR Little Endian where that would be Implicit or

@@ -5,4 +5,3 @@ CREATE TABLE kind (
     transfer_syntax_uid TEXT NOT NULL,
     PRIMARY KEY (sop_class_uid, transfer_syntax_uid)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO kind SELECT DISTINCT sop_class_uid, transfer_syntax_uid FROM instance LIMIT 4096;

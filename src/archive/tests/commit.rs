@@ -214,21 +214,26 @@ fn the_transfer_syntaxes_of_each_class_are_known_after_a_restart_too() {
     let home = Home::new();
     let of = |home: &Home, class: &str| {
         let found = home.archive.transfer_syntaxes_of(&SopClassUid::lenient(class).unwrap());
-        let mut found: Vec<String> = found.iter().map(ToString::to_string).collect();
+        let mut found: Vec<_> =
+            found.iter().map(|(syntax, instances)| (syntax.to_string(), *instances)).collect();
         found.sort();
         found
     };
     run(async {
         let sample = Sample::new(1, 1, 1);
         let class = sample.prepared(&home.archive).ids.sop_class.to_string();
-        assert_eq!(of(&home, &class), [""; 0]);
+        assert_eq!(of(&home, &class), []);
         home.store_new(&sample).await;
         home.store_new(&Sample::new(1, 1, 2)).await;
-        assert_eq!(of(&home, &class), [EXPLICIT_VR_LITTLE_ENDIAN]);
+        assert_eq!(of(&home, &class), [(EXPLICIT_VR_LITTLE_ENDIAN.to_owned(), 2)]);
         home.store_new(&Sample::new(1, 1, 3).in_syntax(JPEG)).await;
+        let all = [(EXPLICIT_VR_LITTLE_ENDIAN.to_owned(), 2), (JPEG.to_owned(), 1)];
+        assert_eq!(of(&home, &class), all);
         let home = home.reopen();
-        assert_eq!(of(&home, &class), [EXPLICIT_VR_LITTLE_ENDIAN, JPEG]);
-        assert_eq!(of(&home, "1.2.3"), [""; 0]);
+        assert_eq!(of(&home, &class), all);
+        assert_eq!(home.store(&Sample::new(1, 1, 2)).await, Committed::Duplicate);
+        assert_eq!(of(&home, &class), all, "there are no more of them");
+        assert_eq!(of(&home, "1.2.3"), []);
     });
 }
 

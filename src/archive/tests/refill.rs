@@ -3,6 +3,7 @@
 use model::QueryRetrieveLevel::{Image, Patient, Series, Study};
 
 use super::*;
+use crate::refill::Step;
 
 const REQUESTS: Tag = Tag(0x0040, 0x0275);
 const STEP_ID: Tag = Tag(0x0040, 0x0009);
@@ -57,7 +58,7 @@ fn filled(home: &Home) -> Vec<String> {
     [
         rows("SELECT concat_ws('|', 'term', kind, value, study_date, owner) FROM term ORDER BY 1"),
         rows("SELECT concat_ws('|', 'beginning', kind, value, study_date, owner) FROM beginning ORDER BY 1"),
-        rows("SELECT concat_ws('|', 'kind', sop_class_uid, transfer_syntax_uid) FROM kind ORDER BY 1"),
+        rows("SELECT concat_ws('|', 'kind', sop_class_uid, transfer_syntax_uid, instances) FROM kind ORDER BY 1"),
         rows("SELECT concat_ws('|', 'item', kind, value, owner, number) FROM item ORDER BY 1"),
         rows("SELECT concat_ws('|', 'patient', patient_pk, other_patient_ids, other_patient_names) FROM patient ORDER BY 1"),
         rows(
@@ -186,7 +187,44 @@ fn a_start_goes_on_where_the_last_one_ended_and_does_no_harm_again() {
     assert_eq!(home.count("SELECT count(*) FROM refill"), 0);
     let home = home.reopen_after(|folder| {
         let index = Connection::open(folder.join("index.sqlite")).unwrap();
-        index.execute_batch("INSERT INTO refill VALUES (1, 0), (2, 0), (3, 0), (4, 0)").unwrap();
+        index
+            .execute_batch("INSERT INTO refill VALUES (1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (6, 0)")
+            .unwrap();
     });
     assert_eq!(filled(&home), before, "done once more");
+}
+
+#[test]
+fn many_reports_of_one_series_are_done_in_several_transactions() {
+    let home = Home::new();
+    run(async {
+        for instance in 1..=25 {
+            let report = Sample::new(1, 1, instance).with(Tag(0x0008, 0x0016), REPORT);
+            home.store_new(&report.with_item(CONCEPT, &[(CODE_VALUE, &format!("C{instance}"))])).await;
+        }
+    });
+    let before = filled(&home);
+    let home = home.reopen_after(|folder| {
+        let mut index = Connection::open(folder.join("index.sqlite")).unwrap();
+        index
+            .execute_batch("DELETE FROM item; DELETE FROM kind; INSERT INTO refill VALUES (5, 0), (6, 0)")
+            .unwrap();
+        let reached: Vec<_> = (0..9).map(|_| crate::refill::chunk(&mut index, 1).unwrap()).collect();
+        let at = |step, after| Some((step, after));
+        assert_eq!(
+            reached,
+            [
+                at(Step::Reports, 10),
+                at(Step::Reports, 20),
+                at(Step::Reports, 25),
+                at(Step::Kinds, 0),
+                at(Step::Kinds, 10),
+                at(Step::Kinds, 20),
+                at(Step::Kinds, 25),
+                None,
+                None
+            ]
+        );
+    });
+    assert_eq!(filled(&home), before);
 }

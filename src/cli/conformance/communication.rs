@@ -48,8 +48,8 @@ pub(super) fn communication(config: &Config) -> String {
          Of the transfer syntaxes that a context proposes, the first one is taken that the service knows, but Explicit VR Little \
          Endian where that would be Implicit VR Little Endian or Explicit VR Big Endian and it is proposed. Instances of a peer with \
          `transfer_syntaxes` come in the first of these that it proposes, or not at all. Where the requestor takes the SCP role only, \
-         for C-GET, that one is taken in which most of what is stored of the SOP Class can be sent, as it is stored or transcoded; of \
-         several, one that is stored. A private SOP class that SOP Class Common \
+         for C-GET, that one is taken in which most of the stored instances of the SOP Class can be sent, as they are or transcoded; of \
+         several, the one in which most need no codec. A private SOP class that SOP Class Common \
          Extended Negotiation says to be none of the Storage Service Class is not accepted.\n",
         net::APPLICATION_CONTEXT,
         rejections(),
