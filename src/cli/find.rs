@@ -165,13 +165,14 @@ fn tell(found: &Found) -> ExitCode {
         Class::Cancel => found.has_more,
         Class::Failure | Class::Pending => false,
     };
-    if !is_done || status.class() == Class::Warning {
-        let comment = found.outcome.error_comment.as_ref();
+    let comment = found.outcome.error_comment.as_ref();
+    if !is_done || status.class() == Class::Warning || comment.is_some() {
         let comment = comment.map(|comment| format!(" ({})", clean(comment.as_str()))).unwrap_or_default();
         say_error(&format!("{status} {}{comment}", find_meaning(status)));
-    } else if found.has_more {
+    }
+    if is_done && found.has_more {
         say_error(&format!("there are more than these {}", found.rows));
-    } else if found.rows == 0 {
+    } else if is_done && found.rows == 0 {
         say_error("nothing matches");
     }
     let is_well = is_done && found.rows > 0 && found.unreadable == 0;

@@ -546,7 +546,8 @@ pub(super) const KEYS: &[Key] = &[
         "associations",
         Kind::Number { least: 1, most: 64 },
         "4",
-        "Associations open with it at once for queries, at most, and as many for retrieves (1 to 64).",
+        "Associations open with it at once for queries, at most, as many to find out what there is to retrieve, and as many for \
+         retrieves (1 to 64).",
     ),
     key(
         Section::Upstream,
@@ -561,6 +562,6 @@ pub(super) const KEYS: &[Key] = &[
         up_to(DAY),
         r#""60s""#,
         "How long it may take for the next instance, or a word about it, while it is fetched from. More, where it has to look for it \
-         on slow media.",
+         on slow media. Ten times as long it may say that it works on it while nothing comes and its counters stay as they are.",
     ),
 ];

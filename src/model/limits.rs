@@ -101,6 +101,10 @@ pub const MATCHES_AFTER_CANCEL: u32 = 10_000;
 /// for from afar.
 pub const RETRIEVE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
+/// How many times as long as it may keep silent a peer may say of a C-MOVE or C-GET that it is pending, while nothing comes and its
+/// counters stay as they are: it may fetch from afar what it is asked for.
+pub const RETRIEVE_STANDSTILL: u32 = 10;
+
 /// How long a peer has to end an operation that we have cancelled (C-CANCEL), before its association is aborted.
 pub const CANCEL_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -114,7 +118,7 @@ pub const UPSTREAM_ROW_BYTES: u64 = 64 << 10;
 /// Rows of upstream archives that wait to be given on, for one query.
 pub const UPSTREAM_ROWS_WAITING: usize = 64;
 
-/// Rows that all upstream archives together give to one C-FIND; 16 bytes each tell which have been given.
+/// Rows that all upstream archives together give to one C-FIND; 16 bytes each, of patients 32, tell which have been given.
 pub const UPSTREAM_ROWS: usize = 100_000;
 
 /// Rows that all upstream archives together give to one search by HTTP: they are held until its client has read them.
@@ -125,6 +129,9 @@ pub const UPSTREAM_HELD_BYTES: usize = 4 << 20;
 
 /// Studies, series or instances that one retrieve has looked for at upstream archives; one that names more is refused.
 pub const UPSTREAM_PIECES: usize = 1_000;
+
+/// UIDs that one question to an upstream archive, or one retrieve from it, names together: some look each up by itself.
+pub const UPSTREAM_BATCH: usize = 100;
 
 /// Rows that are read of what an upstream archive has of one study, or of one patient.
 pub const UPSTREAM_LISTED: usize = 1 << 16;

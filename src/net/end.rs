@@ -66,6 +66,9 @@ pub enum Wait {
     /// The rest of a message, in either direction.
     #[error("a message made too little progress")]
     Progress,
+    /// An instance, or another count, of a C-MOVE or C-GET that the peer said to be pending.
+    #[error("nothing came of the retrieve in time")]
+    Standstill,
 }
 
 impl End {

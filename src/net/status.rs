@@ -2,6 +2,7 @@
 
 use dimse::service::{find, retrieve, store};
 use dimse::{Outcome, Status};
+use model::UpstreamName;
 use model::scan::ScanError;
 use pipeline::{Error, IngestError, Stored};
 
@@ -91,6 +92,20 @@ pub(crate) fn of_find(error: &Error) -> Outcome {
         | Error::TooManySelected
         | Error::NotAvailable(_) => Outcome::because(find::UNABLE_TO_PROCESS, error.to_string()),
     }
+}
+
+/// An outcome, with the upstream archives in its comment that did not say all that they may have, unless it has another.
+///
+/// PS3.7 §9.3.2.2, §9.3.3.2, §9.3.4.2. PS3.7 Annex C has Error Comment (0000,0902) go with failures; who does not look for it beside
+/// Success does not find it.
+pub(crate) fn without(outcome: Outcome, silent: &[UpstreamName]) -> Outcome {
+    let names: Vec<&str> = silent.iter().map(UpstreamName::as_str).collect();
+    let words = match names.as_slice() {
+        [] => return outcome,
+        [name] => format!("incomplete: upstream archive {name} did not answer"),
+        names => format!("incomplete: upstream archives {} did not answer", names.join(", ")),
+    };
+    Outcome { error_comment: outcome.error_comment.or_else(|| Some(words.into())), ..outcome }
 }
 
 /// Why a request for storage commitment was not taken on.

@@ -1,13 +1,20 @@
-"""An archive that is asked by C-FIND, C-MOVE and C-GET. Arguments: port, folder of DICOM files, port of the move destination VIEWER.
+"""An archive that is asked by C-FIND, C-MOVE and C-GET. Arguments: port, folder of DICOM files, port of the move destination VIEWER,
+and ways in which it is odd:
 
-It tells no SOP classes in a study, and counts in Pending responses as pynetdicom does.
+  pending    a retrieve is pending for ever, and nothing comes
+  partial    rows have UIDs only, and the status FF01H
+  endless    a query for studies has matches of 50 KiB without end
+
+It matches UIDs only, and no lists of them; tells no SOP classes in a study, and counts in Pending responses as pynetdicom does.
 """
 import pathlib
 import sys
+import time
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.dimse_primitives import C_GET
 from pynetdicom.sop_class import (
     PatientRootQueryRetrieveInformationModelFind,
     PatientRootQueryRetrieveInformationModelGet,
@@ -17,7 +24,7 @@ from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelMove,
 )
 
-port, folder, viewer = int(sys.argv[1]), pathlib.Path(sys.argv[2]), int(sys.argv[3])
+port, folder, viewer, ways = int(sys.argv[1]), pathlib.Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]
 instances = [dcmread(path) for path in sorted(folder.iterdir())]
 UNIQUE = {"PATIENT": "PatientID", "STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID", "IMAGE": "SOPInstanceUID"}
 
@@ -30,6 +37,9 @@ def matching(identifier):
 def find(event):
     identifier = event.identifier
     unique = UNIQUE[identifier.QueryRetrieveLevel]
+    if "endless" in ways and unique == "StudyInstanceUID" and not identifier.StudyInstanceUID:
+        yield from studies(event)
+        return
     seen = set()
     for one in matching(identifier):
         if event.is_cancelled:
@@ -43,11 +53,38 @@ def find(event):
         for element in identifier:
             if element.keyword in ("QueryRetrieveLevel", "SOPClassesInStudy", "SpecificCharacterSet"):
                 continue
+            if "partial" in ways and element.VR != "UI":
+                continue
             row.add_new(element.tag, element.VR, one.get(element.keyword, ""))
+        yield 0xFF01 if "partial" in ways else 0xFF00, row
+
+
+def studies(event):
+    for number in range(1_000_000):
+        if event.is_cancelled:
+            yield 0xFE00, None
+            return
+        row = Dataset()
+        row.QueryRetrieveLevel = "STUDY"
+        row.StudyInstanceUID = f"2.25.9.{number}"
+        row.PatientComments = "x" * (50 << 10)
         yield 0xFF00, row
 
 
+def wait(event):
+    response = C_GET()
+    response.MessageIDBeingRespondedTo = event.request.MessageID
+    response.AffectedSOPClassUID = event.request.AffectedSOPClassUID
+    response.Status = 0xFF00
+    response.NumberOfRemainingSuboperations = 3
+    while event.assoc.is_established:
+        event.assoc.dimse.send_msg(response, event.context.context_id)
+        time.sleep(0.1)
+
+
 def send(event):
+    if "pending" in ways:
+        wait(event)
     found = matching(event.identifier)
     yield len(found)
     for one in found:

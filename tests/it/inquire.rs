@@ -80,8 +80,12 @@ pub(crate) fn objects() -> Vec<Object> {
 }
 
 pub(crate) fn fill(target: &str) {
+    fill_with(target, &objects());
+}
+
+pub(crate) fn fill_with(target: &str, objects: &[Object]) {
     let folder = TempDir::new().unwrap();
-    for object in objects() {
+    for object in objects {
         fs::write(folder.path().join(&object.instance), object.file()).unwrap();
     }
     let (ok, printed) = run(gantry().args(["send", target]).arg(folder.path()));
@@ -249,16 +253,21 @@ fn orthanc_is_asked_moves_and_gives() {
 }
 
 /// tests/interop/archive.py
-struct PyArchive {
+pub(crate) struct PyArchive {
     child: Child,
     _folder: TempDir,
-    target: String,
+    pub(crate) target: String,
 }
 
 impl PyArchive {
     fn start(destination: SocketAddr) -> Self {
+        Self::with(&objects(), destination, &[])
+    }
+
+    /// Starts with these objects, and behaves in these ways.
+    pub(crate) fn with(objects: &[Object], destination: SocketAddr, ways: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
-        for object in objects() {
+        for object in objects {
             fs::write(folder.path().join(&object.instance), object.file()).unwrap();
         }
         let [address] = free_ports();
@@ -267,6 +276,7 @@ impl PyArchive {
             .arg(address.port().to_string())
             .arg(folder.path())
             .arg(destination.port().to_string())
+            .args(ways)
             .process_group(0)
             .spawn()
             .unwrap();

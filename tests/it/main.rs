@@ -60,6 +60,8 @@ mod tour;
 mod transcoding;
 mod upstream;
 mod upstream_fetch;
+mod upstream_retrieve;
+mod upstream_told;
 mod verification;
 mod versions;
 mod web;

@@ -31,23 +31,23 @@ fn with_dcmqrscp(keys: &str, more: &str) -> (Server, DcmQrScp) {
     (Server::at(dimse, web, "", &format!("{tables}{more}")), archive)
 }
 
-fn peer(title: &str, address: SocketAddr) -> String {
+pub(crate) fn peer(title: &str, address: SocketAddr) -> String {
     format!("[peer.viewer]\nae_title = \"{title}\"\naddress = \"{address}\"\n")
 }
 
-fn movescu(server: &Server, keys: &[&str]) -> (bool, String) {
+pub(crate) fn movescu(server: &Server, keys: &[&str]) -> (bool, String) {
     let mut movescu = dcmtk("movescu");
     movescu.args(["-v", "-S", "-aec", "GANTRY", "-aem", "STORESCP"]);
     movescu.args(keys.iter().flat_map(|key| ["-k", key]));
     run(movescu.args(["127.0.0.1", &server.dimse.port().to_string()]))
 }
 
-fn sorted(mut data_sets: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+pub(crate) fn sorted(mut data_sets: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     data_sets.sort();
     data_sets
 }
 
-fn of(objects: &[Object]) -> Vec<Vec<u8>> {
+pub(crate) fn of(objects: &[Object]) -> Vec<Vec<u8>> {
     sorted(objects.iter().map(Object::data_set).collect())
 }
 

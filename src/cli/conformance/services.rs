@@ -74,7 +74,9 @@ fn query() -> String {
          Where upstream archives are configured, they are asked as SCU for the same at the same time, without extended negotiation, in \
          Patient Root at the level PATIENT and in Study Root else. What they have and we do not, by the unique key of the level, comes \
          behind our own matches, up to {} of them, with Instance Availability NEARLINE; Retrieve AE Title is ours. One that fails or is \
-         late does not change the final status. Who asks is not asked, and nobody is once a query has come through {} archives of ours.\n",
+         late does not change the final status: it is named in Error Comment (0000,0902) beside Success. Rows that do not meet a key \
+         which it ignored are left out; where it says FF01H, or a row does not tell whether it meets a key, the pending status is FF01H. \
+         Who asks is not asked, and nobody is once a query has come through {} archives of ours.\n",
         keys.finish(),
         limits::INDEXED_ITEMS,
         keys_within(),
@@ -156,10 +158,14 @@ fn retrieval() -> String {
          counted and listed in Failed SOP Instance UID List (up to {} bytes), and the rest goes on. C-CANCEL ends both.\n\n\
          What an upstream archive has of it and we lack is fetched first, by C-GET, or by C-MOVE to our own AE title, while Pending \
          responses go on; up to {} studies, series or named instances are looked for. What it has and does not give is a failed \
-         sub-operation; A701H says that we have nothing and it does not answer.\n",
+         sub-operation; A701H says that we have nothing and it does not answer. Where we have something, one that does not answer is \
+         named in Error Comment beside Success. Unique keys sent to it are lists of up to {} UIDs, and single values to an archive that \
+         does not know lists. A retrieve from it ends when nothing comes of it for {} times its `fetch_timeout`, whatever is pending.\n",
         limits::SELECTED_KEYS,
         limits::FAILED_UIDS_BYTES,
         limits::UPSTREAM_PIECES,
+        limits::UPSTREAM_BATCH,
+        limits::RETRIEVE_STANDSTILL,
     )
 }
 

@@ -1,5 +1,6 @@
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
+use super::verdict::verdict;
 use super::{Key, Matching, Query, date, matches_wildcard, time};
 use crate::attributes::{Attribute, Attributes};
 use crate::fold::{fold_groups, fold_person_name};
@@ -10,6 +11,8 @@ use crate::{Tag, Vr, vr};
 pub struct Elsewhere {
     /// The identifier but for its level: keys with their values, and return keys without.
     pub keys: Attributes,
+    /// What the identifier says, for an archive that does not heed it.
+    said: Vec<Key>,
     /// What the identifier cannot say, so that an answer may match and still not meet it.
     rest: Vec<Key>,
 }
@@ -26,29 +29,48 @@ impl Query {
         for tag in self.include.tags.iter().copied().chain(more) {
             keys.insert(tag, vr::of_tag(tag, false), Vec::new());
         }
-        let mut rest = Vec::new();
+        let (mut said, mut rest) = (Vec::new(), Vec::new());
         for key in &self.keys {
             // These two are the answer's own; several keys may be about one attribute, of which an identifier has one.
             let is_own = OF_THE_ANSWER.contains(&key.tag);
             let is_taken = keys.get(key.tag).is_some_and(has_value);
-            match said(key).filter(|_| !is_own && !is_taken) {
+            match Said::of(key).filter(|_| !is_own && !is_taken) {
                 Some(Said { attribute, is_all }) => {
                     keys.put(key.tag, attribute);
-                    rest.extend((!is_all).then(|| key.clone()));
+                    if is_all { said.push(key.clone()) } else { rest.push(key.clone()) }
                 }
                 None => rest.push(key.clone()),
             }
         }
         OF_THE_ANSWER.into_iter().for_each(|tag| keys.remove(tag));
-        Elsewhere { keys, rest }
+        said.retain(|key| self.is_comparable(key));
+        Elsewhere { keys, said, rest }
+    }
+
+    /// Whether another archive takes for a match what we do: names go by their sound, dates and times by a time zone with us only.
+    fn is_comparable(&self, key: &Key) -> bool {
+        match key.vr {
+            Vr::PN => !self.fuzzy,
+            Vr::DA | Vr::TM | Vr::DT => self.zone.is_none(),
+            _ => true,
+        }
     }
 }
 
 impl Elsewhere {
-    /// Whether an answer meets what the identifier could not say. What the answer does not have at all is not held against it: it
-    /// may be a key that the other archive does not know (PS3.4 §C.2.2.1.3).
+    /// Whether an answer meets what the identifier could not say, and does not gainsay the rest, as that of an archive does which
+    /// matches universally what it does not know. What the answer does not have at all is not held against it (PS3.4 §C.2.2.1.3).
     pub fn is_met_by(&self, answer: &Attributes) -> bool {
-        self.rest.iter().all(|key| answer.get(key.tag).is_none() || is_met(key, answer))
+        let is_met = |key: &Key| answer.get(key.tag).is_none() || is_met(key, answer);
+        self.rest.iter().all(is_met) && self.said.iter().all(|key| verdict(key, answer) != Some(false))
+    }
+
+    /// Whether an answer does not tell of some key whether it meets it. UIDs aside: of what stands above the level some do not repeat
+    /// them.
+    pub fn is_left_open_by(&self, answer: &Attributes) -> bool {
+        let is_open = |key: &Key| key.vr != Vr::UI && verdict(key, answer).is_none();
+        let is_absent = |key: &Key| !OF_THE_ANSWER.contains(&key.tag) && answer.get(key.tag).is_none();
+        self.said.iter().any(is_open) || self.rest.iter().any(is_absent)
     }
 }
 
@@ -59,35 +81,37 @@ struct Said {
     is_all: bool,
 }
 
-/// `None` where it can only be asked for everything.
-fn said(key: &Key) -> Option<Said> {
-    let of = |values| Attribute { vr: key.vr, values, items: Vec::new(), bytes: Vec::new() };
-    let exactly = |values| Some(Said { attribute: of(values), is_all: true });
-    match &key.matching {
-        Matching::Single(value) => exactly(vec![value.clone()]),
-        Matching::Wildcard(pattern) => exactly(vec![pattern.clone()]),
-        Matching::UidList(values) if matches!(key.vr, Vr::UI) => exactly(values.clone()),
-        Matching::Range { from, to } => exactly(vec![range(from.as_deref(), to.as_deref())]),
-        Matching::Moments { from, to, .. } => {
-            let day = |end: &Option<(String, String)>| end.as_ref().map(|(day, _)| day.clone());
-            let days = range(day(from).as_deref(), day(to).as_deref());
-            Some(Said { attribute: of(vec![days]), is_all: false })
-        }
-        Matching::Item(inner) => {
-            let mut item = Attributes::new();
-            let mut is_all = true;
-            for key in inner {
-                let inner = said(key).filter(|_| item.get(key.tag).is_none());
-                is_all &= inner.as_ref().is_some_and(|said| said.is_all);
-                match inner {
-                    Some(said) => item.put(key.tag, said.attribute),
-                    None if item.get(key.tag).is_none() => item.insert(key.tag, key.vr, Vec::new()),
-                    None => {}
-                }
+impl Said {
+    /// `None` where it can only be asked for everything.
+    fn of(key: &Key) -> Option<Self> {
+        let of = |values| Attribute { vr: key.vr, values, items: Vec::new(), bytes: Vec::new() };
+        let exactly = |values| Some(Said { attribute: of(values), is_all: true });
+        match &key.matching {
+            Matching::Single(value) => exactly(vec![value.clone()]),
+            Matching::Wildcard(pattern) => exactly(vec![pattern.clone()]),
+            Matching::UidList(values) if matches!(key.vr, Vr::UI) => exactly(values.clone()),
+            Matching::Range { from, to } => exactly(vec![range(from.as_deref(), to.as_deref())]),
+            Matching::Moments { from, to, .. } => {
+                let day = |end: &Option<(String, String)>| end.as_ref().map(|(day, _)| day.clone());
+                let days = range(day(from).as_deref(), day(to).as_deref());
+                Some(Said { attribute: of(vec![days]), is_all: false })
             }
-            Some(Said { attribute: Attribute { items: vec![item], ..of(Vec::new()) }, is_all })
+            Matching::Item(inner) => {
+                let mut item = Attributes::new();
+                let mut is_all = true;
+                for key in inner {
+                    let inner = Said::of(key).filter(|_| item.get(key.tag).is_none());
+                    is_all &= inner.as_ref().is_some_and(|said| said.is_all);
+                    match inner {
+                        Some(said) => item.put(key.tag, said.attribute),
+                        None if item.get(key.tag).is_none() => item.insert(key.tag, key.vr, Vec::new()),
+                        None => {}
+                    }
+                }
+                Some(Said { attribute: Attribute { items: vec![item], ..of(Vec::new()) }, is_all })
+            }
+            Matching::UidList(_) | Matching::Empty | Matching::AnyOf(_) => None,
         }
-        Matching::UidList(_) | Matching::Empty | Matching::AnyOf(_) => None,
     }
 }
 
@@ -127,7 +151,7 @@ fn is_met(key: &Key, answer: &Attributes) -> bool {
 }
 
 /// Matching of a person name, folded as in our own index: in any of its component groups.
-fn is_name(matching: &Matching, name: &str) -> bool {
+pub(super) fn is_name(matching: &Matching, name: &str) -> bool {
     let meets = |wanted: &str, group: &str| match matching {
         Matching::Wildcard(_) => matches_wildcard(wanted, group),
         _ => wanted == group,
@@ -253,6 +277,36 @@ mod tests {
             assert_eq!(some.is_met_by(&answer), expected, "{id} {accession}");
         }
         assert!(some.is_met_by(&answer(&[])), "keys that it does not know are not held against it");
+    }
+
+    #[test]
+    fn what_was_said_is_asked_of_the_answer_as_far_as_it_tells() {
+        let elsewhere = query(&[(PATIENT_ID, Vr::LO, "P1"), (NAME, Vr::PN, "Doe*"), (STUDY, Vr::UI, "1.2")])
+            .elsewhere([]);
+        for (id, name, is_met, is_open) in [
+            (Some("P1"), Some("DOE^J"), true, false),
+            (Some("P2"), Some("DOE^J"), false, false),
+            (Some("P1"), Some("Roe"), false, false),
+            (Some("P1"), None, true, true),
+            (Some("P1"), Some(""), true, true),
+            (None, Some("Roe"), false, true),
+        ] {
+            let mut answer = Attributes::new();
+            id.into_iter().for_each(|id| answer.insert_text(PATIENT_ID, Vr::LO, id));
+            name.into_iter().for_each(|name| answer.insert_text(NAME, Vr::PN, name));
+            let told = (elsewhere.is_met_by(&answer), elsewhere.is_left_open_by(&answer));
+            assert_eq!(told, (is_met, is_open), "{id:?} {name:?}");
+        }
+        assert!(!elsewhere.is_met_by(&answer(&[(STUDY, Vr::UI, "1.3")])));
+        let by_sound = Query { fuzzy: true, ..query(&[(NAME, Vr::PN, "Meier")]) }.elsewhere([]);
+        assert!(by_sound.is_met_by(&answer(&[(NAME, Vr::PN, "Meyer")])));
+        let several = query(&[(PATIENT_ID, Vr::LO, "P1\\P2")]).elsewhere([]);
+        assert!(
+            several.is_left_open_by(&answer(&[]))
+                && !several.is_left_open_by(&answer(&[(PATIENT_ID, Vr::LO, "")]))
+        );
+        let availability = query(&[(AVAILABILITY, Vr::CS, "ONLINE")]).elsewhere([]);
+        assert!(!availability.is_left_open_by(&answer(&[])));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod matching;
 mod mechanisms;
 mod moment;
 mod selection;
+mod verdict;
 mod zone;
 
 pub use elsewhere::Elsewhere;

@@ -137,11 +137,14 @@ impl pipeline::Body for Incoming<'_> {
         match self.drive.read_data(buf).await {
             Ok(has_ended) => Ok(has_ended),
             Err(end) => {
-                let error = if let End::TimedOut(Wait::Request | Wait::Message | Wait::Progress) = end {
-                    BodyError::Stalled
-                } else {
-                    BodyError::Ended
-                };
+                let error =
+                    if let End::TimedOut(Wait::Request | Wait::Message | Wait::Progress | Wait::Standstill) =
+                        end
+                    {
+                        BodyError::Stalled
+                    } else {
+                        BodyError::Ended
+                    };
                 self.end = Some(end);
                 Err(error)
             }

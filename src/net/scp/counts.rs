@@ -91,13 +91,13 @@ impl Counts {
         }
     }
 
-    /// Counts as failed what has had no end: nothing will come of it.
-    pub(super) fn give_up_rest(&mut self, reason: &str) {
-        let rest = self.remaining();
-        if rest > 0 {
-            self.failed += rest;
+    /// Counts as failed so many, at most, of those that have had no end: nothing will come of them.
+    pub(super) fn give_up(&mut self, most: u64, reason: &str) {
+        let instances = self.remaining().min(most);
+        if instances > 0 {
+            self.failed += instances;
             self.first_reason.get_or_insert_with(|| reason.to_owned());
-            tracing::warn!(instances = rest, reason, "instances not retrieved");
+            tracing::warn!(instances, reason, "instances not retrieved");
         }
     }
 
@@ -217,7 +217,7 @@ mod tests {
                 found.answered(&uid(number), 10, false, &Status(*answer).into());
             }
             if ending == Shutdown {
-                found.give_up_rest("stopped");
+                found.give_up(u64::MAX, "stopped");
             }
             assert_eq!(found.outcome(ending).status, Status(status), "{answers:X?} {ending:?}");
             assert_eq!(told(found.last(ending)), counts, "{answers:X?} {ending:?}");
@@ -242,6 +242,22 @@ mod tests {
         let retrieved = Retrieved { completed: 2, warning: 0, failed: 2, remaining: 0, bytes: 14 };
         assert_eq!((counts.retrieved(), counts.transcoded()), (retrieved, 1));
         assert!(!format!("{counts:?}").contains("DOE"));
+    }
+
+    #[test]
+    fn each_that_is_given_up_has_its_own_reason() {
+        let mut counts = Counts::new(5);
+        counts.answered(&uid(1), 7, false, &Status::SUCCESS.into());
+        counts.give_up(0, "nothing");
+        counts.give_up(3, "not fetched");
+        assert_eq!((counts.remaining(), counts.failed), (1, 3));
+        counts.give_up(u64::MAX, "not read");
+        assert_eq!((counts.remaining(), counts.failed), (0, 4));
+        assert_eq!(counts.outcome(Ending::Done), Outcome::because(Status(0xB000), "not fetched"));
+        let mut local = Counts::new(2);
+        local.give_up(0, "not fetched");
+        local.give_up(u64::MAX, "not read");
+        assert_eq!(local.outcome(Ending::Done), Outcome::because(Status(0xA702), "not read"));
     }
 
     #[test]

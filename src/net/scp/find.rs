@@ -127,7 +127,7 @@ impl Scp<'_> {
         }
     }
 
-    /// Sends what upstream archives have and we do not, as it comes. That one does not answer fails nothing: its name is in the log.
+    /// Sends what upstream archives have and we do not, as it comes. That one does not answer fails nothing: it is told beside Success.
     async fn send_from(
         &self,
         drive: &mut Drive,
@@ -156,10 +156,11 @@ impl Scp<'_> {
                 }
             }
         }
-        for upstream in upstreams.incomplete() {
+        let incomplete = upstreams.incomplete();
+        for upstream in &incomplete {
             tracing::warn!(%upstream, "a query was answered without all that an upstream archive may have");
         }
-        Ok(Status::SUCCESS.into())
+        Ok(status::without(Status::SUCCESS.into(), &incomplete))
     }
 
     /// Sends one match; whether the peer has cancelled by now, as far as was looked.

@@ -10,7 +10,7 @@ use dimse::{Command, Outcome, Status};
 use model::attributes::to_data_set;
 use model::charset::Charset;
 use model::query::{Root, Selection};
-use model::{PeerName, QueryRetrieveLevel, SopClassUid, limits, syntax};
+use model::{PeerName, QueryRetrieveLevel, SopClassUid, UpstreamName, limits, syntax};
 use pipeline::{Behalf, Completion, Cursor, Pipeline, Progress, Selected, Shortfall, StoredInstance};
 use telemetry::{Event, Retrieval};
 use tokio::time::{MissedTickBehavior, interval};
@@ -39,8 +39,10 @@ pub(super) struct Retrieve {
     pub(super) counts: Counts,
     /// Where a C-MOVE sends them.
     destination: Option<PeerName>,
-    /// What could not be fetched, which counts as failed.
-    elsewhere: Option<Shortfall>,
+    /// What could not be fetched and is not known by its UID: why, and how many.
+    unfetched: Vec<(String, u64)>,
+    /// Upstream archives that did not say what they have.
+    silent: Vec<UpstreamName>,
     started: Instant,
     /// When the last Pending response was made.
     told: Option<Instant>,
@@ -150,9 +152,11 @@ impl Scp<'_> {
             tracing::warn!(%upstream, "retrieved without an upstream archive, which may have more and does not answer");
         }
         let mut counts = Counts::new(selected.instances() + completion.missing());
-        for Shortfall { upstream, uids, reason, .. } in &completion.shortfalls {
+        let mut unfetched = Vec::new();
+        for Shortfall { upstream, instances, uids, reason } in completion.shortfalls {
             let reason = format!("not fetched from upstream archive {upstream}: {reason}");
             uids.iter().for_each(|uid| counts.failed(uid, reason.clone()));
+            unfetched.push((reason, instances.saturating_sub(uids.len() as u64)));
         }
         Ok(Retrieve {
             context: context.clone(),
@@ -161,7 +165,8 @@ impl Scp<'_> {
             counts,
             selected,
             destination: to.cloned(),
-            elsewhere: completion.shortfalls.into_iter().next(),
+            unfetched,
+            silent: completion.silent,
             started,
             told: None,
         })
@@ -232,16 +237,17 @@ impl Scp<'_> {
     ) -> Result<(), End> {
         if let Ok(ending @ (Ending::Done | Ending::Shutdown)) = ending {
             let is_stopping = ending == Ending::Shutdown;
-            let elsewhere = retrieve.elsewhere.as_ref().map(|Shortfall { upstream, reason, .. }| {
-                format!("not fetched from upstream archive {upstream}: {reason}")
-            });
-            let unread = elsewhere.unwrap_or_else(|| "not all instances could be read".to_owned());
-            retrieve.counts.give_up_rest(if is_stopping { "shutting down" } else { &unread });
+            for (reason, instances) in &retrieve.unfetched {
+                retrieve.counts.give_up(*instances, reason);
+            }
+            let unread = "not all instances could be read";
+            retrieve.counts.give_up(u64::MAX, if is_stopping { "shutting down" } else { unread });
         }
         self.note(retrieve);
         let ending = ending?;
         let identifier = retrieve.identifier();
-        let (outcome, sub_operations) = (retrieve.counts.outcome(ending), retrieve.counts.last(ending));
+        let outcome = status::without(retrieve.counts.outcome(ending), &retrieve.silent);
+        let sub_operations = retrieve.counts.last(ending);
         let response = retrieve.request.response(outcome, sub_operations, identifier.is_some());
         self.respond_with(drive, retrieve.context.id, &response, identifier.as_deref()).await
     }
@@ -250,6 +256,7 @@ impl Scp<'_> {
         let (level, elapsed, retrieved) =
             (retrieve.level, retrieve.started.elapsed(), retrieve.counts.retrieved());
         let retrieval = retrieve.request.retrieval();
+        let silent: Vec<&str> = retrieve.silent.iter().map(UpstreamName::as_str).collect();
         self.telemetry.record(Event::Retrieve { retrieval, level, retrieved, elapsed });
         tracing::info!(
             service = retrieval.label(),
@@ -261,6 +268,7 @@ impl Scp<'_> {
             remaining = retrieved.remaining,
             bytes = retrieved.bytes,
             transcoded = retrieve.counts.transcoded(),
+            silent = (!silent.is_empty()).then(|| silent.join(", ")),
             seconds = elapsed.as_secs_f64(),
             "retrieve over",
         );

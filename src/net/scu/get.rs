@@ -142,14 +142,18 @@ impl GetScu {
             let message = stopping.next_message(&mut self.inquiry, stop).await?;
             match message.command {
                 Command::CGetRsp(response) if response.message_id_being_responded_to == message_id => {
-                    let response = Response::from(response);
+                    let (response, before) = (Response::from(response), count);
                     match response.read(&mut self.inquiry, &mut count).await? {
                         Some(retrieved) => return Ok(retrieved),
                         None => keeper.count(count),
                     }
+                    if count != before {
+                        stopping.go_on();
+                    }
                 }
                 Command::CStoreRq(request) => {
                     self.store(message.context_id, request, message.has_data_set, keeper).await?;
+                    stopping.go_on();
                 }
                 other => return Err(End::OutOfTurn(other.name())),
             }

@@ -7,13 +7,13 @@ use dimse::service::retrieve::SubOperations;
 use dimse::{Class, Command, Message, Outcome};
 use model::query::Root;
 use model::{AeTitle, SopInstanceUid, limits, sop};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::identifier::Identifier;
 use super::inquiry::Inquiry;
 use super::{Question, Settings, Target};
-use crate::end::End;
+use crate::end::{End, Wait};
 use crate::error::Error;
 
 /// How a retrieve ended.
@@ -30,8 +30,8 @@ pub struct Retrieved {
 /// Asks a peer to send instances to `destination`, another application entity that it knows (C-MOVE), and tells `progress` what the
 /// peer counts meanwhile.
 ///
-/// Bounded in time between two responses by [`limits::RETRIEVE_TIMEOUT`], or `message_timeout` where that is more. Cancel safe:
-/// dropped, the connection is closed without a word; the peer may go on.
+/// Bounded in time between two responses by [`limits::RETRIEVE_TIMEOUT`], or `message_timeout` where that is more, and
+/// [`limits::RETRIEVE_STANDSTILL`] times that between two that count differently. Cancel safe: dropped, the connection is closed without a word; the peer may go on.
 ///
 /// PS3.4 §C.4.2, PS3.7 §9.1.4.
 ///
@@ -88,9 +88,13 @@ impl MoveScu {
                 }
                 other => return Err(End::OutOfTurn(other.name())),
             };
+            let before = count;
             match response.read(inquiry, &mut count).await? {
                 Some(retrieved) => return Ok(retrieved),
                 None => progress(count),
+            }
+            if count != before {
+                stopping.go_on();
             }
         }
     }
@@ -105,13 +109,25 @@ impl MoveScu {
 pub(super) struct Stopping {
     message_id: u16,
     patience: Duration,
+    /// When something came of it last.
+    moved: Instant,
     /// Cancelled, and to be over by then.
     until: Option<Instant>,
 }
 
 impl Stopping {
     pub(super) fn new(message_id: u16, patience: Duration) -> Self {
-        Self { message_id, patience, until: None }
+        Self { message_id, patience, moved: Instant::now(), until: None }
+    }
+
+    /// Takes note that something came of it: an instance, or another count.
+    pub(super) fn go_on(&mut self) {
+        self.moved = Instant::now();
+    }
+
+    /// When nothing will have come of it for so long that it is over: a peer may say for ever that it is pending.
+    fn standstill(&self) -> Instant {
+        self.moved + self.patience.saturating_mul(limits::RETRIEVE_STANDSTILL)
     }
 
     /// The next message; once `stop` says so, C-CANCEL is sent, and what still comes must do so within
@@ -125,6 +141,7 @@ impl Stopping {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
+                () = sleep_until(self.standstill()) => return Err(End::TimedOut(Wait::Standstill)),
                 message = inquiry.drive.next_message(self.patience) => return message,
             }
             self.until = Some(Instant::now() + limits::CANCEL_PATIENCE);

@@ -1,11 +1,12 @@
-use std::future::Future;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use dimse::service::retrieve::SubOperations;
 use dimse::{Class, Outcome};
 use model::attributes::Attributes;
 use model::{
-    AeTitle, PeerName, QueryRetrieveLevel, Scope, SopInstanceUid, StudyInstanceUid, Tag, Uid, Vr, limits,
+    AeTitle, PeerName, QueryRetrieveLevel, Scope, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid, Tag,
+    Vr, limits,
 };
 use pipeline::{Content, Fetched, Pipeline, Received, UpstreamError};
 use telemetry::Door;
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{RetrieveBy, Way, failed, root};
 use crate::drive::{Drive, Incoming};
-use crate::end::End;
+use crate::end::{End, Wait};
 use crate::error::Error;
 use crate::scu::{Expected, GetScu, Keeper, MoveScu, NotKept, Question, Retrieved, retrieve_meaning};
 use crate::status;
@@ -29,6 +30,12 @@ pub(super) struct Fetch {
     pub(super) stop: CancellationToken,
 }
 
+/// An association on which one retrieve is made after the other.
+enum Line {
+    Get { scu: GetScu, intake: Box<Intake> },
+    Move { scu: MoveScu, to: AeTitle, came: u64 },
+}
+
 impl Fetch {
     /// Fetches one thing after the other over one association, when one of `places` is free.
     pub(super) async fn run(self, wanted: Vec<Scope>, by: RetrieveBy, places: &Semaphore) -> Fetched {
@@ -40,74 +47,109 @@ impl Fetch {
             return Fetched::failed(UpstreamError::refused("as many retrieves as may be are under way"));
         };
         let mut fetched = Fetched { came: 0, failed: 0, failed_uids: Vec::new(), end: Ok(()) };
-        let end = match by {
-            RetrieveBy::Get => self.get(wanted, &mut fetched).await,
-            RetrieveBy::Move => self.move_(wanted, &mut fetched).await,
-        };
-        drop(place);
-        if let Err(error) = end {
+        if let Err(error) = self.all(&batches(wanted), by, &mut fetched).await {
             fetched.end = Err(failed(&error));
         }
+        drop(place);
         fetched
     }
 
-    async fn get(&self, wanted: Vec<Scope>, fetched: &mut Fetched) -> Result<(), Error> {
-        let Way { target, settings } = &self.way;
-        let Some(whole) = wanted.first() else { return Ok(()) };
-        let study = whole.study.clone();
-        // Which SOP classes there are is asked of the whole study, which all of it is in.
-        let whole = question(&Scope { series: None, instance: None, ..whole.clone() });
-        let associating = GetScu::associate(target, settings, &whole);
-        let mut scu = self.unless_stopped(associating).await?;
-        let mut intake = Intake {
-            pipeline: self.into.clone(),
-            peer: self.peer.clone(),
-            from: target.ae_title.clone(),
-            to: settings.calling.clone(),
-            study,
-            came: 0,
-        };
-        for scope in &wanted {
-            let got = scu.get(&question(scope), &mut intake, self.patience, &self.stop).await;
-            fetched.came = intake.came;
-            match got {
-                Ok(retrieved) => take_note(retrieved, fetched),
-                Err(end) => return scu.end(Err(end)).await,
-            }
-            if self.stop.is_cancelled() {
+    async fn all(&self, batches: &[Batch], by: RetrieveBy, fetched: &mut Fetched) -> Result<(), Error> {
+        let Some(first) = batches.first() else { return Ok(()) };
+        let mut line = self.line(first, by).await?;
+        let mut asked = Ok(());
+        for batch in batches {
+            asked = self.one(&mut line, batch, fetched).await;
+            fetched.came = line.came();
+            if asked.is_err() || self.stop.is_cancelled() {
                 break;
             }
         }
-        scu.end(Ok(())).await
+        line.end(asked).await
     }
 
-    async fn move_(&self, wanted: Vec<Scope>, fetched: &mut Fetched) -> Result<(), Error> {
-        let Way { target, settings } = &self.way;
-        let associating = MoveScu::associate(target, settings, root(QueryRetrieveLevel::Study));
-        let mut scu = self.unless_stopped(associating).await?;
-        for scope in &wanted {
-            let question = question(scope);
-            let moved =
-                scu.move_to(&question, &settings.calling, &mut |_| {}, self.patience, &self.stop).await;
-            match moved {
-                Ok(retrieved) => {
-                    let SubOperations { completed, warning, .. } = retrieved.sub_operations;
-                    fetched.came += [completed, warning].into_iter().flatten().map(u64::from).sum::<u64>();
-                    take_note(retrieved, fetched);
-                }
-                Err(end) => return scu.end(Err(end)).await,
-            }
-            if self.stop.is_cancelled() {
-                break;
-            }
-        }
-        scu.end(Ok(())).await
-    }
-
-    async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    /// Associates, in bounded time.
+    async fn line(&self, first: &Batch, by: RetrieveBy) -> Result<Line, Error> {
+        let associating = timeout(self.patience * limits::RETRIEVE_STANDSTILL, self.associate(first, by));
         tokio::select! {
-            done = work => done,
+            line = associating => line.unwrap_or(Err(Error::Association(End::TimedOut(Wait::Standstill)))),
             () = self.stop.cancelled() => Err(Error::Association(End::Abandoned)),
+        }
+    }
+
+    async fn associate(&self, first: &Batch, by: RetrieveBy) -> Result<Line, Error> {
+        let Way { target, settings } = &self.way;
+        match by {
+            RetrieveBy::Get => {
+                // Which SOP classes there are is asked of the whole study, which all of it is in.
+                let scu = GetScu::associate(target, settings, &first.of_study().question()).await?;
+                let intake = Intake {
+                    pipeline: self.into.clone(),
+                    peer: self.peer.clone(),
+                    from: target.ae_title.clone(),
+                    to: settings.calling.clone(),
+                    study: first.study.clone(),
+                    came: 0,
+                };
+                Ok(Line::Get { scu, intake: Box::new(intake) })
+            }
+            RetrieveBy::Move => {
+                let scu = MoveScu::associate(target, settings, root(QueryRetrieveLevel::Study)).await?;
+                Ok(Line::Move { scu, to: settings.calling.clone(), came: 0 })
+            }
+        }
+    }
+
+    /// Retrieves a batch, one by one where the archive does not know lists of UIDs.
+    async fn one(&self, line: &mut Line, batch: &Batch, fetched: &mut Fetched) -> Result<(), End> {
+        let before = line.came();
+        let retrieved = line.retrieve(&batch.question(), self).await?;
+        let (brought, failed) = (line.came() - before, retrieved.sub_operations.failed.unwrap_or(0));
+        if batch.instances.len() > 1 && brought < 2 && failed == 0 && !self.stop.is_cancelled() {
+            for (place, one) in batch.each().enumerate() {
+                let before = line.came();
+                let retrieved = line.retrieve(&one.question(), self).await?;
+                if place == 0 && line.came() == before {
+                    // It is not the list.
+                    break;
+                }
+                take_note(retrieved, fetched);
+                if place + 1 == batch.instances.len() || self.stop.is_cancelled() {
+                    return Ok(());
+                }
+            }
+        }
+        take_note(retrieved, fetched);
+        Ok(())
+    }
+}
+
+impl Line {
+    async fn retrieve(&mut self, question: &Question, fetch: &Fetch) -> Result<Retrieved, End> {
+        let Fetch { patience, stop, .. } = fetch;
+        match self {
+            Self::Get { scu, intake } => scu.get(question, intake.as_mut(), *patience, stop).await,
+            Self::Move { scu, to, came } => {
+                let retrieved = scu.move_to(question, to, &mut |_| {}, *patience, stop).await?;
+                let SubOperations { completed, warning, .. } = retrieved.sub_operations;
+                *came += [completed, warning].into_iter().flatten().map(u64::from).sum::<u64>();
+                Ok(retrieved)
+            }
+        }
+    }
+
+    /// How many instances have come, as far as is known.
+    fn came(&self) -> u64 {
+        match self {
+            Self::Get { intake, .. } => intake.came,
+            Self::Move { came, .. } => *came,
+        }
+    }
+
+    async fn end(self, asked: Result<(), End>) -> Result<(), Error> {
+        match self {
+            Self::Get { scu, .. } => scu.end(asked).await,
+            Self::Move { scu, .. } => scu.end(asked).await,
         }
     }
 }
@@ -129,23 +171,64 @@ fn take_note(retrieved: Retrieved, fetched: &mut Fetched) {
     }
 }
 
-/// A scope as it is retrieved: each level with the unique keys of those above (PS3.4 §C.4.2.2.1).
-fn question(scope: &Scope) -> Question {
-    let mut keys = Attributes::new();
-    let mut key = |tag, uid: Option<&str>| {
-        if let Some(uid) = uid {
-            keys.insert_text(tag, Vr::UI, uid);
+/// What one request retrieves: a study, a series, or instances of one series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Batch {
+    study: StudyInstanceUid,
+    series: Option<SeriesInstanceUid>,
+    instances: Vec<SopInstanceUid>,
+}
+
+/// As few as may be: of instances, up to [`limits::UPSTREAM_BATCH`] of a series together.
+fn batches(wanted: Vec<Scope>) -> Vec<Batch> {
+    let mut batches: Vec<Batch> = Vec::new();
+    // Of each series, where the batch is that has room.
+    let mut open: HashMap<Option<SeriesInstanceUid>, usize> = HashMap::new();
+    for Scope { study, series, instance } in wanted {
+        let place = open.get(&series).copied().filter(|_| instance.is_some());
+        let begun = place.and_then(|place| batches.get_mut(place));
+        match begun.filter(|batch| batch.study == study && batch.instances.len() < limits::UPSTREAM_BATCH) {
+            Some(batch) => batch.instances.extend(instance),
+            None => {
+                if instance.is_some() {
+                    open.insert(series.clone(), batches.len());
+                }
+                batches.push(Batch { study, series, instances: instance.into_iter().collect() });
+            }
         }
-    };
-    key(STUDY_INSTANCE_UID, Some(scope.study.as_str()));
-    key(SERIES_INSTANCE_UID, scope.series.as_ref().map(Uid::as_str));
-    key(SOP_INSTANCE_UID, scope.instance.as_ref().map(Uid::as_str));
-    let level = match (&scope.series, &scope.instance) {
-        (None, _) => QueryRetrieveLevel::Study,
-        (Some(_), None) => QueryRetrieveLevel::Series,
-        (Some(_), Some(_)) => QueryRetrieveLevel::Image,
-    };
-    Question { root: root(level), level, keys }
+    }
+    batches
+}
+
+impl Batch {
+    /// The study that it is of.
+    fn of_study(&self) -> Self {
+        Self { study: self.study.clone(), series: None, instances: Vec::new() }
+    }
+
+    /// Its instances, each by itself.
+    fn each(&self) -> impl Iterator<Item = Self> {
+        self.instances.iter().map(|one| Self { instances: vec![one.clone()], ..self.clone() })
+    }
+
+    /// The identifier: each level with the unique keys of those above, and instances as a list (PS3.4 §C.2.2.2.2, §C.4.2.2.1).
+    fn question(&self) -> Question {
+        let mut keys = Attributes::new();
+        keys.insert_text(STUDY_INSTANCE_UID, Vr::UI, self.study.as_str());
+        if let Some(series) = &self.series {
+            keys.insert_text(SERIES_INSTANCE_UID, Vr::UI, series.as_str());
+        }
+        if !self.instances.is_empty() {
+            let uids = self.instances.iter().map(|uid| uid.as_str().to_owned()).collect();
+            keys.insert(SOP_INSTANCE_UID, Vr::UI, uids);
+        }
+        let level = match (&self.series, self.instances.as_slice()) {
+            (_, [_, ..]) => QueryRetrieveLevel::Image,
+            (Some(_), []) => QueryRetrieveLevel::Series,
+            (None, []) => QueryRetrieveLevel::Study,
+        };
+        Question { root: root(level), level, keys }
+    }
 }
 
 /// Has the pipeline take in what comes, as what the peer sent.
@@ -206,3 +289,37 @@ impl Keeper for Intake {
 const SOP_INSTANCE_UID: Tag = Tag(0x0008, 0x0018);
 const STUDY_INSTANCE_UID: Tag = Tag(0x0020, 0x000D);
 const SERIES_INSTANCE_UID: Tag = Tag(0x0020, 0x000E);
+
+#[cfg(test)]
+mod tests {
+    use model::Uid;
+
+    use super::*;
+
+    fn scope(series: &str, instance: &str) -> Scope {
+        let study = StudyInstanceUid::lenient("1.2").unwrap();
+        Scope { study, series: Uid::lenient(series), instance: Uid::lenient(instance) }
+    }
+
+    #[test]
+    fn instances_of_a_series_go_together_and_there_is_a_limit() {
+        let many = (0..limits::UPSTREAM_BATCH).map(|number| scope("1.3", &format!("2.{number}")));
+        let mut wanted =
+            vec![scope("1.4", ""), scope("1.3", "9.1"), scope("1.5", "9.2"), scope("1.3", "9.3")];
+        wanted.extend(many);
+        let batches = batches(wanted);
+        let told: Vec<_> = batches
+            .iter()
+            .map(|batch| (batch.series.as_ref().map(Uid::as_str).unwrap_or_default(), batch.instances.len()))
+            .collect();
+        assert_eq!(told, [("1.4", 0), ("1.3", limits::UPSTREAM_BATCH), ("1.5", 1), ("1.3", 2)]);
+        let levels: Vec<_> = batches.iter().map(|batch| batch.question().level).collect();
+        use QueryRetrieveLevel::{Image, Series, Study};
+        assert_eq!(levels, [Series, Image, Image, Image]);
+        assert_eq!(batches[0].of_study().question().level, Study);
+        let question = batches[3].question();
+        assert_eq!(question.keys.get(SOP_INSTANCE_UID).unwrap().values.len(), 2);
+        assert_eq!(question.keys.first(SERIES_INSTANCE_UID), Some("1.3"));
+        assert_eq!(batches[1].each().count(), limits::UPSTREAM_BATCH);
+    }
+}

@@ -31,7 +31,7 @@ pub struct UpstreamConfig {
     pub fetch: bool,
     /// How instances come.
     pub retrieve: RetrieveBy,
-    /// Associations open with it at once for queries, and as many for retrieves.
+    /// Associations open with it at once for queries, as many to find out what there is to retrieve, and as many for retrieves.
     pub associations: NonZeroUsize,
     /// How long it may take to answer a query.
     pub timeout: Duration,
@@ -55,6 +55,8 @@ pub struct Upstream {
     way: Way,
     /// Queries that may be under way.
     queries: Arc<Semaphore>,
+    /// Those for retrieves: no client that reads slowly is in their way.
+    listings: Arc<Semaphore>,
     /// Retrieves that may be under way.
     retrieves: Arc<Semaphore>,
 }
@@ -70,9 +72,9 @@ impl Upstream {
     /// The archive at a peer, which is called so.
     pub fn new(config: UpstreamConfig, peer: &Peer, settings: Settings) -> Self {
         let places = || Arc::new(Semaphore::new(config.associations.get()));
-        let (queries, retrieves) = (places(), places());
+        let (queries, listings, retrieves) = (places(), places(), places());
         let way = Way { target: peer.target(), settings };
-        Self { config, peer: peer.name.clone(), way, queries, retrieves }
+        Self { config, peer: peer.name.clone(), way, queries, listings, retrieves }
     }
 }
 
@@ -102,7 +104,8 @@ impl pipeline::Upstream for Upstream {
     }
 
     fn find(&self, asked: Asked, answers: Answers) -> BoxFuture<'static, ()> {
-        let (way, places) = (self.way.through(asked.hops), Arc::clone(&self.queries));
+        let places = if asked.is_to_retrieve { &self.listings } else { &self.queries };
+        let (way, places) = (self.way.through(asked.hops), Arc::clone(places));
         find::find(way, places, self.config.timeout, asked, answers).boxed()
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 use model::attributes::Attributes;
 use model::{UpstreamName, limits};
 use telemetry::{Event, Telemetry, UpstreamEnd};
+use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,23 @@ pub(crate) struct Bridge {
     pub(super) turns: Turns,
     pub(super) tracker: TaskTracker,
     pub(super) shutdown: CancellationToken,
+}
+
+/// What an operator is told of an upstream archive, as far as it was seen since the start.
+#[derive(Debug, Clone)]
+pub struct UpstreamSummary {
+    /// What the configuration calls it.
+    pub name: UpstreamName,
+    /// Whether it is asked for rows of queries.
+    pub finds: bool,
+    /// Whether instances are fetched from it.
+    pub fetches: bool,
+    /// It did not answer a moment ago, and is left alone by those who can do without it.
+    pub is_down: bool,
+    /// When it answered a query last.
+    pub answered: Option<OffsetDateTime>,
+    /// Why a query or a retrieve failed last, without patient data, and when.
+    pub failure: Option<(String, OffsetDateTime)>,
 }
 
 /// One upstream archive.
@@ -43,6 +61,12 @@ impl Pipeline {
         let member = |upstream| Arc::new(Member { upstream, health: Health::default() });
         let upstreams = all.into_iter().map(member).collect();
         self.bridge.get_or_init(|| Bridge { upstreams, turns: Turns::default(), tracker, shutdown });
+    }
+
+    /// The upstream archives, in the order of the configuration.
+    pub fn upstreams(&self) -> Vec<UpstreamSummary> {
+        let members = self.bridge.get().map(|bridge| bridge.upstreams.as_slice()).unwrap_or_default();
+        members.iter().map(|member| member.summary()).collect()
     }
 }
 
@@ -109,6 +133,13 @@ impl Member {
         self.upstream.name()
     }
 
+    fn summary(&self) -> UpstreamSummary {
+        let (answered, failure) = self.health.seen();
+        let (finds, fetches) = (self.upstream.finds(), self.upstream.fetches());
+        let (name, is_down) = (self.name().clone(), self.health.is_down());
+        UpstreamSummary { name, finds, fetches, is_down, answered, failure }
+    }
+
     /// Takes note of how a query ended.
     pub(super) fn note(
         &self,
@@ -120,6 +151,9 @@ impl Member {
         let upstream = self.name().clone();
         let is_there = !matches!(end, Err(error) if error.kind != UpstreamFault::Refused);
         let is_news = self.health.note(is_there);
+        if let Err(error) = end {
+            self.health.note_failure(error);
+        }
         match end {
             Err(error) if is_there => {
                 tracing::warn!(%upstream, reason = error.reason, "an upstream archive refused a query");

@@ -1,14 +1,16 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::join_all;
 use model::query::Selection;
-use model::{QueryRetrieveLevel, Scope, SopInstanceUid, StudyInstanceUid, UpstreamName, limits};
+use model::{QueryRetrieveLevel, Scope, StudyInstanceUid, UpstreamName, limits};
 
 use super::bridge::Member;
 use super::gap::{Source, selection};
 use super::listing::{Held, Piece};
 use super::port::Behalf;
+use super::shortfall::{Shortfall, united};
 use crate::{Error, Pipeline};
 
 /// What became of fetching what a retrieve takes in and we lacked.
@@ -18,19 +20,6 @@ pub struct Completion {
     pub shortfalls: Vec<Shortfall>,
     /// Those that did not say what they have.
     pub silent: Vec<UpstreamName>,
-}
-
-/// What an upstream archive has and could not be fetched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shortfall {
-    /// Where it is.
-    pub upstream: UpstreamName,
-    /// How many instances, at least one.
-    pub instances: u64,
-    /// Some of them.
-    pub uids: Vec<SopInstanceUid>,
-    /// Why, in words without patient data.
-    pub reason: String,
 }
 
 /// How far [`Pipeline::complete`] is, for who waits for it.
@@ -84,44 +73,50 @@ impl Pipeline {
             return Err(archive::Error::TooManySelected.into());
         }
         let pieces = Piece::of(&lacking);
+        let names: usize = pieces.iter().map(Piece::names).sum();
         if pieces.is_empty() {
             return Ok(Completion::default());
         }
         let hops = behalf.hops + 1;
-        let source = |member| Source { pipeline: self, bridge, member, hops };
         let asking = members.iter().map(async |member| {
             // Only who can do without it leaves it alone: of several things it is not known which of them are ours.
-            let is_skipped = ours > 0 && pieces.len() == 1 && member.health.is_down();
-            if is_skipped { None } else { source(member).held(&pieces).await.ok() }
+            let is_skipped = ours > 0 && names < 2 && member.health.is_down();
+            if is_skipped {
+                self.note_skipped(member);
+                return None;
+            }
+            Source { pipeline: self, bridge, member, hops }.held(&pieces).await.ok()
         });
         let told = join_all(asking).await;
         let mut completion = Completion::default();
         let mut held = Vec::new();
         for (member, told) in members.iter().zip(told) {
             match told {
-                Some(told) => held.extend(told.into_iter().map(|one| (member, one))),
+                Some(told) => {
+                    let instances = told.iter().filter_map(|one| one.instances).sum();
+                    progress.0.fetch_max(instances, Ordering::Relaxed);
+                    held.extend(told.into_iter().map(|one| (member, one)));
+                }
                 None => completion.silent.push(member.name().clone()),
             }
         }
-        let elsewhere = held.iter().filter_map(|(_, one)| one.instances).max().unwrap_or(0);
-        progress.0.fetch_max(elsewhere, Ordering::Relaxed);
-        for study in studies(&held) {
+        for Study { uid, held } in studies(held) {
             // Who is asked for somebody else does not wait: it may be the one that is waited for.
             let _turn = match behalf.hops {
-                0 => Some(bridge.turns.take(&study).await),
+                0 => Some(bridge.turns.take(&uid).await),
                 _ => None,
             };
             let mut attempts = Vec::new();
-            for (member, one) in held.iter().filter(|(_, one)| one.scope.study == study) {
-                attempts.extend(source(member).close_gap(one.clone()).await?);
+            for (member, held) in held {
+                let source = Source { pipeline: self, bridge, member, hops };
+                attempts.extend(source.close_gap(held).await?.map(|attempt| (source, attempt)));
             }
-            // What one could not give another one may have given; and what none did counts once.
-            let mut worst: Option<Shortfall> = None;
-            for attempt in attempts {
-                let shortfall = attempt.still_lacking(self).await?;
-                worst = worst.into_iter().chain(shortfall).max_by_key(|one| one.instances);
+            // What one could not give another one may have given.
+            let mut short = Vec::new();
+            for (source, attempt) in attempts {
+                short.extend(attempt.short(source).await?);
             }
-            completion.shortfalls.extend(worst);
+            completion.shortfalls.extend(united(short).await?);
         }
         Ok(completion)
     }
@@ -148,12 +143,27 @@ impl Pipeline {
     }
 }
 
-/// The studies that upstream archives have something of, each once.
-fn studies(held: &[(&Arc<Member>, Held)]) -> Vec<StudyInstanceUid> {
-    let mut studies: Vec<StudyInstanceUid> = Vec::new();
-    for (_, one) in held {
-        if !studies.contains(&one.scope.study) {
-            studies.push(one.scope.study.clone());
+/// What upstream archives have of one study.
+struct Study<'a> {
+    uid: StudyInstanceUid,
+    /// Each archive once.
+    held: Vec<(&'a Arc<Member>, Vec<Held>)>,
+}
+
+/// What upstream archives have, study by study.
+fn studies(held: Vec<(&Arc<Member>, Held)>) -> Vec<Study<'_>> {
+    let mut places: HashMap<StudyInstanceUid, usize> = HashMap::new();
+    let mut studies: Vec<Study<'_>> = Vec::new();
+    for (member, one) in held {
+        let uid = &one.scope.study;
+        let place = *places.entry(uid.clone()).or_insert(studies.len());
+        if place == studies.len() {
+            studies.push(Study { uid: uid.clone(), held: Vec::new() });
+        }
+        let Some(study) = studies.get_mut(place) else { continue };
+        match study.held.last_mut() {
+            Some((last, held)) if Arc::ptr_eq(last, member) => held.push(one),
+            _ => study.held.push((member, vec![one])),
         }
     }
     studies

@@ -15,7 +15,7 @@ use crate::{Error, Pipeline};
 
 /// The rows of upstream archives that join the answer to a query, as they come.
 ///
-/// Memory: [`limits::UPSTREAM_ROWS_WAITING`] rows twice, and 16 bytes for each that was given. Dropped, the upstream archives are told
+/// Memory: [`limits::UPSTREAM_ROWS_WAITING`] rows twice, and 16 bytes for each that was given, 32 for a patient. Dropped, the upstream archives are told
 /// that nobody wants more.
 pub struct FromUpstreams {
     pipeline: Pipeline,
@@ -43,6 +43,8 @@ pub struct Gathered {
     pub rows: Vec<UpstreamRow>,
     /// Those whose rows are not all here.
     pub incomplete: Vec<UpstreamName>,
+    /// Those that did not match, or return, all that was asked for.
+    pub unsure: Vec<UpstreamName>,
 }
 
 impl Pipeline {
@@ -60,7 +62,7 @@ impl Pipeline {
         for (place, member) in members.into_iter().enumerate() {
             let is_down = member.health.is_down();
             if is_down {
-                self.count(&member, UpstreamEnd::Skipped, 0, Instant::now());
+                self.note_skipped(&member);
             } else {
                 bridge.ask(&member, sieve.asked(behalf.hops + 1), sender.clone(), place);
             }
@@ -85,6 +87,11 @@ impl Pipeline {
                 return Ok(rows.min(most));
             }
         }
+    }
+
+    /// Takes note that an upstream archive is left alone for a while.
+    pub(super) fn note_skipped(&self, member: &Member) {
+        self.count(member, UpstreamEnd::Skipped, 0, Instant::now());
     }
 
     fn count(&self, member: &Member, end: UpstreamEnd, rows: u64, started: Instant) {
@@ -153,7 +160,10 @@ impl FromUpstreams {
             rows.extend(self.sift(batch).await?);
         }
         self.note_ends();
-        Ok(Gathered { rows, incomplete: self.incomplete() })
+        let mut unsure: Vec<_> =
+            rows.iter().filter(|row| row.has_unknown_keys).map(|row| row.upstream.clone()).collect();
+        unsure.dedup();
+        Ok(Gathered { rows, incomplete: self.incomplete(), unsure })
     }
 
     /// The upstream archives that have not given everything, or not yet.

@@ -1,20 +1,21 @@
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use model::query::{Key, Matching, Query, Selection};
-use model::{QueryRetrieveLevel, Scope, SopInstanceUid, UpstreamName, Vr, limits};
+use model::{QueryRetrieveLevel, Scope, SopInstanceUid, Vr, limits};
 use telemetry::Event;
 use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::UpstreamError;
 use super::bridge::{Bridge, Member};
-use super::complete::Shortfall;
 use super::listing::{Held, Piece};
-use super::port::Fetched;
+use super::port::{Fetched, UpstreamFault};
 use super::rows::SOP_INSTANCE_UID;
+use super::shortfall::{Short, Shortfall};
 use crate::{Error, Pipeline};
 
 /// The way to one upstream archive for one request.
+#[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     pub(super) pipeline: &'a Pipeline,
     pub(super) bridge: &'a Bridge,
@@ -23,9 +24,15 @@ pub(super) struct Source<'a> {
     pub(super) hops: u8,
 }
 
-/// What was done about what an upstream archive has and we lacked.
+/// What an upstream archive has of a study and we lack.
+struct Gap {
+    lacking: Vec<Held>,
+    /// Why it is not known how much that is.
+    unlisted: Option<UpstreamError>,
+}
+
+/// What was done about what an upstream archive has of a study and we lacked.
 pub(super) struct Attempt {
-    upstream: UpstreamName,
     /// What we lacked, all instances of each.
     lacking: Vec<Held>,
     fetched: Fetched,
@@ -36,7 +43,28 @@ impl Source<'_> {
     pub(super) async fn held(&self, pieces: &[Piece]) -> Result<Vec<Held>, UpstreamError> {
         let mut held = Vec::new();
         for piece in pieces {
+            let found = match self.list(piece).await {
+                // It may refuse but the list.
+                Err(error) if error.kind == UpstreamFault::Refused && piece.names() > 1 => Vec::new(),
+                listed => listed?,
+            };
+            // Whoever finds two of a list knows lists.
+            let is_sure = piece.names() < 2 || found.len() > 1;
+            let rest = if is_sure { Vec::new() } else { piece.without(&found) };
+            held.extend(found);
+            held.extend(self.one_by_one(&rest).await?);
+        }
+        Ok(held)
+    }
+
+    /// Asks again for what a list did not bring, each by itself: for an archive that does not know lists. That, the first one tells.
+    async fn one_by_one(&self, rest: &[Piece]) -> Result<Vec<Held>, UpstreamError> {
+        let mut held = Vec::new();
+        for piece in rest {
             held.extend(self.list(piece).await?);
+            if held.is_empty() {
+                break;
+            }
         }
         Ok(held)
     }
@@ -46,45 +74,67 @@ impl Source<'_> {
         Ok(rows.iter().filter_map(|row| piece.held(row)).collect())
     }
 
-    /// Fetches what it has here and we lack; `None` where that is nothing.
-    pub(super) async fn close_gap(&self, held: Held) -> Result<Option<Attempt>, Error> {
-        let upstream = self.member.name().clone();
-        let lacking = match self.gap(held.clone()).await? {
-            Ok(lacking) if lacking.is_empty() => return Ok(None),
-            Ok(lacking) => lacking,
-            Err(error) => {
-                let fetched = Fetched::failed(error);
-                // How much of it we lack is not known.
-                let lacking = vec![Held { instances: None, ..held }];
-                return Ok(Some(Attempt { upstream, lacking, fetched }));
-            }
+    /// Fetches what it has here, all of one study, and we lack; `None` where that is nothing.
+    pub(super) async fn close_gap(&self, held: Vec<Held>) -> Result<Option<Attempt>, Error> {
+        let Gap { lacking, unlisted } = self.gap(held).await?;
+        if lacking.is_empty() {
+            return Ok(None);
+        }
+        let fetched = match unlisted {
+            Some(error) => Fetched::failed(error),
+            None => self.fetch(lacking.iter().map(|held| held.scope.clone()).collect()).await,
         };
-        let fetched = self.fetch(lacking.iter().map(|held| held.scope.clone()).collect()).await;
-        Ok(Some(Attempt { upstream, lacking, fetched }))
+        Ok(Some(Attempt { lacking, fetched }))
     }
 
     /// What of it we lack. A series or study of which we have as many instances as it says to have is taken for the same.
-    async fn gap(&self, held: Held) -> Result<Result<Vec<Held>, UpstreamError>, Error> {
-        let (mut lacking, mut open) = (Vec::new(), vec![held]);
-        while let Some(held) = open.pop() {
+    async fn gap(&self, held: Vec<Held>) -> Result<Gap, Error> {
+        let (mut lacking, mut named, mut open) = (Vec::new(), Vec::new(), VecDeque::from(held));
+        let mut unlisted = None;
+        while let Some(held) = open.pop_front() {
+            if held.scope.instance.is_some() {
+                named.push(held);
+                continue;
+            }
             let ours = self.pipeline.count_of(&held.scope).await?;
             if ours == 0 {
                 lacking.push(held);
                 continue;
             }
-            if held.scope.instance.is_some() || held.instances == Some(ours) {
+            if held.instances == Some(ours) {
                 continue;
             }
-            let inside = match self.list(&Piece::inside(&held.scope)).await {
-                Ok(inside) => inside,
-                Err(error) => return Ok(Err(error)),
-            };
-            match held.scope.series {
-                None => open.extend(inside),
-                Some(_) => lacking.extend(self.pipeline.unknown(inside).await?),
+            match self.list(&Piece::inside(&held.scope)).await {
+                Ok(inside) => open.extend(inside),
+                Err(error) => {
+                    // How much of it we lack is not known.
+                    lacking.push(Held { instances: None, ..held });
+                    unlisted = Some(error);
+                    break;
+                }
             }
         }
-        Ok(Ok(lacking))
+        let (rest, more): (Vec<_>, Vec<_>) = open.into_iter().partition(|held| held.scope.instance.is_none());
+        lacking.extend(rest);
+        named.extend(more);
+        lacking.extend(self.pipeline.unknown(named).await?);
+        Ok(Gap { lacking, unlisted })
+    }
+
+    /// The instances of what it has, each by its UID; `None` where it does not say so.
+    pub(super) async fn instances_of(&self, held: &[Held]) -> Option<Vec<Held>> {
+        let (mut instances, mut open) = (Vec::new(), VecDeque::from(held.to_vec()));
+        while let Some(held) = open.pop_front() {
+            if held.scope.instance.is_some() {
+                instances.push(held);
+                continue;
+            }
+            if self.member.health.is_down() || instances.len() > limits::UPSTREAM_LISTED {
+                return None;
+            }
+            open.extend(self.list(&Piece::inside(&held.scope)).await.ok()?);
+        }
+        Some(instances)
     }
 
     async fn fetch(&self, wanted: Vec<Scope>) -> Fetched {
@@ -99,6 +149,9 @@ impl Source<'_> {
         let fetched = bridge.tracker.spawn(fetching.in_current_span()).await;
         given_up.disarm();
         let fetched = fetched.unwrap_or_else(|_| Fetched::failed(UpstreamError::failed("internal error")));
+        if let Err(error) = &fetched.end {
+            member.health.note_failure(error);
+        }
         let (end, elapsed) = (UpstreamError::label(&fetched.end), started.elapsed());
         tracing::info!(
             %upstream,
@@ -117,15 +170,19 @@ impl Source<'_> {
 
 impl Attempt {
     /// What we lack after all, by our own index; `None` where that is nothing.
-    pub(super) async fn still_lacking(self, pipeline: &Pipeline) -> Result<Option<Shortfall>, Error> {
-        let Self { upstream, lacking, fetched } = self;
-        let (mut instances, mut uids, mut is_known) = (0, Vec::new(), true);
-        for Held { scope, instances: told } in lacking {
-            is_known &= told.is_some();
+    pub(super) async fn short(self, source: Source<'_>) -> Result<Option<Short<'_>>, Error> {
+        let Self { lacking, fetched } = self;
+        let (named, counted): (Vec<_>, Vec<_>) =
+            lacking.into_iter().partition(|held| held.scope.instance.is_some());
+        let mut lacking = source.pipeline.unknown(named).await?;
+        let (mut instances, mut is_known) = (lacking.len() as u64, true);
+        for held in counted {
             // Of what it does not count it has one, or it would not be there.
-            let missing = told.unwrap_or(1).saturating_sub(pipeline.count_of(&scope).await?);
+            let told = held.instances.unwrap_or(1);
+            let missing = told.saturating_sub(source.pipeline.count_of(&held.scope).await?);
+            is_known &= held.instances.is_some();
             instances += missing;
-            uids.extend(scope.instance.filter(|_| missing > 0));
+            lacking.extend((missing > 0 || held.instances.is_none()).then_some(held));
         }
         if !is_known {
             instances = instances.max(fetched.failed).max(u64::from(fetched.end.is_err()));
@@ -137,12 +194,15 @@ impl Attempt {
             Err(error) => error.reason,
             Ok(()) => "it did not send all that it says to have".to_owned(),
         };
+        let mut uids: Vec<_> = lacking.iter().filter_map(|held| held.scope.instance.clone()).collect();
+        let are_all_named = uids.len() as u64 == instances;
         if uids.is_empty() {
             uids = fetched.failed_uids;
         }
         uids.truncate(usize::try_from(instances).unwrap_or(usize::MAX));
-        tracing::warn!(%upstream, instances, reason, "instances could not be fetched from an upstream archive");
-        Ok(Some(Shortfall { upstream, instances, uids, reason }))
+        let upstream = source.member.name().clone();
+        let shortfall = Shortfall { upstream, instances, uids, reason };
+        Ok(Some(Short { source, lacking, shortfall, are_all_named }))
     }
 }
 

@@ -1,10 +1,12 @@
 //! What upstream archives have of something, as they say so.
 
+use std::collections::HashSet;
+
 use model::attributes::Attributes;
 use model::query::Selection;
 use model::{
-    Kind, QueryRetrieveLevel, Scope, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid, Tag, Uid, limits,
-    vr,
+    Kind, QueryRetrieveLevel, Scope, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid, Tag, Uid, Vr,
+    limits, vr,
 };
 
 use super::port::Asked;
@@ -19,9 +21,10 @@ pub(super) struct Piece {
     pub(super) level: QueryRetrieveLevel,
     patient_id: Option<String>,
     issuer_of_patient_id: Option<String>,
-    study: Option<StudyInstanceUid>,
-    series: Option<SeriesInstanceUid>,
-    instance: Option<SopInstanceUid>,
+    /// Of each of these any where there are some; several at the level only.
+    studies: Vec<StudyInstanceUid>,
+    series: Vec<SeriesInstanceUid>,
+    instances: Vec<SopInstanceUid>,
 }
 
 /// A study, series or instance that an upstream archive has.
@@ -33,34 +36,73 @@ pub(super) struct Held {
 }
 
 impl Piece {
-    /// What is to be asked about for a retrieve: one question each, of at most [`limits::UPSTREAM_PIECES`]. UIDs that are none are left
-    /// out: nobody else could be asked for them, and they might stand for others.
+    /// What is to be asked about for a retrieve: one question for each [`limits::UPSTREAM_BATCH`] of at most
+    /// [`limits::UPSTREAM_PIECES`] UIDs. Those that are none are left out: nobody else could be asked for them, and they might stand for
+    /// others.
+    ///
+    /// PS3.4 §C.2.2.2.2.
     pub(super) fn of(selection: &Selection) -> Vec<Self> {
-        let (study, series) = (only(&selection.studies), only(&selection.series));
         let whole = Self {
             level: selection.level.max(QueryRetrieveLevel::Study),
             patient_id: selection.patient_id.clone(),
             issuer_of_patient_id: selection.issuer_of_patient_id.clone(),
-            study: study.cloned(),
-            series: None,
-            instance: None,
+            studies: only(&selection.studies),
+            series: Vec::new(),
+            instances: Vec::new(),
         };
-        let most = limits::UPSTREAM_PIECES;
         match selection.level {
             QueryRetrieveLevel::Patient => vec![whole],
             QueryRetrieveLevel::Study => {
-                let of = |uid: &StudyInstanceUid| Self { study: Some(uid.clone()), ..whole.clone() };
-                selection.studies.iter().filter(|uid| uid.is_valid()).take(most).map(of).collect()
+                let of = |studies| Self { studies, ..whole.clone() };
+                batches(&selection.studies).into_iter().map(of).collect()
             }
             QueryRetrieveLevel::Series => {
-                let of = |uid: &SeriesInstanceUid| Self { series: Some(uid.clone()), ..whole.clone() };
-                selection.series.iter().filter(|uid| uid.is_valid()).take(most).map(of).collect()
+                let of = |series| Self { series, ..whole.clone() };
+                batches(&selection.series).into_iter().map(of).collect()
             }
             QueryRetrieveLevel::Image => {
-                let whole = Self { series: series.cloned(), ..whole };
-                let of = |uid: &SopInstanceUid| Self { instance: Some(uid.clone()), ..whole.clone() };
-                selection.instances.iter().filter(|uid| uid.is_valid()).take(most).map(of).collect()
+                let whole = Self { series: only(&selection.series), ..whole };
+                let of = |instances| Self { instances, ..whole.clone() };
+                batches(&selection.instances).into_iter().map(of).collect()
             }
+        }
+    }
+
+    /// How many things it is about, where it names them.
+    pub(super) fn names(&self) -> usize {
+        match self.level {
+            QueryRetrieveLevel::Patient | QueryRetrieveLevel::Study => self.studies.len(),
+            QueryRetrieveLevel::Series => self.series.len(),
+            QueryRetrieveLevel::Image => self.instances.len(),
+        }
+    }
+
+    /// Each thing that a list of them names and that is not among these, by itself.
+    pub(super) fn without(&self, found: &[Held]) -> Vec<Self> {
+        let found: HashSet<&str> = found.iter().filter_map(|held| self.key(&held.scope)).collect();
+        let is_left = |uid: &str| !found.contains(uid);
+        match self.level {
+            QueryRetrieveLevel::Patient | QueryRetrieveLevel::Study => {
+                let of = |uid: &StudyInstanceUid| Self { studies: vec![uid.clone()], ..self.clone() };
+                self.studies.iter().filter(|uid| is_left(uid.as_str())).map(of).collect()
+            }
+            QueryRetrieveLevel::Series => {
+                let of = |uid: &SeriesInstanceUid| Self { series: vec![uid.clone()], ..self.clone() };
+                self.series.iter().filter(|uid| is_left(uid.as_str())).map(of).collect()
+            }
+            QueryRetrieveLevel::Image => {
+                let of = |uid: &SopInstanceUid| Self { instances: vec![uid.clone()], ..self.clone() };
+                self.instances.iter().filter(|uid| is_left(uid.as_str())).map(of).collect()
+            }
+        }
+    }
+
+    /// The unique key of the level.
+    fn key<'a>(&self, scope: &'a Scope) -> Option<&'a str> {
+        match self.level {
+            QueryRetrieveLevel::Patient | QueryRetrieveLevel::Study => Some(scope.study.as_str()),
+            QueryRetrieveLevel::Series => scope.series.as_ref().map(Uid::as_str),
+            QueryRetrieveLevel::Image => scope.instance.as_ref().map(Uid::as_str),
         }
     }
 
@@ -72,18 +114,20 @@ impl Piece {
             level,
             patient_id: None,
             issuer_of_patient_id: None,
-            study: Some(scope.study.clone()),
-            series: scope.series.clone(),
-            instance: None,
+            studies: vec![scope.study.clone()],
+            series: scope.series.iter().cloned().collect(),
+            instances: Vec::new(),
         }
     }
 
     /// The question.
     pub(super) fn asked(&self, hops: u8) -> Asked {
-        let text = |uid: Option<&str>| uid.unwrap_or_default().to_owned();
         let mut keys = Attributes::new();
+        keys.insert(STUDY_INSTANCE_UID, Vr::UI, texts(&self.studies));
+        if self.level >= QueryRetrieveLevel::Series {
+            keys.insert(SERIES_INSTANCE_UID, Vr::UI, texts(&self.series));
+        }
         let mut key = |tag, value: &str| keys.insert_text(tag, vr::of_tag(tag, false), value);
-        key(STUDY_INSTANCE_UID, &text(self.study.as_ref().map(Uid::as_str)));
         match self.level {
             QueryRetrieveLevel::Patient | QueryRetrieveLevel::Study => {
                 key(PATIENT_ID, self.patient_id.as_deref().unwrap_or_default());
@@ -92,16 +136,10 @@ impl Piece {
                 }
                 key(NUMBER_OF_STUDY_RELATED_INSTANCES, "");
             }
-            QueryRetrieveLevel::Series => {
-                key(SERIES_INSTANCE_UID, &text(self.series.as_ref().map(Uid::as_str)));
-                key(NUMBER_OF_SERIES_RELATED_INSTANCES, "");
-            }
-            QueryRetrieveLevel::Image => {
-                key(SERIES_INSTANCE_UID, &text(self.series.as_ref().map(Uid::as_str)));
-                key(SOP_INSTANCE_UID, &text(self.instance.as_ref().map(Uid::as_str)));
-            }
+            QueryRetrieveLevel::Series => key(NUMBER_OF_SERIES_RELATED_INSTANCES, ""),
+            QueryRetrieveLevel::Image => keys.insert(SOP_INSTANCE_UID, Vr::UI, texts(&self.instances)),
         }
-        Asked { level: self.level, keys, hops }
+        Asked { level: self.level, keys, hops, is_to_retrieve: true }
     }
 
     /// What a row of the answer says. `None` where it does not say what it is about, or is about something else: it is not believed
@@ -112,16 +150,16 @@ impl Piece {
             let is_patient = self.level > QueryRetrieveLevel::Study || row.first(PATIENT_ID) == Some(wanted);
             is_patient.then_some(())?;
         }
-        let study = one(row, STUDY_INSTANCE_UID, self.study.as_ref())?;
+        let study = one(row, STUDY_INSTANCE_UID, &self.studies)?;
         let series = match self.level {
             QueryRetrieveLevel::Patient | QueryRetrieveLevel::Study => None,
             QueryRetrieveLevel::Series | QueryRetrieveLevel::Image => {
-                Some(one(row, SERIES_INSTANCE_UID, self.series.as_ref())?)
+                Some(one(row, SERIES_INSTANCE_UID, &self.series)?)
             }
         };
         let instance = match self.level {
             QueryRetrieveLevel::Patient | QueryRetrieveLevel::Study | QueryRetrieveLevel::Series => None,
-            QueryRetrieveLevel::Image => Some(one(row, SOP_INSTANCE_UID, self.instance.as_ref())?),
+            QueryRetrieveLevel::Image => Some(one(row, SOP_INSTANCE_UID, &self.instances)?),
         };
         let count = match self.level {
             QueryRetrieveLevel::Patient | QueryRetrieveLevel::Study => NUMBER_OF_STUDY_RELATED_INSTANCES,
@@ -135,20 +173,31 @@ impl Piece {
 }
 
 /// The UID of a row, or the one that was asked for where the row has none.
-fn one<K: Kind>(row: &Attributes, tag: Tag, wanted: Option<&Uid<K>>) -> Option<Uid<K>> {
+fn one<K: Kind>(row: &Attributes, tag: Tag, wanted: &[Uid<K>]) -> Option<Uid<K>> {
     let told = row.first(tag).and_then(Uid::lenient).filter(Uid::is_valid);
     match (told, wanted) {
-        (Some(told), Some(wanted)) => (told == *wanted).then_some(told),
-        (Some(told), None) => Some(told),
-        (None, wanted) => wanted.cloned(),
+        (Some(told), wanted) => (wanted.is_empty() || wanted.contains(&told)).then_some(told),
+        (None, [wanted]) => Some(wanted.clone()),
+        (None, _) => None,
     }
 }
 
-fn only<K>(uids: &[Uid<K>]) -> Option<&Uid<K>> {
+/// A UID that stands above what is asked for: there it has one value (PS3.4 §C.4.1.2.1).
+fn only<K>(uids: &[Uid<K>]) -> Vec<Uid<K>> {
     match uids {
-        [uid] if uid.is_valid() => Some(uid),
-        _ => None,
+        [uid] if uid.is_valid() => vec![uid.clone()],
+        _ => Vec::new(),
     }
+}
+
+fn batches<K>(uids: &[Uid<K>]) -> Vec<Vec<Uid<K>>> {
+    let valid: Vec<_> =
+        uids.iter().filter(|uid| uid.is_valid()).take(limits::UPSTREAM_PIECES).cloned().collect();
+    valid.chunks(limits::UPSTREAM_BATCH).map(<[_]>::to_vec).collect()
+}
+
+fn texts<K>(uids: &[Uid<K>]) -> Vec<String> {
+    uids.iter().map(|uid| uid.as_str().to_owned()).collect()
 }
 
 const NUMBER_OF_STUDY_RELATED_INSTANCES: Tag = Tag(0x0020, 0x1208);
@@ -184,29 +233,41 @@ mod tests {
     }
 
     #[test]
-    fn each_thing_is_asked_for_by_itself_and_nothing_by_a_pattern() {
+    fn things_are_asked_for_together_and_nothing_by_a_pattern() {
         use QueryRetrieveLevel::{Image, Series, Study};
         let asked = |selection: Selection| {
             let pieces = Piece::of(&selection);
             let uids = pieces.iter().map(|piece| {
                 let keys = piece.asked(1).keys;
                 [STUDY_INSTANCE_UID, SERIES_INSTANCE_UID, SOP_INSTANCE_UID]
-                    .map(|tag| keys.first(tag).unwrap_or_default().to_owned())
+                    .map(|tag| keys.get(tag).map_or(String::new(), |uids| uids.values.join("\\")))
             });
             uids.collect::<Vec<_>>()
         };
-        assert_eq!(
-            asked(selection(Study, &["1.2", "1.*", "1.3"], &[], &[])),
-            [["1.2", "", ""], ["1.3", "", ""]]
-        );
+        assert_eq!(asked(selection(Study, &["1.2", "1.*", "1.3"], &[], &[])), [["1.2\\1.3", "", ""]]);
         assert_eq!(asked(selection(Series, &["1.2"], &["1.2.1"], &[])), [["1.2", "1.2.1", ""]]);
         assert_eq!(asked(selection(Series, &["1.2", "1.3"], &["1.2.1"], &[])), [["", "1.2.1", ""]]);
         assert_eq!(asked(selection(Image, &["1.2"], &["1.2.1"], &["9.1"])), [["1.2", "1.2.1", "9.1"]]);
+        let of_two_series = selection(Image, &["1.2"], &["1.2.1", "1.2.2"], &["9.1", "*", "9.2"]);
+        assert_eq!(asked(of_two_series), [["1.2", "", "9.1\\9.2"]]);
         assert!(asked(selection(Study, &["*"], &[], &[])).is_empty());
         assert!(asked(selection(Image, &["x-1"], &[], &["?"])).is_empty());
         let many: Vec<String> = (0..2000).map(|number| format!("1.2.{number}")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        assert_eq!(asked(selection(Study, &many, &[], &[])).len(), limits::UPSTREAM_PIECES);
+        let batches = limits::UPSTREAM_PIECES / limits::UPSTREAM_BATCH;
+        assert_eq!(asked(selection(Study, &many, &[], &[])).len(), batches);
+    }
+
+    #[test]
+    fn of_several_things_each_answer_says_which_it_is_about() {
+        let all = selection(QueryRetrieveLevel::Image, &["1.2"], &["1.2.1"], &["9.1", "9.2", "9.3"]);
+        let piece = &Piece::of(&all)[0];
+        assert_eq!(piece.names(), 3);
+        let held = |uid| piece.held(&row(&[(SOP_INSTANCE_UID, uid)]));
+        assert!(held("9.4").is_none() && piece.held(&row(&[])).is_none());
+        let found = [held("9.2").unwrap()];
+        let left: Vec<_> = piece.without(&found).iter().map(|one| texts(&one.instances)).collect();
+        assert_eq!(left, [["9.1"], ["9.3"]]);
     }
 
     #[test]

@@ -9,10 +9,13 @@ mod health;
 mod listing;
 mod port;
 mod rows;
+mod shortfall;
 mod turns;
 
 pub(crate) use bridge::Bridge;
-pub use complete::{Completion, Progress, Shortfall};
+pub use bridge::UpstreamSummary;
+pub use complete::{Completion, Progress};
 pub use from::{FromUpstreams, Gathered};
 pub use port::{Answers, Asked, Behalf, Fetched, Upstream, UpstreamError, UpstreamFault};
 pub use rows::UpstreamRow;
+pub use shortfall::Shortfall;

@@ -25,7 +25,7 @@ pub trait Upstream: Send + Sync + 'static {
     /// Puts a query. Ends in bounded time whatever the other end does, and soon after nobody takes answers any more.
     fn find(&self, asked: Asked, answers: Answers) -> BoxFuture<'static, ()>;
 
-    /// Retrieves everything in these scopes, all of one study, and has it taken in by the pipeline as what that peer sent. Ends in
+    /// Retrieves everything in these scopes, all of one study and as few requests as may be, and has it taken in by the pipeline as what that peer sent. Ends in
     /// bounded time whatever the other end does, and soon after `stop`.
     fn fetch(
         &self,
@@ -45,6 +45,8 @@ pub struct Asked {
     pub keys: Attributes,
     /// Archives that the question has come through, ours included.
     pub hops: u8,
+    /// It is about what to retrieve: the answer is read as it comes, whatever a client does.
+    pub is_to_retrieve: bool,
 }
 
 /// How a retrieve from an upstream archive went.

@@ -17,7 +17,7 @@ pub struct UpstreamRow {
     pub row: Row,
     /// Where it is from.
     pub upstream: UpstreamName,
-    /// The upstream archive did not know some of the keys.
+    /// The upstream archive did not know some of the keys, or does not say whether the row meets them.
     pub has_unknown_keys: bool,
 }
 
@@ -27,8 +27,10 @@ pub(super) struct Sieve {
     elsewhere: Elsewhere,
     /// The attributes that rows have; `None`: whatever comes.
     tags: Option<BTreeSet<Tag>>,
-    /// Digests of what was given on.
+    /// Digests of what was given on; two of a patient.
     seen: HashSet<[u8; 16]>,
+    /// Rows that were given on.
+    given: usize,
 }
 
 /// An answer that is a row unless we have it.
@@ -56,17 +58,17 @@ impl Sieve {
             query.include.tags.iter().copied().chain(of_keys).chain(more.iter().copied()).collect()
         };
         let tags = (!query.include.all).then(tags);
-        Self { query: query.clone(), elsewhere, tags, seen: HashSet::new() }
+        Self { query: query.clone(), elsewhere, tags, seen: HashSet::new(), given: 0 }
     }
 
     /// What is asked of upstream archives.
     pub(super) fn asked(&self, hops: u8) -> Asked {
-        Asked { level: self.query.level, keys: self.elsewhere.keys.clone(), hops }
+        Asked { level: self.query.level, keys: self.elsewhere.keys.clone(), hops, is_to_retrieve: false }
     }
 
     /// Whether so much was given on that more could not be told from it.
     pub(super) fn is_full(&self) -> bool {
-        self.seen.len() >= limits::UPSTREAM_ROWS
+        self.given >= limits::UPSTREAM_ROWS
     }
 
     /// An answer as a row; `None` where it does not say what it is about, does not match after all, or came before.
@@ -81,6 +83,8 @@ impl Sieve {
         let ids = self.ids(&attributes)?;
         let entity = entity(self.query.level, &attributes, &ids)?;
         let is_new = self.elsewhere.is_met_by(&attributes) && self.take(&entity);
+        self.given += usize::from(is_new);
+        let has_unknown_keys = has_unknown_keys || self.elsewhere.is_left_open_by(&attributes);
         let row = Row { attributes, ids, json: None };
         is_new.then_some(Candidate { place, row, has_unknown_keys, entity })
     }
@@ -215,3 +219,29 @@ pub(super) const PATIENT_ID: Tag = Tag(0x0010, 0x0020);
 pub(super) const ISSUER_OF_PATIENT_ID: Tag = Tag(0x0010, 0x0021);
 pub(super) const STUDY_INSTANCE_UID: Tag = Tag(0x0020, 0x000D);
 pub(super) const SERIES_INSTANCE_UID: Tag = Tag(0x0020, 0x000E);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patients_count_as_rows_whatever_is_kept_of_them() {
+        let mut sieve = Sieve::new(&Query::new(QueryRetrieveLevel::Patient));
+        let mut give = |id: &str, issuer: &str| {
+            let mut attributes = Attributes::new();
+            attributes.insert_text(PATIENT_ID, Vr::LO, id);
+            attributes.insert_text(ISSUER_OF_PATIENT_ID, Vr::LO, issuer);
+            let is_given =
+                sieve.candidate(Answer { place: 0, attributes, bytes: 9, has_unknown_keys: false }).is_some();
+            (is_given, sieve.given)
+        };
+        assert_eq!(give("P1", "A"), (true, 1));
+        assert_eq!(give("P1", "A"), (false, 1));
+        assert_eq!(give("P1", "B"), (true, 2));
+        assert_eq!(give("P1", ""), (false, 2), "anybody's");
+        for number in 2..limits::UPSTREAM_ROWS {
+            assert!(give(&format!("Q{number}"), "").0);
+        }
+        assert!(sieve.is_full());
+    }
+}

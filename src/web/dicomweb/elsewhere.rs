@@ -37,7 +37,7 @@ impl Elsewhere {
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
         }
         let names: Vec<String> = self.archives().collect();
-        names.into_iter().for_each(|name| warn(&mut response, &name));
+        names.into_iter().for_each(|name| warn_of_rest(&mut response, &name));
         response
     }
 
@@ -48,9 +48,23 @@ impl Elsewhere {
     }
 }
 
-/// Adds a warning that an upstream archive has not given all (PS3.18 §8.3.4.2).
-pub(super) fn warn(response: &mut Response, name: &str) {
-    let warning = format!("299 gantry \"upstream archive {name} did not give all that it may have\"");
+/// Adds a warning that an upstream archive has not given all.
+pub(super) fn warn_of_rest(response: &mut Response, name: &str) {
+    warn(response, &format!("upstream archive {name} did not give all that it may have"));
+}
+
+/// Adds a warning that an upstream archive does not know some of the keys.
+pub(super) fn warn_of_keys(response: &mut Response, name: &str) {
+    warn(
+        response,
+        &format!("upstream archive {name} did not match or return all attributes that were asked for"),
+    );
+}
+
+/// Adds a warning in these words (PS3.18 §8.3.4.2).
+// deviation: PS3.18 §8.3.4.2: after 299 a name stands instead of a URL, and the text in quotes, as RFC 7234 §5.5 has it.
+pub(super) fn warn(response: &mut Response, words: &str) {
+    let warning = format!("299 gantry \"{words}\"");
     if let Ok(warning) = HeaderValue::try_from(warning) {
         response.headers_mut().append(header::WARNING, warning);
     }

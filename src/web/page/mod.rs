@@ -5,5 +5,6 @@ mod html;
 mod lanes;
 mod reports;
 mod status;
+mod upstreams;
 
 pub(crate) use status::status;

@@ -3,13 +3,14 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::{Html as HtmlResponse, IntoResponse, Response};
 use http::{StatusCode, header};
-use pipeline::{CommitmentRecord, Error, Overview};
+use pipeline::{CommitmentRecord, Error, Overview, UpstreamSummary};
 use time::OffsetDateTime;
 
 use super::format::{Bytes, Count, Span, ago, date, modality, moment};
 use super::html::Html;
 use super::lanes::Lanes;
 use super::reports::reports;
+use super::upstreams::upstreams;
 use crate::app::App;
 use crate::health::{self, Unready};
 use crate::{Product, problem};
@@ -36,6 +37,7 @@ pub(crate) async fn status(State(app): State<App>) -> Response {
         overview,
         lanes,
         reports,
+        upstreams: app.pipeline.upstreams(),
         uptime: app.started.elapsed(),
         now: OffsetDateTime::now_utc(),
     };
@@ -66,6 +68,7 @@ struct View<'a> {
     lanes: Lanes,
     /// Storage commitment reports that are owed.
     reports: Vec<CommitmentRecord>,
+    upstreams: Vec<UpstreamSummary>,
     uptime: Duration,
     now: OffsetDateTime,
 }
@@ -82,6 +85,7 @@ impl View<'_> {
                 self.cards(&mut html, overview);
                 self.lanes.destinations(&mut html, self.now);
                 self.lanes.dead_letters(&mut html, self.now);
+                upstreams(&mut html, &self.upstreams, self.now);
                 reports(&mut html, &self.reports, self.now);
                 self.studies(&mut html, overview);
                 self.conflicts(&mut html, overview);

@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderValue, header};
+use http::header;
 use model::query::Query;
 use model::{QueryRetrieveLevel, UpstreamName};
 use pipeline::{Behalf, Cursor, Error, Gathered, Page, Pipeline, Row, UpstreamRow};
@@ -31,7 +31,7 @@ pub(super) async fn answer(
     let Search { query, warnings } = search;
     let level = query.level;
     let urls = app.urls();
-    let Behind { rows: behind, incomplete } = Behind::gather(&app.pipeline, &query, &urls).await?;
+    let Behind { rows: behind, incomplete, unsure } = Behind::gather(&app.pipeline, &query, &urls).await?;
     let rows = Rows {
         pipeline: app.pipeline.clone(),
         urls,
@@ -41,13 +41,9 @@ pub(super) async fn answer(
     };
     let body = paged::body(rows, app.pages.clone()).await?;
     let mut response = ([(header::CONTENT_TYPE, media_type)], body).into_response();
-    incomplete.iter().for_each(|name| elsewhere::warn(&mut response, name.as_str()));
-    for warning in warnings {
-        // deviation: PS3.18 §8.3.4.2: after 299 a name stands instead of a URL, and the text in quotes, as RFC 7234 §5.5 has it.
-        if let Ok(value) = HeaderValue::try_from(format!("299 gantry \"{warning}\"")) {
-            response.headers_mut().append(header::WARNING, value);
-        }
-    }
+    incomplete.iter().for_each(|name| elsewhere::warn_of_rest(&mut response, name.as_str()));
+    unsure.iter().for_each(|name| elsewhere::warn_of_keys(&mut response, name.as_str()));
+    warnings.iter().for_each(|warning| elsewhere::warn(&mut response, warning));
     Ok(response)
 }
 
@@ -100,6 +96,8 @@ struct Behind {
     rows: Vec<Bytes>,
     /// Whose rows may be missing.
     incomplete: Vec<UpstreamName>,
+    /// Who did not match, or return, all that was asked for.
+    unsure: Vec<UpstreamName>,
 }
 
 impl Behind {
@@ -119,14 +117,14 @@ impl Behind {
         }
         let before = query.offset.saturating_sub(ours);
         let room = query.limit.map(|limit| limit - ours.saturating_sub(query.offset).min(limit));
-        let Gathered { rows, incomplete } = upstreams.gather().await?;
+        let Gathered { rows, incomplete, unsure } = upstreams.gather().await?;
         let write = |found: UpstreamRow| {
             let mut out = Vec::new();
             row::write(found.row, urls, &mut out);
             Bytes::from(out)
         };
         let rows = rows.into_iter().skip(before as usize).take(room.map_or(usize::MAX, |room| room as usize));
-        Ok(Self { rows: rows.map(write).collect(), incomplete })
+        Ok(Self { rows: rows.map(write).collect(), incomplete, unsure })
     }
 }
 
