@@ -72,6 +72,9 @@ pub const COMMITMENT_REFERENCES: usize = 20_000;
 /// release it after the request does so at once.
 pub const REPORT_DELAY: Duration = Duration::from_millis(200);
 
+/// How long a report waits for an association to be quiet: after that it goes behind the next answer.
+pub const REPORT_DELAY_MOST: Duration = Duration::from_secs(5);
+
 /// Data sets above 256 KiB that are read into memory at once, such as large requests for storage commitment: with what is made of it
 /// each may take [`COMMITMENT_BYTES`] and a [`Header`](crate::header::Header).
 pub const LARGE_DATA_SETS: usize = 8;

@@ -293,7 +293,7 @@ impl Acceptor {
                 }
             };
             scp.answer(drive, message).await?;
-            scp.owed.is_disturbed(tokio::time::Instant::now());
+            scp.served(drive).await?;
         }
     }
 

@@ -64,7 +64,7 @@ impl Reporter {
                     let error = crate::chain(error);
                     tracing::error!(
                         error,
-                        "storage commitment reports cannot be looked up; asking again each second"
+                        "storage commitment reports wait for the index, looked at each second"
                     );
                 }
                 is_failing = due.is_err();
@@ -160,7 +160,11 @@ impl Reporter {
                 let (transaction, committed) = (&report.transaction, report.committed.len());
                 tracing::info!(%transaction, committed, failed, "storage commitment reported");
                 if let Err(error) = self.pipeline.report_delivered(owed.id, failed, words).await {
-                    tracing::error!(error = crate::chain(&error), "a report was sent, which cannot be kept");
+                    let error = crate::chain(&error);
+                    tracing::error!(
+                        error,
+                        "a report was sent, which cannot be kept; tried again each second"
+                    );
                 }
             }
             Class::Failure | Class::Cancel | Class::Pending => self.failed(owed, Some(failed), words).await,
@@ -188,9 +192,8 @@ impl Reporter {
                 tracing::debug!(attempts, reason, "storage commitment report not sent, to be tried again");
             }
             Err(error) => {
-                tracing::error!(error = crate::chain(&error), "how a report fared cannot be kept");
-                // It is due still, and not to be tried without end.
-                sleep(limits::LANE_TICK).await;
+                let error = crate::chain(&error);
+                tracing::error!(error, "how a report fared cannot be kept; tried again each second");
             }
         }
     }

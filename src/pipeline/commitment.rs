@@ -1,5 +1,9 @@
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use archive::{
-    Acceptance, Asker, CommitmentCounts, CommitmentId, CommitmentRecord, Judgement, OwedReport, Reported,
+    Acceptance, Archive, Asker, CommitmentCounts, CommitmentId, CommitmentRecord, Judgement, OwedReport,
+    Reported,
 };
 use model::AeTitle;
 use model::commitment::Request;
@@ -8,6 +12,22 @@ use time::OffsetDateTime;
 
 use crate::lane::gave_up;
 use crate::{Error, Pipeline, Retry};
+
+/// What the index did not take of reports. Until it does, none is sent over an association of our own: each would be sent again and
+/// again.
+#[derive(Debug, Default)]
+pub(crate) struct Unwritten(Mutex<HashMap<CommitmentId, Change>>);
+
+/// A change of one request.
+#[derive(Debug, Clone)]
+enum Change {
+    /// The association that its report was held for has ended.
+    LetGo,
+    Reported {
+        failed: Option<usize>,
+        how: Reported,
+    },
+}
 
 impl Pipeline {
     /// Takes on a request for storage commitment: when this gives [`Acceptance::Taken`], it is durable that a report is owed. The
@@ -23,7 +43,11 @@ impl Pipeline {
         if !self.archive.has_space() {
             return Err(Error::NoSpace);
         }
-        Ok(self.archive.accept_commitment(asker, request).await?)
+        let accepted = self.archive.accept_commitment(asker, request).await?;
+        if let Acceptance::Taken(id) = accepted {
+            self.unwritten.forget(id);
+        }
+        Ok(accepted)
     }
 
     /// What can be said about a request now: an instance is committed to when it is in the index with that SOP class and its file
@@ -35,30 +59,36 @@ impl Pipeline {
         Ok(self.archive.judge(id).await?)
     }
 
-    /// The reports that are due over associations of our own, but for those to AE titles that are `busy`. Cancel safe.
+    /// The reports that are due over associations of our own, but for those to AE titles that are `busy`. What the index did not take
+    /// of others is written first. Cancel safe.
     ///
     /// # Errors
-    /// [`Error::Archive`] when the index cannot be read.
+    /// [`Error::Archive`] when the index cannot be read, or still does not take what it did not take before.
     pub async fn due_reports(&self, busy: Vec<Option<AeTitle>>) -> Result<Vec<OwedReport>, Error> {
+        self.unwritten.write(&self.archive).await?;
         Ok(self.archive.due_reports(busy).await?)
     }
 
     /// The association that reports were held for has ended: those that are still owed are due now.
     ///
     /// # Errors
-    /// [`Error::Archive`]: they are due at the next start.
+    /// [`Error::Archive`]: they are due when the index can be written.
     pub async fn let_reports_go(&self, ids: Vec<CommitmentId>) -> Result<(), Error> {
-        if !ids.is_empty() {
-            self.archive.let_reports_go(ids).await?;
-            self.reports.notify_one();
+        if ids.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let let_go = self.archive.let_reports_go(ids.clone()).await;
+        if let_go.is_err() {
+            self.unwritten.note_let_go(ids);
+        }
+        self.reports.notify_one();
+        Ok(let_go?)
     }
 
     /// The asker has its report, and answered so; `failed` instances were not committed to.
     ///
     /// # Errors
-    /// [`Error::Archive`]: the report may be sent again.
+    /// [`Error::Archive`]: it is written when the index can be; after a restart before that the report is sent again.
     pub async fn report_delivered(
         &self,
         id: CommitmentId,
@@ -66,14 +96,14 @@ impl Pipeline {
         answer: String,
     ) -> Result<(), Error> {
         self.telemetry.record(Event::CommitmentReport(ReportEnd::Delivered));
-        Ok(self.archive.reported(id, Some(failed), Reported::Delivered { answer }).await?)
+        self.reported(id, Some(failed), Reported::Delivered { answer }).await
     }
 
     /// A report could not be sent for this reason: it is tried again later, or given up when it has been owed for too long. Gives
     /// which; `failed` instances were not committed to, if that was looked at.
     ///
     /// # Errors
-    /// [`Error::Archive`]: it is due at once.
+    /// [`Error::Archive`]: it is written when the index can be.
     pub async fn report_failed(
         &self,
         owed: &OwedReport,
@@ -90,14 +120,14 @@ impl Pipeline {
             (Reported::Retry { after, reason }, ReportEnd::Retry)
         };
         self.telemetry.record(Event::CommitmentReport(end));
-        self.archive.reported(owed.id, failed, how).await?;
+        self.reported(owed.id, failed, how).await?;
         Ok(end)
     }
 
     /// The asker has refused its report over the association that it was asked on: it is tried again over another.
     ///
     /// # Errors
-    /// [`Error::Archive`]: it is due at the next start.
+    /// [`Error::Archive`]: it is written when the index can be.
     pub async fn report_refused(
         &self,
         id: CommitmentId,
@@ -107,7 +137,15 @@ impl Pipeline {
     ) -> Result<(), Error> {
         let after = retry.delay(0, fastrand::f64() * 2.0 - 1.0);
         self.telemetry.record(Event::CommitmentReport(ReportEnd::Retry));
-        Ok(self.archive.reported(id, Some(failed), Reported::Retry { after, reason }).await?)
+        self.reported(id, Some(failed), Reported::Retry { after, reason }).await
+    }
+
+    async fn reported(&self, id: CommitmentId, failed: Option<usize>, how: Reported) -> Result<(), Error> {
+        let written = self.archive.reported(id, failed, how.clone()).await;
+        if written.is_err() {
+            self.unwritten.note_reported(id, failed, how);
+        }
+        Ok(written?)
     }
 
     /// Waits until a report may be due. What another process makes due does not end it. Cancel safe.
@@ -131,5 +169,41 @@ impl Pipeline {
         let CommitmentCounts { waiting, given_up } = self.archive.commitment_counts().await?;
         self.telemetry.set_reports(Reports { waiting, given_up });
         Ok(())
+    }
+}
+
+impl Unwritten {
+    fn note_let_go(&self, ids: Vec<CommitmentId>) {
+        let mut changes = self.changes();
+        for id in ids {
+            // What is known of its report says more.
+            changes.entry(id).or_insert(Change::LetGo);
+        }
+    }
+
+    fn note_reported(&self, id: CommitmentId, failed: Option<usize>, how: Reported) {
+        self.changes().insert(id, Change::Reported { failed, how });
+    }
+
+    /// It is asked for anew.
+    fn forget(&self, id: CommitmentId) {
+        self.changes().remove(&id);
+    }
+
+    /// Writes all, one after the other, until one fails. Cancel safe.
+    async fn write(&self, archive: &Archive) -> Result<(), archive::Error> {
+        loop {
+            let next = self.changes().iter().next().map(|(id, change)| (*id, change.clone()));
+            let Some((id, change)) = next else { return Ok(()) };
+            match change {
+                Change::LetGo => archive.let_reports_go(vec![id]).await?,
+                Change::Reported { failed, how } => archive.reported(id, failed, how).await?,
+            }
+            self.forget(id);
+        }
+    }
+
+    fn changes(&self) -> std::sync::MutexGuard<'_, HashMap<CommitmentId, Change>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

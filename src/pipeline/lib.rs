@@ -63,6 +63,7 @@ pub struct Pipeline {
     router: Arc<route::Router>,
     /// Rung when storage commitment reports may have become due.
     reports: Arc<tokio::sync::Notify>,
+    unwritten: Arc<commitment::Unwritten>,
     transcoder: Transcoder,
     peers: peers::PeerMemory,
     bridge: Arc<OnceLock<upstream::Bridge>>,
@@ -82,6 +83,7 @@ impl Pipeline {
             writers: Arc::new(tokio::sync::Semaphore::new(model::limits::FILE_WRITERS)),
             router: Arc::default(),
             reports: Arc::default(),
+            unwritten: Arc::default(),
             transcoder,
             peers,
             bridge: Arc::default(),

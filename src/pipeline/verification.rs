@@ -57,6 +57,8 @@ pub struct Verification {
     /// How often in a row asking has failed.
     failures: u32,
     not_before: Instant,
+    /// The index did not take a change: so long it is left alone, also by who asks by hand.
+    index_rests: Instant,
 }
 
 impl Pipeline {
@@ -74,6 +76,7 @@ impl Pipeline {
             terms,
             failures: 0,
             not_before: now,
+            index_rests: now,
         })
     }
 
@@ -137,20 +140,19 @@ impl Verification {
     /// Waits until there is something to ask. Cancel safe.
     pub async fn due(&self) {
         loop {
-            match self.pipeline.archive.verification_due(self.id).await {
-                Ok(VerificationDue::ByRequest) => return,
-                Ok(VerificationDue::In(wait)) => {
-                    let pause = self.not_before.saturating_duration_since(Instant::now());
-                    match wait.max(pause) {
-                        Duration::ZERO => return,
-                        wait => sleep(wait.min(limits::LANE_TICK)).await,
-                    }
+            let wait = match self.pipeline.archive.verification_due(self.id).await {
+                Ok(due) => {
+                    let until = |at: Instant| at.saturating_duration_since(Instant::now());
+                    wait(due, until(self.not_before), until(self.index_rests))
                 }
-                Ok(VerificationDue::Never) => sleep(limits::LANE_TICK).await,
                 Err(error) => {
                     tracing::error!(error = chain(&error), "what is to be verified cannot be looked up");
-                    sleep(limits::LANE_TICK).await;
+                    limits::LANE_TICK
                 }
+            };
+            match wait {
+                Duration::ZERO => return,
+                wait => sleep(wait.min(limits::LANE_TICK)).await,
             }
         }
     }
@@ -208,7 +210,7 @@ impl Verification {
             Ok(request) => request,
             Err(error) => {
                 tracing::error!(error = chain(&error), "what is to be verified cannot be asked for");
-                self.not_before = Instant::now() + limits::LANE_TICK;
+                self.index_rests = Instant::now() + limits::LANE_TICK;
                 None
             }
         }
@@ -241,6 +243,8 @@ impl Verification {
         // What the request was about is due when asking is.
         let kept = self.pipeline.archive.verification_failed(self.id, transaction, wait, reason).await;
         if let Err(error) = kept {
+            // It may still be due because somebody asked for it.
+            self.index_rests = Instant::now() + limits::LANE_TICK;
             tracing::error!(error = chain(&error), "that a destination could not be asked cannot be kept");
         }
     }
@@ -249,6 +253,16 @@ impl Verification {
         let destination = self.name.clone();
         self.pipeline.telemetry.record(Event::CommitmentAsked { destination, end });
     }
+}
+
+/// How long to wait before there is something to ask: `pause` stands between failures, but for who asks by hand, and `rest` in any case.
+fn wait(due: VerificationDue, pause: Duration, rest: Duration) -> Duration {
+    let wait = match due {
+        VerificationDue::ByRequest => Duration::ZERO,
+        VerificationDue::In(wait) => wait.max(pause),
+        VerificationDue::Never => limits::LANE_TICK,
+    };
+    wait.max(rest)
 }
 
 /// Whether a destination leads to who tells.
@@ -345,6 +359,21 @@ mod tests {
             ),
         ] {
             assert_eq!(decide(FailureReason(code), attempts, age, &RETRY, 0.0), expected, "{code:04X}");
+        }
+    }
+
+    #[test]
+    fn who_asks_by_hand_waits_for_the_index_only() {
+        let [none, tick, long] = [Duration::ZERO, limits::LANE_TICK, HOUR];
+        for (due, pause, rest, expected) in [
+            (VerificationDue::ByRequest, long, none, none),
+            (VerificationDue::ByRequest, none, tick, tick),
+            (VerificationDue::In(none), long, tick, long),
+            (VerificationDue::In(none), none, tick, tick),
+            (VerificationDue::In(FIRST), none, none, FIRST),
+            (VerificationDue::Never, none, none, tick),
+        ] {
+            assert_eq!(wait(due, pause, rest), expected, "{due:?} {pause:?} {rest:?}");
         }
     }
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use ul::PresentationContext;
 
 use super::Scp;
-use super::owed::{Due, Held};
+use super::owed::Held;
 use crate::data_set::{self, Unread};
 use crate::drive::Drive;
 use crate::end::End;
@@ -106,37 +106,50 @@ impl Scp<'_> {
         if self.owed.is_mute() {
             self.let_go(vec![held.id]).await;
         } else {
-            self.owed.push(held);
+            self.owed.push(held, Instant::now());
         }
     }
 
-    /// Does what is due of the reports that are owed here.
+    /// Does what is due of the reports that are owed here, at [`Owed::wake_at`](super::Owed::wake_at).
     pub(crate) async fn report(&mut self, drive: &mut Drive) -> Result<(), End> {
         let now = Instant::now();
-        if !drive.is_between_messages() {
+        if self.owed.is_unanswered(now) {
+            self.miss_answer().await;
+        } else if !drive.is_between_messages() {
             self.owed.is_disturbed(now);
-            return Ok(());
+        } else if let Some(held) = self.owed.due(now) {
+            return self.make_report(drive, held).await;
         }
-        match self.owed.due(now) {
-            None => Ok(()),
-            Some(Due::Unanswered) => {
-                tracing::info!(
-                    "the peer does not answer a storage commitment report: it goes over another association"
-                );
-                self.stop_reporting().await;
+        Ok(())
+    }
+
+    /// [`Scp::report`] behind a message that was served.
+    pub(crate) async fn served(&mut self, drive: &mut Drive) -> Result<(), End> {
+        let now = Instant::now();
+        self.owed.is_disturbed(now);
+        if self.owed.is_unanswered(now) {
+            self.miss_answer().await;
+        } else if let Some(held) = self.owed.overdue(now) {
+            return self.make_report(drive, held).await;
+        }
+        Ok(())
+    }
+
+    async fn miss_answer(&mut self) {
+        tracing::info!(
+            "the peer does not answer a storage commitment report: it goes over another association"
+        );
+        self.stop_reporting().await;
+    }
+
+    async fn make_report(&mut self, drive: &mut Drive, held: Held) -> Result<(), End> {
+        match self.pipeline.judge(held.id).await {
+            Ok(judgement) => self.send_report(drive, held, judgement).await,
+            Err(error) => {
+                tracing::error!(error = crate::chain(&error), "a storage commitment report cannot be made");
+                self.let_go(vec![held.id]).await;
                 Ok(())
             }
-            Some(Due::Report(held)) => match self.pipeline.judge(held.id).await {
-                Ok(judgement) => self.send_report(drive, held, judgement).await,
-                Err(error) => {
-                    tracing::error!(
-                        error = crate::chain(&error),
-                        "a storage commitment report cannot be made"
-                    );
-                    self.let_go(vec![held.id]).await;
-                    Ok(())
-                }
-            },
         }
     }
 
@@ -192,7 +205,7 @@ impl Scp<'_> {
         if let Err(error) = settled {
             tracing::error!(
                 error = crate::chain(&error),
-                "how a storage commitment report was taken cannot be kept"
+                "how a storage commitment report was taken cannot be kept; tried again each second"
             );
         }
         Ok(())
@@ -208,7 +221,7 @@ impl Scp<'_> {
         if let Err(error) = self.pipeline.let_reports_go(ids).await {
             tracing::error!(
                 error = crate::chain(&error),
-                "storage commitment reports wait for the next start"
+                "storage commitment reports wait until the index can be written"
             );
         }
     }

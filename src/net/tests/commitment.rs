@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use dimse::service::action::NActionRq;
+use dimse::service::echo::CEchoRq;
 use dimse::service::event_report::NEventReportRq;
 use dimse::{Command, Status};
 use model::commitment::{FailureReason, ReceivedReport, Reference, Request};
@@ -219,6 +220,80 @@ async fn a_report_that_nobody_answers_goes_over_another_association() {
     let (stream, _) = listener.accept().await.unwrap();
     let mut called = Peer::accept_silently(stream).await;
     assert_eq!(report(&mut called, EXPLICIT).await.1.transaction.as_str(), "2.25.2");
+    peer.release().await;
+}
+
+#[tokio::test]
+async fn a_report_is_missed_within_a_message_too() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let message_timeout = Duration::from_secs(2);
+    let config = Config { peers: vec![peer_at(&listener, "PEER")], message_timeout, ..config() };
+    let server = with_image(config).await;
+    let mut peer =
+        Peer::associate(server.address, &[(COMMITMENT, &[EXPLICIT]), (sop::VERIFICATION, &[EXPLICIT])]).await;
+    assert_eq!(ask(&mut peer, &request("2.25.1", &[(CT, 1)])).await, 0);
+    drop(report(&mut peer, EXPLICIT).await);
+    // Half a message stands when the answer is due, and may stand for a while longer.
+    tokio::time::sleep(message_timeout / 2).await;
+    peer.association.send(3, true, &Command::from(CEchoRq { message_id: 9 }).to_bytes()).unwrap();
+    let echo = peer.association.output().split();
+    peer.write(&echo[..3]).await;
+    let (stream, _) = listener.accept().await.unwrap();
+    peer.write(&echo[3..]).await;
+    assert_eq!(peer.status().await, 0, "the association goes on");
+    let mut called = Peer::accept_silently(stream).await;
+    let (event, _) = report(&mut called, EXPLICIT).await;
+    called.answer(event.answer(Status::SUCCESS.into())).await;
+    settled(&server).await;
+    peer.release().await;
+}
+
+#[tokio::test]
+async fn reports_wait_for_an_index_that_cannot_be_written_and_go_out_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = with_image(Config { peers: vec![peer_at(&listener, "PEER")], ..config() }).await;
+    let released = |times: u32| {
+        let line = format!(r#"gantry_associations_total{{role="acceptor",end="released"}} {times}"#);
+        let server = &server;
+        async move { eventually(async || server.counts(&line)).await }
+    };
+    // It cannot be kept that its association is over.
+    let mut peer = Peer::associate(server.address, &[(COMMITMENT, &[EXPLICIT])]).await;
+    assert_eq!(ask(&mut peer, &request("2.25.1", &[(CT, 1)])).await, 0);
+    server.refuse_commitments(true);
+    peer.release().await;
+    released(2).await;
+    server.refuse_commitments(false);
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut called = Peer::accept_silently(stream).await;
+    let (event, _) = report(&mut called, EXPLICIT).await;
+    // It cannot be kept that it was taken.
+    server.refuse_commitments(true);
+    called.answer(event.answer(Status::SUCCESS.into())).await;
+    assert_eq!(called.event().await, Event::ReleaseRequested);
+    drop(called);
+    let again = tokio::time::timeout(limits::LANE_TICK * 2, listener.accept()).await;
+    assert!(again.is_err(), "it is not sent again");
+    server.refuse_commitments(false);
+    settled(&server).await;
+}
+
+#[tokio::test]
+async fn an_association_that_is_never_quiet_gets_its_report() {
+    let server = with_image(config()).await;
+    let mut peer =
+        Peer::associate(server.address, &[(COMMITMENT, &[EXPLICIT]), (sop::VERIFICATION, &[EXPLICIT])]).await;
+    assert_eq!(ask(&mut peer, &request("2.25.1", &[(CT, 1)])).await, 0);
+    let event = loop {
+        peer.send(3, CEchoRq { message_id: 9 }, None).await;
+        let Command::CEchoRsp(_) = peer.message().await.0 else { panic!("no answer") };
+        let soon = tokio::time::timeout(limits::REPORT_DELAY / 4, peer.stream.readable()).await;
+        if soon.is_ok() {
+            break report(&mut peer, EXPLICIT).await.0;
+        }
+    };
+    peer.answer(event.answer(Status::SUCCESS.into())).await;
+    settled(&server).await;
     peer.release().await;
 }
 

@@ -89,6 +89,14 @@ impl Server {
         std::fs::read_dir(self.folder.path().join("transcoded")).unwrap().next().is_none()
     }
 
+    /// Makes the index refuse whatever happens to storage commitment requests, or take it again.
+    pub(crate) fn refuse_commitments(&self, is_refused: bool) {
+        let index = rusqlite::Connection::open(self.folder.path().join("index.sqlite")).unwrap();
+        let refuse =
+            "CREATE TRIGGER refuse BEFORE UPDATE ON commitment BEGIN SELECT RAISE(ABORT, 'refused'); END";
+        index.execute_batch(if is_refused { refuse } else { "DROP TRIGGER refuse" }).unwrap();
+    }
+
     /// Whether this line is among the metrics.
     pub(crate) fn counts(&self, line: &str) -> bool {
         self.telemetry.render().lines().any(|found| found == line)
