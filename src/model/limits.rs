@@ -61,6 +61,9 @@ pub const STORED_ROW_BYTES: usize = 1 << 20;
 /// A C-FIND identifier larger than this, or inflating to more, is refused.
 pub const IDENTIFIER_BYTES: usize = 1 << 20;
 
+/// Keys of a C-FIND identifier, those in items included: more than this is refused. PS3.6 has five thousand attributes.
+pub const IDENTIFIER_KEYS: usize = 5_000;
+
 /// What a peer asks to be committed to, or tells of, larger than this is refused: with UIDs of 64 characters,
 /// [`COMMITMENT_REFERENCES`] take less.
 pub const COMMITMENT_BYTES: usize = 4 << 20;

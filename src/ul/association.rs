@@ -7,6 +7,7 @@ use bytes::BytesMut;
 
 use crate::pdu::{
     Abort, AssociateAc, AssociateRj, AssociateRq, ContextOutcome, ProposedContext, RELEASE_RP, RELEASE_RQ,
+    RoleSelection,
 };
 use crate::table::{self, Effect, Occurrence};
 use crate::{Error, State, Violation, pdata};
@@ -30,6 +31,8 @@ pub struct Association {
     /// A-ASSOCIATE-RQ of a requestor that waits for its transport connection.
     request: Vec<u8>,
     proposed: Vec<ProposedContext>,
+    /// As requestor: the roles that were proposed.
+    proposed_roles: Vec<RoleSelection>,
     contexts: Vec<PresentationContext>,
     /// Bit `id / 2` for each accepted context id.
     accepted: u128,
@@ -109,6 +112,7 @@ impl Association {
         association.request = rq.to_pdu()?;
         association.own_max_pdu_bytes = rq.max_pdu_bytes;
         association.proposed = rq.contexts;
+        association.proposed_roles = rq.roles;
         association.apply(Occurrence::AssociateRequest, true, &[], Duration::ZERO);
         Ok(association)
     }
@@ -124,6 +128,7 @@ impl Association {
             output: BytesMut::new(),
             request: Vec::new(),
             proposed: Vec::new(),
+            proposed_roles: Vec::new(),
             contexts: Vec::new(),
             accepted: 0,
             own_max_pdu_bytes: 0,
@@ -308,6 +313,7 @@ impl Association {
 
     /// Takes over the accepted contexts: of those that were proposed, each id once, with a transfer syntax that was offered.
     fn establish(&mut self, ac: &AssociateAc) {
+        let roles = std::mem::take(&mut self.proposed_roles);
         for proposed in std::mem::take(&mut self.proposed) {
             let result = ac.contexts.iter().find(|result| result.id == proposed.id);
             let Some(ContextOutcome::Accepted { transfer_syntax }) = result.map(|result| &result.outcome)
@@ -319,17 +325,33 @@ impl Association {
                 && proposed.transfer_syntaxes.contains(transfer_syntax)
             {
                 self.accepted |= 1 << (proposed.id / 2);
-                let role = ac.roles.iter().find(|role| role.sop_class == proposed.abstract_syntax);
+                let role = self.role(&roles, &ac.roles, &proposed.abstract_syntax);
                 self.contexts.push(PresentationContext {
                     id: proposed.id,
                     abstract_syntax: proposed.abstract_syntax,
                     transfer_syntax: transfer_syntax.clone(),
-                    requestor_is_scu: role.is_none_or(|role| role.scu),
-                    requestor_is_scp: role.is_some_and(|role| role.scp),
+                    requestor_is_scu: role.scu,
+                    requestor_is_scp: role.scp,
                 });
             }
         }
         self.contexts.sort_unstable_by_key(|context| context.id);
+    }
+
+    /// The roles of the requestor that hold for a SOP class: those granted, of those that were proposed; without an item, SCU only.
+    ///
+    /// PS3.7 §D.3.3.4.
+    fn role(&self, proposed: &[RoleSelection], granted: &[RoleSelection], class: &str) -> RoleSelection {
+        let of = |roles: &[RoleSelection]| roles.iter().find(|role| role.sop_class == class).cloned();
+        let default = || RoleSelection { sop_class: class.to_owned(), scu: true, scp: false };
+        match (of(proposed), of(granted)) {
+            (Some(asked), Some(role)) => {
+                RoleSelection { scu: asked.scu && role.scu, scp: asked.scp && role.scp, ..role }
+            }
+            // Our own answer, which grants no more than was proposed.
+            (None, Some(role)) if !self.is_requestor => role,
+            (_, None) | (None, Some(_)) => default(),
+        }
     }
 
     fn is_accepted(&self, id: u8) -> bool {

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use super::{Include, Key, Keys, Mechanisms, Query, QueryError, Zone};
 use crate::charset::Charset;
 use crate::header::{Element, Header, Item, Items, Value};
-use crate::{QueryRetrieveLevel, Tag, Vr, vr};
+use crate::{QueryRetrieveLevel, Tag, Vr, limits, vr};
 
 /// The information model that a C-FIND asks of (PS3.4 §C.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl Query {
     /// # Errors
     /// [`QueryError::Level`] when the level is missing or not of the information model, [`QueryError::Value`] when
     /// the value of a key is not valid for matching, [`QueryError::Alternatives`] when it gives too much to choose from,
-    /// [`QueryError::Items`] when a sequence has more than one item.
+    /// [`QueryError::Items`] when a sequence has more than one item, [`QueryError::Keys`] when there are too many keys.
     ///
     /// PS3.4 §C.4.1.1.3.1, §C.4.1.3.1.
     // deviation: PS3.4 §C.4.1.2.1 has the SCU send the unique key of each level above the query's; many do not, and
@@ -35,6 +35,9 @@ impl Query {
         root: Root,
         mechanisms: Mechanisms,
     ) -> Result<Self, QueryError> {
+        if count(identifier.elements()) > limits::IDENTIFIER_KEYS {
+            return Err(QueryError::Keys);
+        }
         let level = level_of(identifier, root).ok_or(QueryError::Level)?;
         let mut include = Include::default();
         let mut keys = Keys::new(mechanisms);
@@ -92,6 +95,17 @@ fn keys_of(item: Item<'_>, outer: &Charset, mechanisms: Mechanisms) -> Result<Ve
         }
     }
     keys.finish()
+}
+
+/// How many elements there are, those in items included. The scanner has bounded their depth.
+fn count<'a>(elements: impl Iterator<Item = Element<'a>>) -> usize {
+    let within = |element: Element<'a>| match element.value() {
+        Value::Items(items) => {
+            items.map(|item| count(Box::new(item.elements()) as Box<dyn Iterator<Item = _>>)).sum()
+        }
+        Value::Bytes(_) | Value::Bulk | Value::Fragments { .. } | Value::Omitted => 0,
+    };
+    elements.map(|element| 1 + within(element)).sum()
 }
 
 /// PS3.4 §C.2.2.2.6: a key has no more than one item.
@@ -168,6 +182,18 @@ mod tests {
         }
         let form = Form { encoding, deflated: false };
         Query::from_identifier(&scan(form, &bytes).unwrap(), root, Mechanisms::default())
+    }
+
+    #[test]
+    fn so_many_keys_are_refused() {
+        let keys = |count| {
+            let empty = (0..count).map(|n| (0x4001_0001 + n, Vr::UN, &b""[..]));
+            let elements: Vec<_> = std::iter::once((LEVEL, Vr::CS, &b"STUDY "[..])).chain(empty).collect();
+            read(Root::Study, &elements).map(|query| query.include.tags.len())
+        };
+        let most = limits::IDENTIFIER_KEYS;
+        assert_eq!(keys(most as u32 - 1), Ok(most - 1));
+        assert_eq!(keys(most as u32), Err(QueryError::Keys));
     }
 
     #[test]

@@ -165,6 +165,9 @@ pub enum QueryError {
         /// The sequence.
         tag: Tag,
     },
+    /// There are more keys than [`limits::IDENTIFIER_KEYS`](crate::limits::IDENTIFIER_KEYS).
+    #[error("more than {} keys", crate::limits::IDENTIFIER_KEYS)]
+    Keys,
 }
 
 impl QueryError {
@@ -175,6 +178,7 @@ impl QueryError {
             Self::Value { tag: known, vr } => Self::Value { tag: known.or(Some(tag)), vr },
             Self::Alternatives { tag: known } => Self::Alternatives { tag: known.or(Some(tag)) },
             Self::Items { tag } => Self::Items { tag },
+            Self::Keys => Self::Keys,
         }
     }
 }

@@ -27,6 +27,9 @@ impl Drive {
 
     async fn fill(&mut self, buf: &mut Vec<u8>) -> Result<bool, End> {
         loop {
+            if !self.has_data() {
+                return Ok(true);
+            }
             let Some(rest) = &mut self.rest else { return Ok(true) };
             if rest.fragment == 0 && rest.is_last {
                 self.rest = None;
@@ -56,7 +59,7 @@ impl Drive {
     /// Reads the message's data set to its end and drops it; how many bytes there were.
     pub(crate) async fn drain(&mut self) -> Result<u64, End> {
         let mut bytes = 0;
-        if self.rest.is_some() {
+        if self.has_data() {
             let mut scratch = Vec::with_capacity(DRAIN_BYTES);
             while !self.read_data(&mut scratch).await? {
                 bytes += scratch.len() as u64;
@@ -65,6 +68,11 @@ impl Drive {
             bytes += scratch.len() as u64;
         }
         Ok(bytes)
+    }
+
+    /// Whether the message that was handed out last has a data set that is not read. One that comes may be of a message that is kept.
+    fn has_data(&self) -> bool {
+        self.rest.is_some() && self.kept.back().is_none_or(|last| !last.has_data_set)
     }
 
     /// Drops `bytes` bytes of the connection.

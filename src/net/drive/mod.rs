@@ -35,7 +35,7 @@ pub(crate) struct Drive {
     association: Association,
     assembler: Assembler,
     input: BytesMut,
-    /// What is left of the data set of the last message.
+    /// What is left of the data set of the message that came last.
     rest: Option<Rest>,
     started: Instant,
     /// When the next message must have begun; `None` while it is our turn.

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use ul::PresentationContext;
 
 use super::Scp;
+use crate::data_set::{self, Unread, Whole};
 use crate::drive::Drive;
 use crate::end::End;
 use crate::status;
@@ -68,9 +69,17 @@ impl Scp<'_> {
         root: Root,
         request: &'a CFindRq,
     ) -> Result<Result<Search<'a>, Outcome>, End> {
-        let Some(bytes) = read_identifier(drive).await? else {
-            return Ok(Err(Outcome::because(find::UNABLE_TO_PROCESS, "identifier is too large")));
-        };
+        let Whole { bytes, permit } =
+            match data_set::read(drive, limits::IDENTIFIER_BYTES, self.large).await? {
+                Ok(whole) => whole,
+                Err(Unread::TooLarge) => {
+                    return Ok(Err(Outcome::because(find::UNABLE_TO_PROCESS, "identifier is too large")));
+                }
+                Err(Unread::Busy) => {
+                    let reason = "too many large identifiers at once";
+                    return Ok(Err(Outcome::because(find::OUT_OF_RESOURCES, reason)));
+                }
+            };
         if request
             .affected_sop_class_uid
             .as_ref()
@@ -86,7 +95,10 @@ impl Scp<'_> {
             mechanisms: self.granted.of(&context.abstract_syntax),
             form: syntax::form(&context.transfer_syntax),
         };
-        Ok(reader.read_in_time(bytes).await.map(|Asked { query, shape, pending, is_futile }| Search {
+        let asked = reader.read_in_time(bytes).await;
+        // What is left of it is small.
+        drop(permit);
+        Ok(asked.map(|Asked { query, shape, pending, is_futile }| Search {
             context_id: context.id,
             request,
             query,
@@ -309,19 +321,6 @@ async fn identifier_of(shape: &Arc<Shape>, row: Row) -> Vec<u8> {
     finished(tokio::task::spawn_blocking(move || shape.identifier(row))).await
 }
 
-/// Reads the data set of the message; `None` when it is too large, and then it is dropped.
-async fn read_identifier(drive: &mut Drive) -> Result<Option<Vec<u8>>, End> {
-    let mut bytes = Vec::with_capacity(4 << 10);
-    while !drive.read_data(&mut bytes).await? {
-        if bytes.len() > limits::IDENTIFIER_BYTES {
-            drive.drain().await?;
-            return Ok(None);
-        }
-        bytes.reserve(bytes.len());
-    }
-    Ok((bytes.len() <= limits::IDENTIFIER_BYTES).then_some(bytes))
-}
-
 /// Waits for a task of ours. Its panic is passed on.
 async fn finished<T>(task: JoinHandle<T>) -> T {
     match task.await {
@@ -354,6 +353,7 @@ fn refusal(error: &QueryError) -> Outcome {
         QueryError::Value { tag, .. } => (find::IDENTIFIER_DOES_NOT_MATCH, Vec::from_iter(*tag)),
         QueryError::Items { tag } => (find::IDENTIFIER_DOES_NOT_MATCH, vec![*tag]),
         QueryError::Alternatives { tag } => (find::UNABLE_TO_PROCESS, Vec::from_iter(*tag)),
+        QueryError::Keys => (find::UNABLE_TO_PROCESS, Vec::new()),
     };
     let outcome = Outcome::because(status, error.to_string());
     Outcome { offending_elements, ..outcome }

@@ -1,9 +1,10 @@
+use dimse::service::echo::CEchoRq;
 use dimse::service::find::{CCancelRq, CFindRq};
 use dimse::{Command, Status};
 use model::element::{put, put_item};
 use model::header::Header;
 use model::syntax::{self, Encoding};
-use model::{SopClassUid, Tag, Vr, scan, sop};
+use model::{SopClassUid, Tag, Vr, limits, scan, sop};
 use ul::Event;
 use ul::pdu::ExtendedNegotiation;
 
@@ -95,6 +96,79 @@ async fn answers_in_the_syntax_of_the_context() {
             assert_eq!(row.text(Tag(0x0008, 0x0054)).as_deref(), Some("GANTRY"));
         }
     }
+}
+
+#[tokio::test]
+async fn what_comes_behind_a_query_is_served_with_its_data_set() {
+    let server = with_images(1).await;
+    let proposals: &[(&str, &[&str])] =
+        &[(sop::STUDY_ROOT_FIND, &[IMPLICIT]), (sop::VERIFICATION, &[IMPLICIT]), (CT, &[EXPLICIT])];
+    let mut peer = Peer::associate(server.address, proposals).await;
+    let keys: Keys<'_> = &[(LEVEL, Vr::CS, b"STUDY"), (STUDY_UID, Vr::UI, b"")];
+    let query = identifier(Encoding::ImplicitLittle, keys);
+    for number in 2..12 {
+        let association = &mut peer.association;
+        association.send(1, true, &Command::from(find(sop::STUDY_ROOT_FIND)).to_bytes()).unwrap();
+        association.send(1, false, &query).unwrap();
+        association.send(3, true, &Command::from(CEchoRq { message_id: 4 }).to_bytes()).unwrap();
+        association.send(5, true, &Command::from(store(CT, &instance_uid(number))).to_bytes()).unwrap();
+        association.send(5, false, &image(number, 10)).unwrap();
+        peer.flush().await;
+        let mut answered = Vec::new();
+        while answered.len() < 3 {
+            let outcome = peer.outcome().await;
+            if outcome.status != Status::PENDING {
+                answered.push(outcome.status);
+            }
+        }
+        assert_eq!(answered, [Status::SUCCESS; 3]);
+    }
+    peer.release().await;
+}
+
+#[tokio::test]
+async fn large_identifiers_take_their_turn_and_are_refused_with_too_many_keys() {
+    let server = with_images(1).await;
+    let class = sop::STUDY_ROOT_FIND;
+    let keys = |count: u16, text: &[u8]| {
+        let mut data = identifier(Encoding::ImplicitLittle, &[(LEVEL, Vr::CS, b"STUDY")]);
+        (0..count).for_each(|n| put(&mut data, Encoding::ImplicitLittle, Tag(0x4001, n), Vr::UN, text));
+        data
+    };
+    let status = |data: Vec<u8>| {
+        let server = &server;
+        async move {
+            let (_, last) = answers(server, class, IMPLICIT, &data).await;
+            let outcome = last.outcome().unwrap().clone();
+            (outcome.status.0, outcome.error_comment.map(|comment| comment.as_str().to_owned()))
+        }
+    };
+    assert_eq!(status(keys(4_999, b"")).await, (0, None));
+    assert_eq!(status(keys(5_000, b"")).await, (0xC000, Some("more than 5000 keys".to_owned())));
+    // So many are being read.
+    let mut others = Vec::new();
+    let large = keys(4_500, &[0; 200]);
+    for _ in 0..limits::LARGE_DATA_SETS {
+        let mut peer = Peer::associate(server.address, &[(class, &[IMPLICIT])]).await;
+        peer.association.send(1, true, &Command::from(find(class)).to_bytes()).unwrap();
+        peer.association.send(1, false, &large).unwrap();
+        let bytes = peer.association.output().split();
+        peer.write(&bytes[..bytes.len() - 2]).await;
+        others.push((peer, bytes));
+    }
+    let busy = (0xA700, Some("too many large identifiers at once".to_owned()));
+    let asking = async {
+        while status(large.clone()).await != busy {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), asking).await.expect("it is told to come again");
+    for (mut peer, bytes) in others {
+        peer.write(&bytes[bytes.len() - 2..]).await;
+        while peer.outcome().await.status == Status::PENDING_UNSUPPORTED_KEYS {}
+        peer.release().await;
+    }
+    assert_eq!(status(large.clone()).await, (0, None));
 }
 
 #[tokio::test]

@@ -55,6 +55,30 @@ fn both_ends_know_the_roles_of_each_context() {
 }
 
 #[test]
+fn a_role_that_was_not_proposed_is_not_taken() {
+    for (proposed, granted, expected) in [
+        (None, (true, true), (true, false)),
+        (None, (false, true), (true, false)),
+        (Some((true, false)), (true, true), (true, false)),
+        (Some((false, true)), (true, true), (false, true)),
+        (Some((true, true)), (false, true), (false, true)),
+    ] {
+        let role = |(scu, scp)| RoleSelection { sop_class: CT.to_owned(), scu, scp };
+        let mut rq = request(16_384);
+        rq.roles = proposed.map(role).into_iter().collect();
+        let mut pair = Pair::new(rq.clone(), 4096);
+        pair.run();
+        let mut ac = answer(&rq, 0);
+        ac.roles = vec![role(granted)];
+        pair.acceptor.association.accept(&ac).unwrap();
+        pair.run();
+        let context = pair.requestor.association.context(3).unwrap();
+        let roles = (context.requestor_is_scu, context.requestor_is_scp);
+        assert_eq!(roles, expected, "{proposed:?} {granted:?}");
+    }
+}
+
+#[test]
 fn carries_messages_of_any_length_both_ways() {
     for chunk in [1000, 1_000_000] {
         let mut pair = Pair::established(chunk);

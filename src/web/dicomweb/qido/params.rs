@@ -101,7 +101,7 @@ impl<F: Fn(&[Tag]) -> Support> Reader<F> {
         };
         added.map_err(|error| match error {
             QueryError::Alternatives { .. } => refused(name, "has too many patterns, ranges or words"),
-            QueryError::Level | QueryError::Value { .. } | QueryError::Items { .. } => {
+            QueryError::Level | QueryError::Value { .. } | QueryError::Items { .. } | QueryError::Keys => {
                 refused(name, "has a value that is not valid for matching")
             }
         })?;
