@@ -9,8 +9,8 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use model::attributes::Attributes;
 use model::header::Header;
-use model::query::Root;
-use model::{QueryRetrieveLevel, json};
+use model::query::{Mechanisms, Root, Zone};
+use model::{QueryRetrieveLevel, Tag, Vr, json};
 use net::scu::{Class, Found, Question, find, find_meaning};
 
 use super::format::{clean, count};
@@ -43,6 +43,24 @@ pub(super) struct Arguments {
     /// At most so many matches
     #[arg(long, value_name = "N")]
     limit: Option<NonZeroU64>,
+    /// Ask for relational queries: keys of any level, without the unique keys of the levels above
+    #[arg(long)]
+    relational: bool,
+    /// Ask for person names to be matched by how they sound
+    #[arg(long)]
+    fuzzy: bool,
+    /// Ask for a date and its time to be matched as one
+    #[arg(long)]
+    combined: bool,
+    /// Ask for dates and times to be those of this time zone
+    #[arg(long, value_name = "±HHMM", value_parser = zone, allow_hyphen_values = true)]
+    timezone: Option<String>,
+    /// Ask for keys of \"\" to match what has no value
+    #[arg(long)]
+    empty_values: bool,
+    /// Ask for keys of several values, with \ between them, to match any one of them
+    #[arg(long)]
+    multiple_values: bool,
     /// Print an array of objects of the DICOM JSON model (PS3.18 Annex F)
     #[arg(long)]
     json: bool,
@@ -64,10 +82,11 @@ enum Model {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let Call { target, settings } = match arguments.remote.call() {
+    let Call { mut target, settings } = match arguments.remote.call() {
         Ok(call) => call,
         Err(code) => return Ok(code),
     };
+    target.terms.mechanisms = arguments.mechanisms();
     let columns = arguments.columns();
     let question = arguments.question(&columns);
     let mut page = if arguments.json { Page::Json(0) } else { Page::Table(Table::new(columns)) };
@@ -117,8 +136,28 @@ impl Arguments {
         for Key { column, values } in &self.key {
             keys.insert(column.tag, column.vr, values.clone());
         }
+        if let Some(zone) = &self.timezone {
+            keys.insert_text(TIMEZONE_OFFSET, Vr::SH, zone);
+        }
         Question { root: self.root(), level: self.level(), keys }
     }
+
+    /// What is asked for by extended negotiation (PS3.4 §C.5.1.1).
+    fn mechanisms(&self) -> Mechanisms {
+        Mechanisms {
+            relational: self.relational,
+            combined_datetime: self.combined,
+            fuzzy_names: self.fuzzy,
+            timezone: self.timezone.is_some(),
+            empty_values: self.empty_values,
+            multiple_values: self.multiple_values,
+        }
+    }
+}
+
+fn zone(given: &str) -> Result<String, String> {
+    let is_zone = Zone::parse(given).is_some();
+    if is_zone { Ok(given.to_owned()) } else { Err("it is no time zone, such as +0100".to_owned()) }
 }
 
 /// What is printed of the matches as they come.
@@ -178,3 +217,5 @@ fn tell(found: &Found) -> ExitCode {
     let is_well = is_done && found.rows > 0 && found.unreadable == 0;
     if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
+
+const TIMEZONE_OFFSET: Tag = Tag(0x0008, 0x0201);

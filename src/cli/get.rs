@@ -33,13 +33,14 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let Call { target, settings } = match arguments.remote.call() {
+    let Call { mut target, settings } = match arguments.remote.call() {
         Ok(call) => call,
         Err(code) => return Ok(code),
     };
     let out = &arguments.out;
     make_folder(out).with_context(|| format!("cannot make the folder {}", out.display()))?;
     let question = arguments.wanted.question();
+    target.terms.mechanisms = arguments.wanted.mechanisms();
     let mut tally = Tally { bar: progress(), kept: 0, bytes: 0, there: 0, refused: 0, examples: Vec::new() };
     let got = block_on(get(&target, &settings, &question, out, |step| tally.add(&step)))?;
     tally.bar.finish_and_clear();

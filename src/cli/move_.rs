@@ -28,11 +28,12 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let Call { target, settings } = match arguments.remote.call() {
+    let Call { mut target, settings } = match arguments.remote.call() {
         Ok(call) => call,
         Err(code) => return Ok(code),
     };
     let question = arguments.wanted.question();
+    target.terms.mechanisms = arguments.wanted.mechanisms();
     let bar = progress();
     let moved = block_on(move_to(&target, &settings, &question, &arguments.to, |count| show(&bar, count)))?;
     bar.finish_and_clear();

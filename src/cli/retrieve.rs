@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use indicatif::{ProgressBar, ProgressStyle};
 use model::attributes::Attributes;
-use model::query::Root;
+use model::query::{Mechanisms, Root};
 use model::{QueryRetrieveLevel, Tag, Vr};
 use net::scu::{Class, Question, Retrieved, SubOperations, retrieve_meaning};
 use serde_json::{Value, json};
@@ -14,19 +14,28 @@ use super::format::clean;
 
 /// What is to be retrieved.
 #[derive(Args)]
+#[command(group = above("study_or_relational", "study"), group = above("series_or_relational", "series"))]
 pub(super) struct Wanted {
     /// All of this patient, or what follows of it; the peer is asked by its Patient Root model
-    #[arg(long, value_name = "ID", value_parser = single, required_unless_present = "study")]
+    #[arg(long, value_name = "ID", value_parser = single, required_unless_present_any = ["study", "series", "instance"])]
     patient: Option<String>,
     /// This study
     #[arg(long, value_name = "UID", value_parser = single)]
     study: Option<String>,
     /// Only this series of it
-    #[arg(long, value_name = "UID", value_parser = single, requires = "study")]
+    #[arg(long, value_name = "UID", value_parser = single, requires = "study_or_relational")]
     series: Option<String>,
     /// Only this instance of it
-    #[arg(long, value_name = "UID", value_parser = single, requires = "series")]
+    #[arg(long, value_name = "UID", value_parser = single, requires = "series_or_relational")]
     instance: Option<String>,
+    /// Ask for relational retrieval, which does without the UIDs of the levels above
+    #[arg(long)]
+    relational: bool,
+}
+
+/// What a key of a level needs.
+fn above(id: &'static str, level: &'static str) -> ArgGroup {
+    ArgGroup::new(id).args([level, "relational"]).multiple(true)
 }
 
 /// Without the patient.
@@ -54,6 +63,11 @@ impl Wanted {
         }
         let root = if self.patient.is_some() { Root::Patient } else { Root::Study };
         Question { root, level, keys }
+    }
+
+    /// What is asked for by extended negotiation (PS3.4 §C.5.2.1, §C.5.3.1).
+    pub(super) fn mechanisms(&self) -> Mechanisms {
+        Mechanisms { relational: self.relational, ..Mechanisms::default() }
     }
 }
 

@@ -29,6 +29,7 @@ pub(super) fn peer(
     let ours = reading.ours(matches!(tls, Some(Some(_))), finder);
     let values = &named.values;
     let max_pdu_bytes = number(values, "max_pdu_bytes")?;
+    let operations = number(values, "operations")?;
     Some(Peer {
         name: model::PeerName::new(&named.name),
         ae_title: values.get("ae_title")?,
@@ -41,8 +42,15 @@ pub(super) fn peer(
             transfer_syntaxes: values.get("transfer_syntaxes")?,
             max_associations: number(values, "max_associations")?,
             max_pdu_bytes,
+            operations,
         },
-        as_called: net::scu::Terms { tls: tls?, identity: ours?, ahead: 1, max_pdu_bytes, hops: 0 },
+        as_called: net::scu::Terms {
+            tls: tls?,
+            identity: ours?,
+            ahead: operations.unwrap_or(1),
+            max_pdu_bytes,
+            ..net::scu::Terms::default()
+        },
     })
 }
 

@@ -323,6 +323,14 @@ pub(super) const KEYS: &[Key] = &[
         "Largest PDU in associations with it, either way (4096 to 1048576), for peers that cannot take what they say. 0: as [dimse] has \
          it.",
     ),
+    key(
+        Section::Peer,
+        "operations",
+        Kind::Number { least: 0, most: model::limits::OPERATIONS_WINDOW as u64 },
+        "0",
+        "Asynchronous operations on an association with it (1 to 16): so many it may send ahead of our answers where it asks for that, and \
+         so many instances of a C-MOVE go ahead of its answers where it grants them. 0: it may send 16, and gets one after the other.",
+    ),
     key(Section::Identity, "user", Kind::Words, r#""""#, "The user's name."),
     Key {
         section: Section::Identity,

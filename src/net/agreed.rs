@@ -66,7 +66,7 @@ impl<'c> Agreed<'c> {
         let mut ac =
             AssociateAc::answer(rq, negotiated.contexts, negotiated.roles, max_pdu_bytes, implementation);
         ac.extended = extended;
-        ac.window = negotiate::window(rq.window, most_ahead(rq));
+        ac.window = negotiate::window(rq.window, self.most_ahead(rq));
         let is_identified = self.terms().is_some_and(|terms| terms.identity.is_some());
         let wants_response = rq.identity.as_ref().is_some_and(|identity| identity.wants_response);
         ac.identity_response = (is_identified && wants_response).then(Vec::new);
@@ -83,6 +83,15 @@ impl<'c> Agreed<'c> {
         if is_allowed { service(rq, abstract_syntax) } else { None }
     }
 
+    /// How many operations may be sent ahead: where we send requests ourselves on the association, those would stand between them and
+    /// their responses.
+    fn most_ahead(self, rq: &AssociateRq) -> u16 {
+        let is_one_sided = |service| matches!(service, None | Some(Service::Verification | Service::Storage));
+        let mut services = rq.contexts.iter().map(|context| scp::service(&context.abstract_syntax));
+        let agreed = self.terms().and_then(|terms| terms.operations);
+        if services.all(is_one_sided) { agreed.unwrap_or(limits::OPERATIONS_WINDOW) } else { 1 }
+    }
+
     fn terms(self) -> Option<&'c CallerTerms> {
         self.peer.map(|peer| &peer.as_caller)
     }
@@ -92,14 +101,6 @@ impl<'c> Agreed<'c> {
 fn is_only_scp(rq: &AssociateRq, abstract_syntax: &str) -> bool {
     let mut roles = rq.roles.iter().filter(|role| role.sop_class == abstract_syntax);
     roles.next().is_some_and(|role| role.scp && !role.scu)
-}
-
-/// How many operations may be sent ahead: where we send requests ourselves on the association, those would stand between them and
-/// their responses.
-fn most_ahead(rq: &AssociateRq) -> u16 {
-    let is_one_sided = |service| matches!(service, None | Some(Service::Verification | Service::Storage));
-    let mut services = rq.contexts.iter().map(|context| scp::service(&context.abstract_syntax));
-    if services.all(is_one_sided) { limits::OPERATIONS_WINDOW } else { 1 }
 }
 
 /// What serves an abstract syntax. Of a SOP class that we know nothing of, the requestor may say that it is not one of storage.
@@ -215,17 +216,21 @@ mod tests {
 
     #[test]
     fn operations_are_sent_ahead_where_all_requests_are_the_peers() {
-        let config = config(CallerTerms::default());
-        for (classes, expected) in [
-            (&[sop::VERIFICATION, CT, "1.2.840.10008.1.42"][..], limits::OPERATIONS_WINDOW),
-            (&[CT, sop::STUDY_ROOT_GET], 1),
-            (&[CT, sop::STORAGE_COMMITMENT_PUSH_MODEL], 1),
-            (&[sop::STUDY_ROOT_FIND], 1),
+        let config = config(CallerTerms { operations: Some(4), ..CallerTerms::default() });
+        let ct1 = PeerName::new("ct1");
+        for (classes, expected, agreed) in [
+            (&[sop::VERIFICATION, CT, "1.2.840.10008.1.42"][..], limits::OPERATIONS_WINDOW, 4),
+            (&[CT, sop::STUDY_ROOT_GET], 1, 1),
+            (&[CT, sop::STORAGE_COMMITMENT_PUSH_MODEL], 1, 1),
+            (&[sop::STUDY_ROOT_FIND], 1, 1),
         ] {
-            let mut rq = request(classes);
-            rq.window = Some(OperationsWindow { invoked: 0, performed: 0 });
-            let window = Agreed::with(&config, None).answer(&rq, &|_| Vec::new()).window;
-            assert_eq!(window, Some(OperationsWindow { invoked: expected, performed: 1 }), "{classes:?}");
+            for (peer, expected) in [(None, expected), (Some(&ct1), agreed)] {
+                let mut rq = request(classes);
+                rq.window = Some(OperationsWindow { invoked: 0, performed: 0 });
+                let window = Agreed::with(&config, peer).answer(&rq, &|_| Vec::new()).window;
+                let expected = OperationsWindow { invoked: expected, performed: 1 };
+                assert_eq!(window, Some(expected), "{classes:?}");
+            }
         }
     }
 

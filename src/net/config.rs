@@ -86,6 +86,8 @@ pub struct CallerTerms {
     pub max_associations: Option<usize>,
     /// The longest P-DATA-TF PDU in associations with it, either way and whoever requests them; `None`: as with everybody.
     pub max_pdu_bytes: Option<u32>,
+    /// Operations that it may have under way at once on an association; `None`: [`limits::OPERATIONS_WINDOW`](model::limits::OPERATIONS_WINDOW).
+    pub operations: Option<u16>,
 }
 
 impl CallerTerms {
@@ -96,6 +98,7 @@ impl CallerTerms {
             || !self.transfer_syntaxes.is_empty()
             || self.max_associations.is_some()
             || self.max_pdu_bytes.is_some()
+            || self.operations.is_some()
     }
 
     /// The tokens that it presents, where it is known by them.

@@ -21,7 +21,12 @@ pub(super) fn communication(config: &Config) -> String {
             [
                 "Operations of a requestor under way at once",
                 &limits::OPERATIONS_WINDOW.to_string(),
-                "where it asks for several, and all its contexts are of Storage and Verification; else 1",
+                "where it asks for several, and all its contexts are of Storage and Verification; else 1. `operations` of a peer",
+            ],
+            [
+                "Our operations under way at once",
+                "1",
+                "`operations` of a C-MOVE destination, `gantry send --ahead`, where the peer grants them",
             ],
             ["Associations of one C-MOVE", &net.move_associations.to_string(), "`move_associations`"],
             ["ARTIM", &seconds(net.artim_timeout), "`artim_timeout`"],
@@ -42,8 +47,8 @@ pub(super) fn communication(config: &Config) -> String {
          The application context is {}. TCP/IP over IPv4 and IPv6.\n\n\
          ### 5.2 Association acceptance\n\n\
          With `accept = \"known\"` only configured peers are let in, by calling AE title and address; with `check_called_ae` only \
-         for our AE title and `aliases`. A peer may have `sop_classes`, `transfer_syntaxes`, `max_associations`, `max_pdu_bytes` and a \
-         user `identity` of its own. An association is rejected with:\n\n{}\n\
+         for our AE title and `aliases`. A peer may have `sop_classes`, `transfer_syntaxes`, `max_associations`, `max_pdu_bytes`, \
+         `operations` and a user `identity` of its own. An association is rejected with:\n\n{}\n\
          ### 5.3 Presentation contexts\n\n{}\n\
          Of the transfer syntaxes that a context proposes, the first one is taken that the service knows, but Explicit VR Little \
          Endian where that would be Implicit VR Little Endian or Explicit VR Big Endian and it is proposed. Instances of a peer with \

@@ -67,8 +67,9 @@ fn query() -> String {
          keys of the levels above may be missing. Any other attribute that is stored is a return key, at the level of its module; \
          Retrieve AE Title is ours. A response is in the character set of its request where that can say it, else in UTF-8.\n\n{}\n\
          Inside sequences, one item must meet all keys; the first {} items are indexed:\n\n{}\n\
-         SOP Class Extended Negotiation grants what is asked for of these (PS3.4 §C.5.1.1), and relational retrieval:\n\n{}\n\
-         Identifiers may have {} KiB, and a key {} patterns and ranges to choose from, a name {} words to be found by sound, all keys {} \
+         SOP Class Extended Negotiation grants what is asked for of these (PS3.4 §C.5.1.1), and relational retrieval; as SCU `gantry find`, \
+         `gantry move` and `gantry get` ask for them where that is wanted:\n\n{}\n\
+         Identifiers may have {} KiB and {} keys, and a key {} patterns and ranges to choose from, a name {} words to be found by sound, all keys {} \
          of these; a response is made for each match as it is found. A search that takes longer than {} s for {} matches ends with \
          A700H.\n\n\
          Where upstream archives are configured, they are asked as SCU for the same at the same time, without extended negotiation, in \
@@ -82,6 +83,7 @@ fn query() -> String {
         keys_within(),
         mechanisms(),
         limits::IDENTIFIER_BYTES >> 10,
+        limits::IDENTIFIER_KEYS,
         limits::KEY_ALTERNATIVES,
         limits::FUZZY_WORDS,
         limits::QUERY_ALTERNATIVES,

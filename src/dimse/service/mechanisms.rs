@@ -17,6 +17,30 @@ pub fn asked(information: &[u8]) -> Mechanisms {
     }
 }
 
+/// The question that asks for these, as short as it can be; for none of them it is empty.
+///
+/// PS3.4 Table C.5-1; its first byte is also that of C-MOVE and C-GET, Tables C.5-3 and C.5-4.
+pub fn question(wanted: Mechanisms) -> Vec<u8> {
+    let mut bytes = answer(&[1; FIELDS], wanted);
+    bytes.truncate(bytes.iter().rposition(|byte| *byte == 1).map_or(0, |last| last + 1));
+    bytes
+}
+
+/// What was asked for and is not granted, in the words of the standard.
+pub fn refused(wanted: Mechanisms, granted: Mechanisms) -> impl Iterator<Item = &'static str> {
+    [
+        ("relational queries or retrieval", wanted.relational, granted.relational),
+        ("combined date-time matching", wanted.combined_datetime, granted.combined_datetime),
+        ("fuzzy semantic matching of person names", wanted.fuzzy_names, granted.fuzzy_names),
+        ("timezone query adjustment", wanted.timezone, granted.timezone),
+        ("empty value matching", wanted.empty_values, granted.empty_values),
+        ("multiple value matching", wanted.multiple_values, granted.multiple_values),
+    ]
+    .into_iter()
+    .filter(|(_, is_wanted, is_granted)| *is_wanted && !is_granted)
+    .map(|(words, ..)| words)
+}
+
 /// The answer to what was asked for: as many bytes as were sent, at most those of the standard, with 1 for what is granted.
 ///
 /// Query/Retrieve View (byte 5) is never granted. PS3.4 §C.5.1.1.2, Table C.5-2.
@@ -90,6 +114,24 @@ mod tests {
             assert_eq!(answer(information, some), of_some, "{information:?}");
             assert_eq!(answer(information, Mechanisms::default()), vec![0; of_all.len()], "{information:?}");
         }
+    }
+
+    #[test]
+    fn a_question_is_as_short_as_it_can_be_and_what_is_refused_is_told() {
+        let none = Mechanisms::default();
+        let fuzzy = Mechanisms { fuzzy_names: true, ..none };
+        for (wanted, expected) in [
+            (none, &[][..]),
+            (Mechanisms { relational: true, ..none }, &[1]),
+            (fuzzy, &[0, 0, 1]),
+            (Mechanisms { empty_values: true, ..fuzzy }, &[0, 0, 1, 0, 0, 1]),
+            (ALL, &[1, 1, 1, 1, 0, 1, 1]),
+        ] {
+            assert_eq!(question(wanted), expected, "{wanted:?}");
+            assert_eq!(refused(wanted, asked(&question(wanted))).count(), 0);
+        }
+        let told: Vec<_> = refused(fuzzy, Mechanisms { relational: true, ..none }).collect();
+        assert_eq!(told, ["fuzzy semantic matching of person names"]);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use ul::Association;
 use ul::pdu::{
-    AssociateRq, ContextOutcome, ContextResult, OperationsWindow, ProposedContext, RoleSelection, Titles,
-    UserIdentity,
+    AssociateRq, ContextOutcome, ContextResult, ExtendedNegotiation, OperationsWindow, ProposedContext,
+    RoleSelection, Titles, UserIdentity,
 };
 
 use super::{Settings, Target, memory};
@@ -28,6 +28,19 @@ pub(super) struct Requested {
     pub(super) results: Vec<ContextResult>,
     /// The roles that the peer grants us.
     pub(super) roles: Vec<RoleSelection>,
+    /// What it says to our extended negotiation.
+    pub(super) extended: Vec<ExtendedNegotiation>,
+}
+
+/// What is asked for beside contexts.
+#[derive(Debug, Default)]
+pub(super) struct Wishes {
+    /// PS3.7 §D.3.3.4.
+    pub(super) roles: Vec<RoleSelection>,
+    /// PS3.7 §D.3.3.5.
+    pub(super) extended: Vec<ExtendedNegotiation>,
+    /// Operations that we would have under way at once; 0 and 1: one, which need not be asked for (PS3.7 §D.3.3.3).
+    pub(super) operations: u16,
 }
 
 /// Connects and associates, proposing one context for each pair of abstract syntax and transfer syntaxes; their ids are 1, 3, 5 …
@@ -39,18 +52,18 @@ pub(super) async fn associate(
     settings: &Settings,
     contexts: impl IntoIterator<Item = (String, Vec<String>)>,
 ) -> Result<Requested, Error> {
-    associate_as(target, settings, contexts, Vec::new()).await
+    associate_as(target, settings, contexts, Wishes::default()).await
 }
 
-/// As [`associate`], proposing roles too (PS3.7 §D.3.3.4).
+/// As [`associate`], with wishes.
 pub(super) async fn associate_as(
     target: &Target,
     settings: &Settings,
     contexts: impl IntoIterator<Item = (String, Vec<String>)>,
-    roles: Vec<RoleSelection>,
+    wishes: Wishes,
 ) -> Result<Requested, Error> {
     let contexts: Vec<_> = contexts.into_iter().collect();
-    let requested = request_and_wait(target, settings, &contexts, roles).await;
+    let requested = request_and_wait(target, settings, &contexts, wishes).await;
     requested.inspect_err(|error| {
         if let Some(known) = &target.memory {
             memory::failed(known, error);
@@ -62,9 +75,10 @@ async fn request_and_wait(
     target: &Target,
     settings: &Settings,
     contexts: &[(String, Vec<String>)],
-    roles: Vec<RoleSelection>,
+    wishes: Wishes,
 ) -> Result<Requested, Error> {
-    let association = request(target, settings, contexts.iter().cloned(), roles).await?;
+    let operations = wishes.operations;
+    let association = request(target, settings, contexts.iter().cloned(), wishes).await?;
     let terms = &target.terms;
     let stream = connect(target, settings).await?;
     let mut drive = Drive::new(stream, association, settings.message_timeout);
@@ -80,8 +94,8 @@ async fn request_and_wait(
             if let Some(most) = terms.max_pdu_bytes {
                 drive.limit_sent_pdus(most);
             }
-            let window = granted(terms.ahead, ac.window);
-            Ok(Requested { drive, window, results: ac.contexts, roles: ac.roles })
+            let window = granted(operations, ac.window);
+            Ok(Requested { drive, window, results: ac.contexts, roles: ac.roles, extended: ac.extended })
         }
         Err(end) => {
             close(drive, &end).await;
@@ -98,19 +112,21 @@ pub(super) async fn request(
     target: &Target,
     settings: &Settings,
     contexts: impl IntoIterator<Item = (String, Vec<String>)>,
-    roles: Vec<RoleSelection>,
+    wishes: Wishes,
 ) -> Result<Association, Error> {
+    let Wishes { roles, extended, operations } = wishes;
     let implementation = hops::implementation(target.terms.hops);
     let contexts = ProposedContext::numbered(contexts).map_err(unrequestable)?;
     let titles = Titles::new(&target.ae_title, &settings.calling);
     let terms = &target.terms;
     let max_pdu_bytes = terms.max_pdu_bytes.unwrap_or(settings.max_pdu_bytes);
-    let mut rq = AssociateRq { roles, ..AssociateRq::new(titles, contexts, max_pdu_bytes, implementation) };
+    let mut rq =
+        AssociateRq { roles, extended, ..AssociateRq::new(titles, contexts, max_pdu_bytes, implementation) };
     rq.identity = match &terms.identity {
         Some(identity) => Some(present(identity, settings.connect_timeout).await?),
         None => None,
     };
-    rq.window = (terms.ahead > 1).then_some(OperationsWindow { invoked: terms.ahead, performed: 1 });
+    rq.window = (operations > 1).then_some(OperationsWindow { invoked: operations, performed: 1 });
     Association::requestor(rq, settings.artim_timeout).map_err(unrequestable)
 }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use dimse::Outcome;
 use dimse::service::store::MoveOriginator;
-use model::TransferSyntaxUid;
+use model::{SopInstanceUid, TransferSyntaxUid};
 use pipeline::peers::Said;
 use telemetry::{Event, Telemetry};
 use tokio::time::timeout;
@@ -106,19 +106,59 @@ impl StoreAssociation {
     ///
     /// PS3.7 §9.1.1, PS3.4 §B.2.
     pub async fn send(&mut self, instance: &Instance, whole: Whole) -> Result<Outcome, Error> {
+        let sent = self.send_ahead(instance, whole).await?;
+        match self.answer().await? {
+            (message_id, _, outcome) if message_id == sent => Ok(outcome),
+            (..) => {
+                let end = End::OutOfTurn("C-STORE-RSP");
+                self.lost(&end).await;
+                Err(Error::Lost(end))
+            }
+        }
+    }
+
+    /// Instances that may be sent before the first of them is answered; at least one.
+    pub(crate) fn window(&self) -> usize {
+        self.scu.as_ref().map_or(1, StoreScu::window)
+    }
+
+    /// Whether the association is over; as [`StoreAssociation::is_open`] where answers are waited for, without a look at the peer's
+    /// words.
+    pub(crate) fn is_over(&self) -> bool {
+        self.scu.is_none()
+    }
+
+    /// As [`StoreAssociation::send`], without waiting for the answer; gives the Message ID.
+    pub(crate) async fn send_ahead(&mut self, instance: &Instance, whole: Whole) -> Result<u16, Error> {
         let Some(scu) = &mut self.scu else { return Err(Error::Lost(End::Closed)) };
         scu.contexts().of(instance)?;
         let mut rest = File { data_set: None, spare: std::mem::take(&mut self.chunk) };
         let (data, bytes) = rest.open(instance.clone(), whole).await.map_err(Error::File)?;
-        let sent = scu.send(instance, data, bytes, &mut rest).await;
+        let sent = scu.send_ahead(instance, data, bytes, &mut rest).await;
         self.chunk = rest.spare;
         match sent {
-            Ok(outcome) => Ok(outcome),
+            Ok(message_id) => Ok(message_id),
             Err(NotSent::Torn(error)) => {
                 self.lost(&End::Abandoned).await;
                 Err(Error::File(error))
             }
             Err(NotSent::Lost(end)) => {
+                self.lost(&end).await;
+                Err(Error::Lost(end))
+            }
+        }
+    }
+
+    /// Waits for the answer to an instance that was sent: to which message, of which instance, and what it says. Bounded in time and not
+    /// cancel safe as [`StoreAssociation::send`].
+    ///
+    /// # Errors
+    /// [`Error::Lost`] when the association is over.
+    pub(crate) async fn answer(&mut self) -> Result<(u16, Option<SopInstanceUid>, Outcome), Error> {
+        let Some(scu) = &mut self.scu else { return Err(Error::Lost(End::Closed)) };
+        match scu.answer().await {
+            Ok(answer) => Ok(answer),
+            Err(end) => {
                 self.lost(&end).await;
                 Err(Error::Lost(end))
             }
@@ -136,7 +176,7 @@ impl StoreAssociation {
         self.open.end(&end);
     }
 
-    async fn lost(&mut self, end: &End) {
+    pub(super) async fn lost(&mut self, end: &End) {
         self.open.end(end);
         if let Some(scu) = self.scu.take() {
             scu.close(end).await;

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use ul::pdu::{AssociateAc, ContextOutcome, RoleSelection};
 
+use super::associate::Wishes;
 use super::{Settings, Target, associate, echo};
 use crate::drive::Drive;
 use crate::end::End;
@@ -122,7 +123,8 @@ impl Line {
     ) -> Result<Opened, Error> {
         let role = |class: &&str| RoleSelection { sop_class: (*class).to_owned(), scu: true, scp: true };
         let roles = scp_of.iter().map(role).collect();
-        let association = associate::request(target, settings, proposals.iter().cloned(), roles).await?;
+        let wishes = Wishes { roles, ..Wishes::default() };
+        let association = associate::request(target, settings, proposals.iter().cloned(), wishes).await?;
         let mut drive = Drive::new(self.stream, association, settings.message_timeout);
         match drive.associate().await {
             Ok(ac) if target.terms.wants_response() && ac.identity_response.is_none() => {

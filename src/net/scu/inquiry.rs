@@ -1,13 +1,16 @@
 use dimse::Command;
-use model::SopClassUid;
+use dimse::service::mechanisms;
+use model::query::Mechanisms;
 use model::syntax::{self, Form};
-use ul::pdu::RoleSelection;
+use model::{SopClassUid, sop};
+use ul::pdu::{ExtendedNegotiation, RoleSelection};
 
-use super::associate::{self, Requested};
+use super::associate::{self, Requested, Wishes};
 use super::{Question, Settings, Target};
 use crate::drive::Drive;
 use crate::end::End;
 use crate::error::Error;
+use crate::scp::Granted;
 
 /// An association on which a peer is asked something of Query/Retrieve, in the context of one of its SOP classes.
 pub(super) struct Inquiry {
@@ -33,9 +36,17 @@ impl Inquiry {
     ) -> Result<Self, Error> {
         let own = (sop_class.to_owned(), READABLE.map(str::to_owned).to_vec());
         let contexts = std::iter::once(own).chain(storage);
-        let Requested { drive, results, .. } =
-            associate::associate_as(target, settings, contexts, roles).await?;
+        let asked = of_class(target.terms.mechanisms, sop_class);
+        let information = mechanisms::question(asked);
+        let asking = ExtendedNegotiation { sop_class: sop_class.to_owned(), information };
+        let extended = Vec::from_iter((!asking.information.is_empty()).then_some(asking));
+        let wishes = Wishes { roles, extended, ..Wishes::default() };
+        let Requested { drive, results, extended, .. } =
+            associate::associate_as(target, settings, contexts, wishes).await?;
         if let Some(context) = drive.association().context(CONTEXT) {
+            for refused in mechanisms::refused(asked, Granted::by(&extended).of(sop_class)) {
+                tracing::warn!(refused, "the peer does not grant what was asked for by extended negotiation");
+            }
             let form = syntax::form(&context.transfer_syntax);
             let sop_class = SopClassUid::parse(sop_class).expect("the standard's UIDs are valid");
             return Ok(Self { drive, settings: settings.clone(), form, sop_class, message_id: 0 });
@@ -89,6 +100,14 @@ impl Inquiry {
     /// Ends the association so.
     pub(super) async fn close(self, end: &End) {
         associate::close(self.drive, end).await;
+    }
+}
+
+/// What can be asked for of a SOP class: a retrieve is relational or not (PS3.4 §C.5.2.1, §C.5.3.1).
+fn of_class(asked: Mechanisms, sop_class: &str) -> Mechanisms {
+    match [sop::PATIENT_ROOT_FIND, sop::STUDY_ROOT_FIND].contains(&sop_class) {
+        true => asked,
+        false => Mechanisms { relational: asked.relational, ..Mechanisms::default() },
     }
 }
 

@@ -26,6 +26,7 @@ mod store;
 use std::time::Duration;
 
 use model::AeTitle;
+use model::query::Mechanisms;
 use pipeline::peers::Acquaintance;
 
 use crate::identity::OurIdentity;
@@ -85,13 +86,16 @@ pub struct Terms {
     /// The user identity that we present to it.
     pub identity: Option<OurIdentity>,
     /// Instances that are sent before the first of them is answered, where it grants as many asynchronous operations; 0 and 1: none
-    /// ahead, and it is not asked. For [`send_all`] only.
+    /// ahead, and it is not asked. A [`StoreAssociation`] asks for as many, and sends one after the other; C-MOVE and [`send_all`] use
+    /// them.
     pub ahead: u16,
     /// The longest P-DATA-TF PDU in associations with it, either way; `None`: [`Settings::max_pdu_bytes`] from it, and what it takes to
     /// it.
     pub max_pdu_bytes: Option<u32>,
     /// How many archives a query or retrieve has come through that we put to it for somebody else; 0: it is our own.
     pub hops: u8,
+    /// What a query or retrieve asks for by extended negotiation; what is not granted is said in the log.
+    pub mechanisms: Mechanisms,
 }
 
 impl Target {

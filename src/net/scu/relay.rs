@@ -2,11 +2,13 @@
 
 mod work;
 
+use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use dimse::Outcome;
 use dimse::service::store::MoveOriginator;
+use futures_util::FutureExt;
 use model::SopInstanceUid;
 use pipeline::{StoredInstance, Transcoded, Transcoder};
 use telemetry::Telemetry;
@@ -33,7 +35,10 @@ use crate::error::Error;
 /// [`limits::FAILURES_IN_A_ROW`](model::limits::FAILURES_IN_A_ROW) instances wait for too long and answered none in between, everything
 /// that is left fails with that reason.
 ///
-/// Memory: a chunk of at most 1 MiB for each association, and two pages of instances; on disk, a copy for each association. Dropped, all
+/// With [`Terms::ahead`](super::Terms::ahead) several are sent on an association before the first is answered; what it is lost with goes
+/// alone the next time.
+///
+/// Memory: a chunk of at most 1 MiB for each association, and two pages of instances; on disk, a copy for each that is sent. Dropped, all
 /// connections are closed without a word, and copies that are being made are given up.
 ///
 /// PS3.4 §B.2, §C.4.2.3.1.
@@ -154,20 +159,48 @@ impl Sender {
 
     /// Sends what the association serves, until there is nothing left, or the next instance is of another kind, or it is lost.
     async fn send(&self, mut association: StoreAssociation) {
+        let mut under_way = VecDeque::new();
+        match self.send_served(&mut association, &mut under_way).await {
+            Ok(()) if association.is_over() => {}
+            Ok(()) => association.close().await,
+            Err(error) => self.lost(under_way, error).await,
+        }
+    }
+
+    /// Sends as many instances before the first answer as the peer lets us. What has not been answered stays in `under_way`, by its
+    /// message ID.
+    ///
+    /// # Errors
+    /// The association is lost.
+    async fn send_served(
+        &self,
+        association: &mut StoreAssociation,
+        under_way: &mut VecDeque<(u16, Claim)>,
+    ) -> Result<(), Error> {
         loop {
-            let mut claim = match self.work.claim(|kind| association.settles(kind, &self.target)).await {
-                Claimed::Job(claim) => *claim,
-                Claimed::OtherKind | Claimed::Nothing => return association.close().await,
+            let claiming = self.work.claim(|kind| association.settles(kind, &self.target));
+            // Nobody waits for work while answers are to be read.
+            let claimed = match under_way.is_empty() {
+                true => Some(claiming.await),
+                false => claiming.now_or_never(),
             };
-            let sent = match self.sendable(&association, &mut claim).await {
-                Ok(sendable) => {
-                    association.send(&Instance::from(sendable.clone()), Whole::of(sendable)).await
+            let mut claim = match claimed {
+                Some(Claimed::Job(claim)) => *claim,
+                Some(Claimed::OtherKind | Claimed::Nothing) if under_way.is_empty() => return Ok(()),
+                None | Some(Claimed::OtherKind | Claimed::Nothing) => {
+                    self.answered(association, under_way).await?;
+                    continue;
                 }
-                Err(error) => Err(error),
             };
-            match sent {
-                Ok(outcome) => report(&self.reports, claim.answered(), Ok(outcome)).await,
-                Err(error @ Error::Lost(_)) => return self.lost(claim, error).await,
+            // What an association was lost with goes alone, so that it takes no other instance with it again.
+            let window = if claim.was_lost() { 1 } else { association.window() };
+            self.answered_to(window - 1, association, under_way).await?;
+            match self.send_one(association, &mut claim).await {
+                Ok(message_id) => under_way.push_back((message_id, claim)),
+                Err(error @ Error::Lost(_)) => {
+                    under_way.push_back((0, claim)); // nobody will ask for its number
+                    return Err(error);
+                }
                 Err(Error::NotTranscoded { .. })
                     if association.serves(&kind(&claim.job().instance)).is_none()
                         && claim.may_try_again() =>
@@ -178,12 +211,57 @@ impl Sender {
                 Err(error) => {
                     report(&self.reports, claim.settle(), Err(Arc::new(error))).await;
                     // A file that failed in the middle takes the association with it.
-                    if !association.is_open().await {
-                        return;
+                    if under_way.is_empty() && !association.is_open().await {
+                        return Ok(());
+                    }
+                    if association.is_over() {
+                        return Err(Error::Lost(End::Abandoned));
                     }
                 }
             }
+            self.answered_to(window - 1, association, under_way).await?;
         }
+    }
+
+    /// Sends an instance, or the copy that is made of it; the message ID.
+    async fn send_one(&self, association: &mut StoreAssociation, claim: &mut Claim) -> Result<u16, Error> {
+        let sendable = self.sendable(association, claim).await?;
+        association.send_ahead(&Instance::from(sendable.clone()), Whole::of(sendable)).await
+    }
+
+    /// Waits for answers until no more than `most` are waited for.
+    async fn answered_to(
+        &self,
+        most: usize,
+        association: &mut StoreAssociation,
+        under_way: &mut VecDeque<(u16, Claim)>,
+    ) -> Result<(), Error> {
+        while under_way.len() > most {
+            self.answered(association, under_way).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for one answer, to any of those that are under way, and reports it.
+    async fn answered(
+        &self,
+        association: &mut StoreAssociation,
+        under_way: &mut VecDeque<(u16, Claim)>,
+    ) -> Result<(), Error> {
+        let (message_id, uid, outcome) = association.answer().await?;
+        // Peers may be untidy about the UID; where several wait for answers, one that is of another instance is not to be trusted.
+        let is_alone = under_way.len() == 1;
+        let found = under_way.iter_mut().position(|(sent, claim)| {
+            let is_of = uid.as_ref().is_none_or(|uid| *uid == claim.job().instance.ids.sop_instance);
+            *sent == message_id && (is_alone || is_of)
+        });
+        let Some((_, claim)) = found.and_then(|at| under_way.remove(at)) else {
+            let end = End::OutOfTurn("C-STORE-RSP");
+            association.lost(&end).await;
+            return Err(Error::Lost(end));
+        };
+        report(&self.reports, claim.answered(), Ok(outcome)).await;
+        Ok(())
     }
 
     /// What goes out for an instance: itself, or the copy that is made of it where the peer only takes that.
@@ -212,14 +290,17 @@ impl Sender {
         Ok(&copy.insert(made).instance)
     }
 
-    async fn lost(&self, mut claim: Claim, error: Error) {
+    /// An association was lost with instances, the first of which the peer was to answer next.
+    async fn lost(&self, under_way: VecDeque<(u16, Claim)>, error: Error) {
         tracing::info!(error = error.explain(), "association lost with an instance");
         let is_silent = matches!(&error, Error::Lost(End::TimedOut(_)));
-        if !is_silent && claim.may_try_again() {
-            return; // dropped, it waits again
-        }
         let error = Arc::new(error);
-        report(&self.reports, claim.settle(), Err(Arc::clone(&error))).await;
+        // Those that are dropped wait again, the first of them in front.
+        for (at, (_, mut claim)) in under_way.into_iter().enumerate().rev() {
+            if (is_silent && at == 0) || !claim.may_try_again() {
+                report(&self.reports, claim.settle(), Err(Arc::clone(&error))).await;
+            }
+        }
         if is_silent {
             self.fail(self.work.silence(&error), &error).await;
         }

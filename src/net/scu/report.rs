@@ -4,7 +4,7 @@ use model::{sop, syntax};
 use telemetry::Telemetry;
 use ul::pdu::{ContextOutcome, RoleSelection};
 
-use super::associate::{self, Requested};
+use super::associate::{self, Requested, Wishes};
 use super::association::Open;
 use super::{Settings, Target};
 use crate::data_set;
@@ -39,9 +39,10 @@ impl ReportAssociation {
     ) -> Result<Self, Error> {
         let class = sop::STORAGE_COMMITMENT_PUSH_MODEL.to_owned();
         let role = RoleSelection { sop_class: class.clone(), scu: false, scp: true };
+        let wishes = Wishes { roles: vec![role], ..Wishes::default() };
         let syntaxes = SYNTAXES.map(str::to_owned).to_vec();
         let requested =
-            associate::associate_as(target, settings, [(class.clone(), syntaxes)], vec![role]).await?;
+            associate::associate_as(target, settings, [(class.clone(), syntaxes)], wishes).await?;
         let Requested { drive, results, roles, .. } = requested;
         let association = Self {
             drive: Some(drive),

@@ -11,7 +11,7 @@ use ul::PresentationContext;
 use ul::pdata::{self, Fragments};
 
 use super::alternatives::{self, Kind};
-use super::associate::{self, Requested};
+use super::associate::{self, Requested, Wishes};
 use super::file::Chunk;
 use super::queue::Instance;
 use super::{Settings, Target};
@@ -68,7 +68,9 @@ impl StoreScu {
     ) -> Result<Self, Error> {
         let (proposed, others): (Vec<Kind>, Vec<Kind>) = kinds.iter().cloned().partition(is_proposable);
         let pairs = proposed.iter().map(|(class, syntax)| (class.to_string(), vec![syntax.to_string()]));
-        let Requested { drive, results, window, .. } = associate::associate(target, settings, pairs).await?;
+        let wishes = Wishes { operations: target.terms.ahead, ..Wishes::default() };
+        let requested = associate::associate_as(target, settings, pairs, wishes).await?;
+        let Requested { drive, results, window, .. } = requested;
         let ids = (1..=u8::MAX).step_by(2);
         let answers = proposed.into_iter().zip(ids).map(|(kind, id)| {
             let refusal = match results.iter().find(|result| result.id == id) {
@@ -98,24 +100,9 @@ impl StoreScu {
         self.window
     }
 
-    /// Sends an instance that begins with `data` and goes on in `rest`, `bytes` in all, and waits for the answer.
+    /// Sends an instance that begins with `data` and goes on in `rest`, `bytes` in all, without waiting for the answer; its message ID.
     ///
     /// PS3.7 §9.1.1, PS3.4 §B.2.
-    pub(super) async fn send(
-        &mut self,
-        instance: &Instance,
-        data: Chunk,
-        bytes: u64,
-        rest: &mut impl Rest,
-    ) -> Result<Outcome, NotSent> {
-        let sent = self.send_ahead(instance, data, bytes, rest).await?;
-        match self.answer().await? {
-            (message_id, _, outcome) if message_id == sent => Ok(outcome),
-            (..) => Err(End::OutOfTurn("C-STORE-RSP").into()),
-        }
-    }
-
-    /// Sends an instance without waiting for the answer; its message ID.
     pub(super) async fn send_ahead(
         &mut self,
         instance: &Instance,

@@ -122,6 +122,11 @@ async fn finds_at_our_own_server_and_stops_at_a_limit() {
     assert!(!found.unwrap().has_more && exactly.len() == 5);
     let (found, none) = names(&target, &studies("Müller*"), None).await;
     assert!(found.unwrap().outcome.status == Status::SUCCESS && none.is_empty());
+    let (_, unheard) = names(&target, &studies("toe"), None).await;
+    let mut fuzzy = target.clone();
+    fuzzy.terms.mechanisms.fuzzy_names = true;
+    let (_, heard) = names(&fuzzy, &studies("toe"), None).await;
+    assert_eq!((unheard.len(), heard.len()), (0, 5), "by sound where that is negotiated");
     let patients = Question { level: QueryRetrieveLevel::Patient, ..studies("") };
     let (refused, _) = names(&target, &patients, None).await;
     assert_eq!(refused.unwrap().outcome.status, Status(0xA900));

@@ -1,5 +1,6 @@
 //! C-MOVE, between a peer that asks and destinations that do what the test wants.
 
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use model::{AeTitle, sop};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
+use ul::pdu::OperationsWindow;
 
 use super::peer::{IMPLICIT, Peer};
 use super::retrieve::{
@@ -223,6 +225,77 @@ async fn what_the_destination_does_not_take_as_it_is_stored_goes_as_a_copy() {
     }
     assert!(is_implicit(6) && tries == 2, "{tries}");
     assert!(server.has_no_copies());
+}
+
+/// A server with so many images, whose one destination gets as many ahead as it grants of 4, over one association at a time.
+async fn ahead(count: u32) -> (Server, TcpListener) {
+    let (mut config, listener) = with_destination().await;
+    config.peers[0].as_called.ahead = 4;
+    config.move_associations = NonZeroUsize::MIN;
+    let server = Server::with(config, 0).await;
+    fill(&server, count, 10).await;
+    (server, listener)
+}
+
+/// The next so many instances, none of which has been answered.
+async fn unanswered(peer: &mut Peer, count: usize) -> Vec<CStoreRq> {
+    let mut came = Vec::new();
+    for _ in 0..count {
+        came.push(next(peer).await.expect("it comes").0);
+    }
+    came
+}
+
+#[tokio::test]
+async fn instances_go_ahead_as_far_as_the_destination_grants() {
+    let (server, listener) = ahead(6).await;
+    let window = |invoked| OperationsWindow { invoked, performed: 1 };
+    let serving = TaskTracker::new().spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let (mut peer, asked) = Peer::accept_granting(stream, Some(window(3))).await;
+        assert_eq!(asked, Some(window(4)));
+        for _ in 0..2 {
+            let mut came = unanswered(&mut peer, 3).await;
+            // The last one first, and one of each three refused.
+            for (at, request) in came.drain(..).rev().enumerate() {
+                let status = if at == 0 { 0xA700 } else { 0 };
+                peer.answer(request.answer(Status(status).into())).await;
+            }
+        }
+        assert!(next(&mut peer).await.is_none());
+    });
+    let responses = move_images(&server, "STORE", 6).await;
+    assert_eq!(responses.last().unwrap().status, 0xB000);
+    assert_eq!(responses.last().unwrap().counts, [None, Some(4), Some(2), Some(0)]);
+    serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_an_association_was_lost_with_goes_again_alone() {
+    let (server, listener) = ahead(4).await;
+    let serving = TaskTracker::new().spawn(async move {
+        let granted = Some(OperationsWindow { invoked: 4, performed: 1 });
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut peer = Peer::accept_granting(stream, granted).await.0;
+        let mut came = unanswered(&mut peer, 4).await;
+        let first = came.remove(0);
+        peer.answer(first.answer(Status::SUCCESS.into())).await;
+        drop(peer);
+        let mut again = Vec::new();
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut peer = Peer::accept_granting(stream, granted).await.0;
+        while let Some((request, _)) = next(&mut peer).await {
+            let more = tokio::time::timeout(Duration::from_millis(100), peer.stream.readable()).await;
+            assert!(more.is_err(), "each goes alone");
+            again.push(request.affected_sop_instance_uid.clone());
+            peer.answer(request.answer(Status::SUCCESS.into())).await;
+        }
+        let expected: Vec<_> = came.into_iter().map(|request| request.affected_sop_instance_uid).collect();
+        assert_eq!(again, expected);
+    });
+    let responses = move_images(&server, "STORE", 4).await;
+    assert_eq!(responses.last().unwrap(), &final_told(0, [4, 0, 0], &[]));
+    serving.await.unwrap();
 }
 
 #[tokio::test]

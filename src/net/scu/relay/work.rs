@@ -206,6 +206,11 @@ impl Claim {
         &mut self.waiting.as_mut().expect("the claim is not settled").job
     }
 
+    /// Whether an association was lost with it before.
+    pub(super) fn was_lost(&self) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| waiting.was_lost)
+    }
+
     /// Whether the instance has another chance, now that an association was lost with it.
     pub(super) fn may_try_again(&mut self) -> bool {
         let is_over = self.work.lock().given_up.is_some();
