@@ -28,22 +28,33 @@ pub(super) fn run(_: &Arguments) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The whole document, in the order of the template: overview, introduction, implementation model, services, communication,
+/// The whole document, in the order of the template: contents, history, overview, introduction, implementation model, services, communication,
 /// character sets, security, configuration, annexes.
 fn statement(config: &Config) -> String {
     let parts = [
-        overview::cover(),
+        overview::history(),
         overview::overview(),
         overview::introduction(),
         overview::implementation_model(config),
         services::services(),
         communication::communication(config),
+        communication::initiation(config),
         communication::character_sets(),
         communication::security(),
         communication::configuration(),
         annex::annex(),
     ];
-    parts.join("\n")
+    let body = parts.join("\n");
+    [overview::cover(), contents(&body), body].join("\n")
+}
+
+/// The headings, those of a section below its own.
+fn contents(body: &str) -> String {
+    let entry = |line: &str| {
+        let section = line.strip_prefix("## ").map(|title| format!("- {title}\n"));
+        section.or_else(|| line.strip_prefix("### ").map(|title| format!("  - {title}\n")))
+    };
+    format!("## Contents\n\n{}", body.lines().filter_map(entry).collect::<String>())
 }
 
 #[cfg(test)]

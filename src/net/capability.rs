@@ -22,6 +22,8 @@ pub struct Capability {
     pub lets_requestor_be_scp: bool,
     /// What asks for it as SCU.
     pub requested_by: &'static str,
+    /// The transfer syntaxes that it then proposes in one context; `None`: those of the instances, in a context each.
+    pub proposed_in: Option<&'static [&'static str]>,
 }
 
 /// What we do with each registered SOP class that we accept as SCP; negotiation asks the same table. Storage classes below
@@ -37,6 +39,7 @@ pub fn capabilities() -> impl Iterator<Item = Capability> {
             transfer_syntaxes: negotiated.transfer_syntaxes(),
             lets_requestor_be_scp: negotiated.lets_requestor_be_scp(),
             requested_by: service.requested_by(),
+            proposed_in: service.proposed_in(),
         })
     })
 }

@@ -62,6 +62,46 @@ pub(super) fn communication(config: &Config) -> String {
     )
 }
 
+/// What is proposed where we request associations.
+pub(super) fn initiation(config: &Config) -> String {
+    let mut rows = Table::new(&["SOP Class", "asked for by", "transfer syntaxes proposed", "our roles"]);
+    let mut storage_told = false;
+    for one in net::capabilities() {
+        if one.service == "Storage" && std::mem::replace(&mut storage_told, true) {
+            continue;
+        }
+        let name = if one.service == "Storage" { "Storage SOP Classes" } else { one.name };
+        let syntaxes = one.proposed_in.map_or_else(
+            || {
+                "that of the instances, and Explicit and Implicit VR Little Endian, in a context each"
+                    .to_owned()
+            },
+            names,
+        );
+        let roles = match one.service {
+            "Storage" => "SCU; SCP by role selection for C-GET",
+            "Storage Commitment" => "SCU; SCP by role selection to report",
+            _ => "SCU",
+        };
+        rows.row(&[name, one.requested_by, &syntaxes, roles]);
+    }
+    format!(
+        "### 5.4 Association initiation\n\n\
+         Associations are requested of configured peers: by destinations, while there is something to deliver; by C-MOVE, to its \
+         destination, up to {} at once; for storage commitment, to ask and to report, one at a time to each AE title; of upstream archives, \
+         while somebody asks; and by the commands that call a peer, one each, but `gantry send --associations`. One that fails is tried \
+         again as `retry` of the destination and `report_retry` say, and by nobody else. What a peer took and refused is remembered and \
+         shapes what it is proposed next. Where more SOP Classes and transfer syntaxes wait than an association has contexts, another \
+         follows.\n\n{}",
+        config.net.move_associations,
+        rows.finish()
+    )
+}
+
+fn names(uids: &[&str]) -> String {
+    uids.iter().filter_map(|uid| syntax::name(uid)).collect::<Vec<_>>().join(", ")
+}
+
 fn seconds(duration: Duration) -> String {
     format!("{} s", duration.as_secs())
 }
@@ -83,10 +123,7 @@ fn contexts() -> String {
             continue;
         }
         let name = if one.service == "Storage" { "Storage SOP Classes" } else { one.name };
-        let syntaxes = one.transfer_syntaxes.map_or_else(
-            || "all, known or not".to_owned(),
-            |uids| uids.iter().filter_map(|uid| syntax::name(uid)).collect::<Vec<_>>().join(", "),
-        );
+        let syntaxes = one.transfer_syntaxes.map_or_else(|| "all, known or not".to_owned(), names);
         let roles =
             if one.lets_requestor_be_scp { "the requestor may be SCP" } else { "the requestor is SCU" };
         rows.row(&[name, &syntaxes, roles]);

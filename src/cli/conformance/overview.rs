@@ -19,6 +19,13 @@ pub(super) fn cover() -> String {
     )
 }
 
+/// PS3.2 Annex N: what changed from version to version.
+pub(super) fn history() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let rows = table(["version", "changes"], &[[version, "the first; what changes is in `CHANGELOG.md`"]]);
+    format!("## Revision History\n\n{rows}")
+}
+
 pub(super) fn overview() -> String {
     format!(
         "## 1 Conformance Statement Overview\n\n\
@@ -70,7 +77,8 @@ fn web_services() -> String {
 }
 
 pub(super) fn introduction() -> String {
-    "## 2 Introduction\n\n\
+    format!(
+        "## 2 Introduction\n\n\
      ### 2.1 Audience\n\n\
      Who plans, connects and runs imaging networks, and knows DICOM: its services, objects and terms.\n\n\
      ### 2.2 Remarks\n\n\
@@ -79,8 +87,27 @@ pub(super) fn introduction() -> String {
      with other implementations.\n\n\
      ### 2.3 Terms\n\n\
      Terms are those of the DICOM Standard; section numbers are those of its current edition (NEMA PS3). The layout follows PS3.2 \
-     Annex N. *Peer* is an application entity that the configuration names.\n"
-        .to_owned()
+         Annex N. *Peer* is an application entity that the configuration names.\n\n\
+         ### 2.4 Abbreviations\n\n{}\n\
+         ### 2.5 References\n\n\
+         NEMA PS3, Digital Imaging and Communications in Medicine (DICOM) Standard, <https://www.dicomstandard.org/current>. RFC 8996 and \
+         RFC 9325 (BCP 195), Use of TLS. RFC 7519, JSON Web Token.\n",
+        table(
+            ["", ""],
+            &[
+                ["AE", "Application Entity"],
+                ["PDU", "Protocol Data Unit"],
+                ["QIDO-RS", "Query based on ID for DICOM Objects by RESTful Services"],
+                ["SCP, SCU", "Service Class Provider, Service Class User"],
+                ["SOP", "Service-Object Pair"],
+                ["STOW-RS", "Store over the Web by RESTful Services"],
+                ["TLS", "Transport Layer Security"],
+                ["UID", "Unique Identifier"],
+                ["VR", "Value Representation"],
+                ["WADO-RS", "Web Access to DICOM Objects by RESTful Services"],
+            ],
+        )
+    )
 }
 
 pub(super) fn implementation_model(config: &Config) -> String {

@@ -27,6 +27,7 @@ use ul::negotiate;
 use crate::config::Config;
 use crate::drive::Drive;
 use crate::end::End;
+use crate::scu;
 use crate::tally::Tally;
 
 pub(crate) use mechanisms::{Granted, OFFERED, negotiate as negotiate_extended};
@@ -89,6 +90,16 @@ impl Service {
             Self::Storage => "Storage",
             Self::Find(_) | Self::Move(_) | Self::Get(_) => "Query/Retrieve",
             Self::Commitment => "Storage Commitment",
+        }
+    }
+
+    /// The transfer syntaxes that we propose as SCU, in one context; `None`: those of the instances, in a context each.
+    pub(crate) fn proposed_in(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Verification => Some(&scu::ECHO_SYNTAXES),
+            Self::Storage => None,
+            Self::Find(_) | Self::Move(_) | Self::Get(_) => Some(&scu::READABLE),
+            Self::Commitment => Some(&scu::COMMITMENT_SYNTAXES),
         }
     }
 

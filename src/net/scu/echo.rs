@@ -15,7 +15,7 @@ use crate::error::Error;
 /// # Errors
 /// [`Error`] when there was no answer. An answer may still be a refusal: see its status.
 pub async fn echo(target: &Target, settings: &Settings) -> Result<Outcome, Error> {
-    let transfer_syntax = syntax::IMPLICIT_VR_LITTLE_ENDIAN.to_owned();
+    let transfer_syntax = SYNTAXES[0].to_owned();
     let contexts = [(sop::VERIFICATION.to_owned(), vec![transfer_syntax.clone()])];
     let Requested { mut drive, results, .. } = associate::associate(target, settings, contexts).await?;
     let reason = match results.first() {
@@ -59,3 +59,6 @@ pub(super) async fn ask(drive: &mut Drive, settings: &Settings) -> Result<Outcom
 }
 
 const FIRST_CONTEXT: u8 = 1;
+
+/// What verification is proposed in.
+pub(crate) const SYNTAXES: [&str; 1] = [syntax::IMPLICIT_VR_LITTLE_ENDIAN];

@@ -123,4 +123,4 @@ async fn release(drive: Drive) {
 
 const CONTEXT: u8 = 1;
 /// What identifiers are read in.
-const READABLE: [&str; 2] = [syntax::EXPLICIT_VR_LITTLE_ENDIAN, syntax::IMPLICIT_VR_LITTLE_ENDIAN];
+pub(crate) const READABLE: [&str; 2] = [syntax::EXPLICIT_VR_LITTLE_ENDIAN, syntax::IMPLICIT_VR_LITTLE_ENDIAN];

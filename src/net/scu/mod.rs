@@ -50,11 +50,14 @@ pub use retrieve::{Retrieved, move_to};
 pub use store::MAX_KINDS;
 
 pub(crate) use ahead::Ahead;
+pub(crate) use echo::SYNTAXES as ECHO_SYNTAXES;
 pub(crate) use file::Chunk;
 pub(crate) use find::FindScu;
 pub(crate) use get::{Expected, GetScu, Keeper};
+pub(crate) use inquiry::READABLE;
 pub(crate) use queue::{kind, not_transcoded};
 pub(crate) use relay::{Feed, Relay, Report};
+pub(crate) use report::SYNTAXES as COMMITMENT_SYNTAXES;
 pub(crate) use retrieve::MoveScu;
 pub(crate) use store::{Contexts, NotSent, put};
 

@@ -118,4 +118,4 @@ async fn send(
 const FIRST_CONTEXT: u8 = 1;
 
 /// What storage commitment is proposed in.
-pub(super) const SYNTAXES: [&str; 2] = [syntax::EXPLICIT_VR_LITTLE_ENDIAN, syntax::IMPLICIT_VR_LITTLE_ENDIAN];
+pub(crate) const SYNTAXES: [&str; 2] = [syntax::EXPLICIT_VR_LITTLE_ENDIAN, syntax::IMPLICIT_VR_LITTLE_ENDIAN];
