@@ -21,8 +21,7 @@ use crate::rows::Values;
 use crate::terms::{self, Owner};
 use crate::{items, kinds};
 
-/// Does all that is left to do. Some fifty microseconds for each series and structured report, and two for
-/// each instance.
+/// Does all that is left to do. Some fifty microseconds for each series and structured report; two passes over all instances.
 pub(crate) fn resume(connection: &mut Connection) -> Result<(), Error> {
     let started = Instant::now();
     let mut told = started;
