@@ -47,12 +47,6 @@ pub fn can(from: &str, to: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Whether the frames of this transfer syntax have lost something for sure: others may, and mostly say so in the object.
-pub(crate) fn loses_always(uid: &str) -> bool {
-    let form = ability(uid).map(|ability| ability.form);
-    form == Some(Form::Encapsulated(Codec::Jpeg)) || uid == JPEG_XL_RECOMPRESSION
-}
-
 /// What is done with each transfer syntax with which something is.
 pub fn abilities() -> &'static [Ability] {
     ABILITIES
@@ -87,8 +81,6 @@ const OPENJP2: &str = "openjp2";
 const OPENJPH: &str = "openjph-core";
 const JXL_OXIDE: &str = "jxl-oxide";
 
-const JPEG_XL_RECOMPRESSION: &str = "1.2.840.10008.1.2.4.111";
-
 const ABILITIES: &[Ability] = &[
     native(IMPLICIT_VR_LITTLE_ENDIAN),
     native(EXPLICIT_VR_LITTLE_ENDIAN),
@@ -108,7 +100,7 @@ const ABILITIES: &[Ability] = &[
     both("1.2.840.10008.1.2.4.90", Codec::Jpeg2000, OPENJP2, OPENJP2),
     lossy("1.2.840.10008.1.2.4.91", Codec::Jpeg2000, OPENJP2),
     decoded("1.2.840.10008.1.2.4.110", Codec::JpegXl, JXL_OXIDE),
-    lossy(JPEG_XL_RECOMPRESSION, Codec::JpegXl, JXL_OXIDE),
+    lossy("1.2.840.10008.1.2.4.111", Codec::JpegXl, JXL_OXIDE),
     lossy("1.2.840.10008.1.2.4.112", Codec::JpegXl, JXL_OXIDE),
     both("1.2.840.10008.1.2.4.201", Codec::Htj2k, OPENJP2, OPENJPH),
     decoded("1.2.840.10008.1.2.4.202", Codec::Htj2k, OPENJP2),

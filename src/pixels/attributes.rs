@@ -19,13 +19,13 @@ impl Edits {
         Self { elements: Vec::new(), is_for_pixels: false }
     }
 
-    /// What changes with the frames: `photometric` is what they become, from what a transfer syntax made of them that was lossy or not.
+    /// What changes with the frames: `photometric` is what they become, `loss` what their compression took away.
     pub(crate) fn of_frames(
         header: &Header,
         image: &Image,
         encoding: Encoding,
         photometric: &str,
-        was_lossy: bool,
+        loss: Option<&Loss>,
     ) -> Self {
         let mut elements = Vec::new();
         if photometric != image.photometric {
@@ -38,10 +38,7 @@ impl Edits {
                 if encoding == Encoding::ExplicitBig { zero.to_be_bytes() } else { zero.to_le_bytes() };
             elements.push((image::PLANAR_CONFIGURATION, Vr::US, bytes.to_vec()));
         }
-        // PS3.3 §C.7.6.1.1.5: once lossy, always lossy.
-        if was_lossy && header.text(image::LOSSY_IMAGE_COMPRESSION).as_deref() != Some("01") {
-            elements.push((image::LOSSY_IMAGE_COMPRESSION, Vr::CS, b"01".to_vec()));
-        }
+        elements.extend(loss.into_iter().flat_map(|loss| loss.elements(header)));
         Self { elements, is_for_pixels: true }
     }
 
@@ -60,6 +57,50 @@ impl Edits {
     /// Whether an element is left out: lengths of groups that change, and what describes fragments (PS3.5 §7.2, §A.4).
     pub(crate) fn drops(&self, tag: Tag) -> bool {
         tag.element() == 0 || (self.is_for_pixels && FRAGMENT_TABLES.contains(&tag))
+    }
+}
+
+/// What a way of compressing took away.
+pub(crate) struct Loss {
+    /// Lossy Image Compression Method.
+    pub(crate) method: &'static str,
+    /// Lossy Image Compression Ratio.
+    pub(crate) ratio: String,
+}
+
+impl Loss {
+    /// What the object does not yet say of it: once lossy, always lossy. There is one ratio for each method.
+    ///
+    /// PS3.3 §C.7.6.1.1.5.
+    fn elements(&self, header: &Header) -> Vec<(Tag, Vr, Vec<u8>)> {
+        let values = |tag| {
+            let text = header.text(tag).unwrap_or_default();
+            text.split('\\')
+                .map(|value| value.trim().to_owned())
+                .filter(|value| !value.is_empty())
+                .collect::<Vec<_>>()
+        };
+        let mut elements = Vec::new();
+        if !image::is_marked_lossy(header) {
+            elements.push((image::LOSSY_IMAGE_COMPRESSION, Vr::CS, b"01".to_vec()));
+        }
+        let mut methods = values(image::LOSSY_IMAGE_COMPRESSION_METHOD);
+        let mut ratios = values(image::LOSSY_IMAGE_COMPRESSION_RATIO);
+        let (method_count, ratio_count) = (methods.len(), ratios.len());
+        let may_add = ratio_count == method_count || ratio_count == method_count + 1;
+        if may_add && !methods.iter().any(|method| method == self.method) {
+            methods.push(self.method.to_owned());
+        }
+        if ratio_count + 1 == methods.len() {
+            ratios.push(self.ratio.clone());
+            let value = ratios.join("\\").into_bytes();
+            elements.push((image::LOSSY_IMAGE_COMPRESSION_RATIO, Vr::DS, value));
+        }
+        if methods.len() > method_count {
+            let value = methods.join("\\").into_bytes();
+            elements.push((image::LOSSY_IMAGE_COMPRESSION_METHOD, Vr::CS, value));
+        }
+        elements
     }
 }
 

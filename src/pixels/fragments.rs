@@ -147,6 +147,11 @@ impl Frames {
         self.starts.as_ref().map_or(self.values.len(), |starts| starts.len() - 1)
     }
 
+    /// Bytes of all fragments.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.values.iter().map(|place| place.end - place.start).sum()
+    }
+
     /// Places in the file of the fragments of a frame, counted from 0.
     pub fn get(&self, index: usize) -> Option<Places> {
         let span = match &self.starts {

@@ -3,6 +3,7 @@ use std::borrow::Cow;
 use model::header::{Element, Header, Value};
 
 use crate::ability::{Form, ability};
+use crate::attributes::Loss;
 use crate::codec::{self, Codec, Decoded};
 use crate::fragments::{self, Frames};
 use crate::image::{self, Image};
@@ -17,6 +18,8 @@ pub struct FrameReader<'a> {
     element: Element<'a>,
     image: Image,
     kind: Kind,
+    /// The object says that they have lost something.
+    is_marked_lossy: bool,
 }
 
 enum Kind {
@@ -56,7 +59,8 @@ impl<'a> FrameReader<'a> {
             }
         };
         let source = Source::new(stored, object.transfer_syntax);
-        Ok(Self { source, stored, element, image, kind })
+        let is_marked_lossy = image::is_marked_lossy(object.header);
+        Ok(Self { source, stored, element, image, kind, is_marked_lossy })
     }
 
     /// How many frames there are.
@@ -74,11 +78,26 @@ impl<'a> FrameReader<'a> {
         match form.ok_or(Error::Unsupported("there is no encoder for that transfer syntax"))? {
             Form::Native => Ok(decoded.frame),
             Form::Encapsulated(codec) => {
+                self.can_encode(codec, &decoded)?;
                 let image = Image { photometric: decoded.photometric.into_owned(), ..self.image.clone() };
                 codec::can_encode(codec, &image)?;
                 codec::encode(codec, &decoded.frame, &image)
             }
         }
+    }
+
+    /// Whether frames like this one are encoded so.
+    pub(crate) fn can_encode(&self, codec: Codec, decoded: &Decoded) -> Result<(), Error> {
+        if decoded.is_lossy || self.is_marked_lossy { codec::can_encode_lossy(codec) } else { Ok(()) }
+    }
+
+    /// What the frames have lost, where this one of them has lost something.
+    pub(crate) fn loss(&self, decoded: &Decoded) -> Option<Loss> {
+        let Kind::Encapsulated { codec, frames } = &self.kind else { return None };
+        let method = codec::method(*codec).filter(|_| decoded.is_lossy)?;
+        let native = decoded.frame.len() as f64 * self.image.frames as f64; // far below 2^53
+        let ratio = format!("{:.2}", native / frames.bytes().max(1) as f64); // the same
+        Some(Loss { method, ratio })
     }
 
     pub(crate) fn image(&self) -> &Image {
@@ -102,7 +121,11 @@ impl<'a> FrameReader<'a> {
                 if self.image.is_planar {
                     frame = samples::interleave(&frame, &self.image);
                 }
-                Ok(Decoded { frame, photometric: Cow::Owned(self.image.photometric.clone()) })
+                Ok(Decoded {
+                    frame,
+                    photometric: Cow::Owned(self.image.photometric.clone()),
+                    is_lossy: false,
+                })
             }
             Kind::Encapsulated { codec, frames } => {
                 let compressed = self.compressed(frames, index)?;

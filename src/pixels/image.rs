@@ -111,6 +111,11 @@ impl Image {
     }
 }
 
+/// Whether the object says that its pixels have lost something (PS3.3 §C.7.6.1.1.5).
+pub(crate) fn is_marked_lossy(header: &Header) -> bool {
+    header.text(LOSSY_IMAGE_COMPRESSION).as_deref() == Some("01")
+}
+
 /// The top-level element that holds the pixels.
 pub(crate) fn pixel_tag(header: &Header) -> Option<Tag> {
     header.elements().map(|element| element.tag).find(|tag| is_pixels(*tag))
@@ -128,3 +133,5 @@ pub(crate) const BITS_STORED: Tag = Tag(0x0028, 0x0101);
 pub(crate) const HIGH_BIT: Tag = Tag(0x0028, 0x0102);
 pub(crate) const PIXEL_REPRESENTATION: Tag = Tag(0x0028, 0x0103);
 pub(crate) const LOSSY_IMAGE_COMPRESSION: Tag = Tag(0x0028, 0x2110);
+pub(crate) const LOSSY_IMAGE_COMPRESSION_RATIO: Tag = Tag(0x0028, 0x2112);
+pub(crate) const LOSSY_IMAGE_COMPRESSION_METHOD: Tag = Tag(0x0028, 0x2114);

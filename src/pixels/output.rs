@@ -15,15 +15,20 @@ pub(crate) struct Output<'a> {
     target: &'a mut dyn Target,
     deflate: Option<DeflateEncoder<Vec<u8>>>,
     written: u64,
+    goes_on: &'a dyn Fn() -> bool,
 }
 
 impl<'a> Output<'a> {
-    pub(crate) fn new(target: &'a mut dyn Target, deflated: bool) -> Self {
+    pub(crate) fn new(target: &'a mut dyn Target, deflated: bool, goes_on: &'a dyn Fn() -> bool) -> Self {
         let deflate = deflated.then(|| DeflateEncoder::new(Vec::new(), Compression::default()));
-        Self { target, deflate, written: 0 }
+        Self { target, deflate, written: 0, goes_on }
     }
 
+    /// Writes some of it, unless nobody waits for it any more.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        if !(self.goes_on)() {
+            return Err(Error::Stopped);
+        }
         let Some(deflate) = &mut self.deflate else { return self.put(bytes) };
         deflate.write_all(bytes).map_err(Error::Write)?;
         if deflate.get_ref().len() >= HELD_BYTES {

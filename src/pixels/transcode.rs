@@ -6,8 +6,8 @@ use model::header::Header;
 use model::syntax::{self, Encoding};
 use model::{TransferSyntaxUid, Vr};
 
-use crate::ability::{Form, ability, loses_always};
-use crate::attributes::Edits;
+use crate::ability::{Form, ability};
+use crate::attributes::{Edits, Loss};
 use crate::codec::{self, Codec};
 use crate::data_set::{Rewriter, has_nested_fragments};
 use crate::encapsulate::Encapsulation;
@@ -36,7 +36,7 @@ pub struct Object<'a> {
 ///
 /// Pixels stay the same, and so does the SOP Instance UID; a frame with chrominance that is decompressed becomes RGB. Where elements
 /// are coded alike in both transfer syntaxes, everything but the pixels and what describes them is copied byte for byte. Blocking;
-/// `goes_on` is asked before each frame.
+/// `goes_on` is asked before each write, of a frame or less.
 ///
 /// # Errors
 /// Why not; what was written until then is of no use. [`Error::Stopped`] when `goes_on` says no.
@@ -54,7 +54,7 @@ pub fn transcode(
     let mut work = Work::plan(object, to)?;
     let edits = work.edits(object, to_form.encoding);
     let mut source = Source::new(object.stored(), object.transfer_syntax);
-    let mut output = Output::new(out, to_form.deflated);
+    let mut output = Output::new(out, to_form.deflated, goes_on);
     let is_alike = from_form.encoding == to_form.encoding;
     let rewriter = Rewriter {
         header: object.header,
@@ -68,7 +68,7 @@ pub fn transcode(
         Work::Values if is_alike => rewriter.copy_all()?,
         Work::Values => rewriter.reencode(None)?,
         Work::Frames(frames) => {
-            let mut pixels = |out: &mut Output<'_>| frames.write(out, to_form.encoding, goes_on);
+            let mut pixels = |out: &mut Output<'_>| frames.write(out, to_form.encoding);
             if is_alike { rewriter.copy(&mut pixels)? } else { rewriter.reencode(Some(&mut pixels))? }
         }
     }
@@ -94,6 +94,7 @@ struct FrameWork<'a> {
     /// As the decoded frames are.
     image: Image,
     first: Vec<u8>,
+    loss: Option<Loss>,
     codec: Option<Codec>,
 }
 
@@ -131,11 +132,15 @@ impl<'a> Work<'a> {
         }
         let mut frames = FrameReader::open(object)?;
         let first = frames.decoded(0)?;
+        if let Some(codec) = codec {
+            frames.can_encode(codec, &first)?;
+        }
+        let loss = frames.loss(&first);
         let image = Image { photometric: first.photometric.into_owned(), ..frames.image().clone() };
         if let Some(codec) = codec {
             codec::can_encode(codec, &image)?;
         }
-        Ok(Self::Frames(Box::new(FrameWork { frames, image, first: first.frame, codec })))
+        Ok(Self::Frames(Box::new(FrameWork { frames, image, first: first.frame, loss, codec })))
     }
 
     fn edits(&self, object: &Object<'_>, encoding: Encoding) -> Edits {
@@ -144,30 +149,24 @@ impl<'a> Work<'a> {
             Some(codec) => codec::encoded_photometric(codec, &work.image),
             None => Cow::Borrowed(work.image.photometric.as_str()),
         };
-        let was_lossy = loses_always(object.transfer_syntax);
-        Edits::of_frames(object.header, work.frames.image(), encoding, &photometric, was_lossy)
+        Edits::of_frames(object.header, work.frames.image(), encoding, &photometric, work.loss.as_ref())
     }
 }
 
 impl FrameWork<'_> {
     /// Writes the element of the pixels.
-    fn write(
-        &mut self,
-        out: &mut Output<'_>,
-        encoding: Encoding,
-        goes_on: &dyn Fn() -> bool,
-    ) -> Result<(), Error> {
+    fn write(&mut self, out: &mut Output<'_>, encoding: Encoding) -> Result<(), Error> {
         let mut writer = Writer::begin(out, encoding, self.codec, &self.image)?;
         for index in 0..self.image.frames {
-            if !goes_on() {
-                return Err(Error::Stopped);
-            }
             let frame = if index == 0 {
                 std::mem::take(&mut self.first)
             } else {
                 let decoded = self.frames.decoded(index)?;
                 if decoded.photometric != self.image.photometric {
                     return Err(Error::Damaged("the frames have unlike colours"));
+                }
+                if decoded.is_lossy && self.loss.is_none() {
+                    return Err(Error::Damaged("a frame has lost something, and the first one has not"));
                 }
                 decoded.frame
             };

@@ -173,3 +173,31 @@ fn short(group: u16, number: u16, value: u16) -> Vec<u8> {
     bytes.extend(value.to_le_bytes());
     bytes
 }
+
+/// The data set of an object of some hundred bytes in JPEG 2000, whose every sample of `size` by `size` is a precinct of its own.
+pub(crate) fn precincts(object: &Object, size: u16) -> Vec<u8> {
+    let number = u32::from(size).to_be_bytes();
+    let extent = [number, number, [0; 4], [0; 4], number, number, [0; 4], [0; 4]].concat();
+    let codestream = [
+        &[0xFF, 0x4F, 0xFF, 0x51, 0, 41, 0, 0][..],
+        &extent,
+        &[0, 1, 15, 1, 1],
+        &[0xFF, 0x52, 0, 13, 1, 0, 0, 1, 0, 0, 4, 4, 0, 1, 0],
+        &[0xFF, 0x5C, 0, 4, 0x40, 0x40],
+        &[0xFF, 0x90, 0, 10, 0, 0, 0, 0, 0, 16, 0, 1, 0xFF, 0x93, 0, 0, 0xFF, 0xD9],
+    ]
+    .concat();
+    let mut data = object.data_set();
+    let pixels = data.windows(4).position(|tag| tag == b"\xE0\x7F\x10\0").unwrap();
+    data.truncate(pixels);
+    for number in [0x10_u8, 0x11] {
+        let head = [&[0x28, 0, number, 0][..], b"US\x02\0"].concat();
+        let at = data.windows(8).position(|window| window == head).unwrap();
+        data[at + 8..at + 10].copy_from_slice(&size.to_le_bytes());
+    }
+    data.extend_from_slice(b"\xE0\x7F\x10\0OB\0\0\xFF\xFF\xFF\xFF\xFE\xFF\0\xE0\0\0\0\0\xFE\xFF\0\xE0");
+    data.extend((codestream.len() as u32).to_le_bytes());
+    data.extend(codestream);
+    data.extend_from_slice(b"\xFE\xFF\xDD\xE0\0\0\0\0");
+    data
+}

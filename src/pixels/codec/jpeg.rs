@@ -42,7 +42,8 @@ pub(super) fn decode(bytes: &[u8], image: &Image) -> Result<Decoded, Error> {
         Colour::AsStored => Cow::Owned(image.photometric.clone()),
         Colour::Converted => Cow::Borrowed("RGB"),
     };
-    Ok(Decoded { frame, photometric })
+    let is_lossy = info.process != CodingProcess::Lossless || has_point_transform(bytes);
+    Ok(Decoded { frame, photometric, is_lossy })
 }
 
 /// Encodes a frame as JPEG Lossless, Process 14 with Selection Value 1.
@@ -69,6 +70,18 @@ pub(super) fn encode(frame: &[u8], image: &Image) -> Result<Vec<u8>, Error> {
     }
     let narrow: Vec<u8> = patterns.iter().map(|value| value.to_le_bytes()[0]).collect();
     encode_to_vec_with_options(&narrow, width, height, InputColor::Luma, &options).map_err(failed)
+}
+
+/// Whether the first scan of a lossless stream leaves the lowest bits out (T.81 §H.1.2.1).
+fn has_point_transform(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    while let Some([0xFF, marker, l1, l0]) = bytes.get(at..at + 4) {
+        at += 2 + usize::from(u16::from_be_bytes([*l1, *l0]));
+        if *marker == 0xDA {
+            return bytes.get(at - 1).is_some_and(|approximation| approximation & 0x0F != 0);
+        }
+    }
+    false
 }
 
 /// The stream, with the selection of coefficients that its only process allows where its scan header has another: some write 0 there.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use jxl_oxide::frame::Encoding;
 use jxl_oxide::image::BitDepth;
 use jxl_oxide::{AllocTracker, JxlImage, PixelFormat};
 
@@ -33,6 +34,9 @@ pub(super) fn decode(bytes: &[u8], image: &Image) -> Result<Decoded, Error> {
     if work(&jxl) > LEAST_WORK.saturating_add(MOST_WORK.saturating_mul((image.rows * image.columns) as u64)) {
         return Err(Error::TooLarge("the JPEG XL codestream lays far more over itself than its size"));
     }
+    let header = jxl.frame_header(0);
+    let is_lossy = jxl.image_header().metadata.xyb_encoded
+        || header.is_some_and(|frame| frame.encoding == Encoding::VarDct);
     let rendered = jxl.render_frame(0).map_err(failed)?;
     let buffer = rendered.image_all_channels();
     if buffer.channels() != samples {
@@ -45,7 +49,7 @@ pub(super) fn decode(bytes: &[u8], image: &Image) -> Result<Decoded, Error> {
         3 => Cow::Borrowed("RGB"),
         _ => Cow::Owned(image.photometric.clone()),
     };
-    Ok(Decoded { frame, photometric })
+    Ok(Decoded { frame, photometric, is_lossy })
 }
 
 /// Pixels that are touched at most: all layers, and the patches on them, whose number and size are up to the stream.

@@ -1,7 +1,7 @@
 //! One compressed frame to a native little endian one and back. A file for each way of compressing.
 //!
 //! Decoders see what a peer sent. Before one starts, what its stream says of width, height, samples and bits is compared with what
-//! the object says, which is bounded; a panic of its is a failure of the frame.
+//! the object says, which is bounded, and so is what else its headers have it allocate; a panic of its is a failure of the frame.
 
 mod deflated;
 mod jpeg;
@@ -35,6 +35,8 @@ pub(crate) struct Decoded {
     pub(crate) frame: Vec<u8>,
     /// Photometric Interpretation of the frame.
     pub(crate) photometric: Cow<'static, str>,
+    /// The stream says that it is not all that was compressed.
+    pub(crate) is_lossy: bool,
 }
 
 /// Decodes one frame.
@@ -47,15 +49,15 @@ pub(crate) fn decode(codec: Codec, bytes: &[u8], image: &Image) -> Result<Decode
         Codec::Deflated => deflated::decode(bytes, image).map(|frame| unchanged(frame, image)),
         Codec::Rle => rle::decode(bytes, image).map(|frame| unchanged(frame, image)),
         Codec::Jpeg | Codec::JpegLossless => jpeg::decode(bytes, image),
-        Codec::JpegLs => jpegls::decode(bytes, image).map(|frame| unchanged(frame, image)),
+        Codec::JpegLs => jpegls::decode(bytes, image),
         Codec::Jpeg2000 | Codec::Htj2k => jpeg2000::decode(bytes, image),
         Codec::JpegXl => jpegxl::decode(bytes, image),
     })?;
-    if decoded.frame.len() == image.frame_bytes()? {
-        Ok(decoded)
-    } else {
-        Err(Error::Damaged("a decoded frame has another size than the object says"))
+    if decoded.frame.len() != image.frame_bytes()? {
+        return Err(Error::Damaged("a decoded frame has another size than the object says"));
     }
+    let photometric = full(decoded.photometric, image)?;
+    Ok(Decoded { photometric, ..decoded })
 }
 
 /// Encodes one native frame without loss.
@@ -120,6 +122,29 @@ pub(crate) fn can_encode(codec: Codec, image: &Image) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether frames are encoded so that have lost something before: not where the name of the transfer syntax says that nothing is lost.
+///
+/// # Errors
+/// Why not.
+pub(crate) fn can_encode_lossy(codec: Codec) -> Result<(), Error> {
+    match codec {
+        Codec::Uncompressed | Codec::Deflated => Ok(()),
+        _ => Err(Error::Unsupported("what was compressed with losses is decompressed only")),
+    }
+}
+
+/// What Lossy Image Compression Method calls a codec (PS3.3 §C.7.6.1.1.5.1).
+pub(crate) fn method(codec: Codec) -> Option<&'static str> {
+    match codec {
+        Codec::Uncompressed | Codec::Deflated | Codec::Rle => None,
+        Codec::Jpeg | Codec::JpegLossless => Some("ISO_10918_1"),
+        Codec::JpegLs => Some("ISO_14495_1"),
+        Codec::Jpeg2000 => Some("ISO_15444_1"),
+        Codec::Htj2k => Some("ISO_15444_15"),
+        Codec::JpegXl => Some("ISO_18181_1"),
+    }
+}
+
 /// The Photometric Interpretation of a frame that was encoded (PS3.5 §8.2).
 pub(crate) fn encoded_photometric(codec: Codec, image: &Image) -> Cow<'static, str> {
     match codec {
@@ -147,8 +172,23 @@ fn guard<T>(codec: Codec, work: impl FnOnce() -> Result<T, Error>) -> Result<T, 
         .unwrap_or_else(|_| Err(Error::codec(name(codec), "gave up in panic")))
 }
 
+/// The Photometric Interpretation of a decoded frame: all its samples are there, also where those that were compressed were not
+/// (PS3.3 §C.7.6.3.1.2).
+fn full(photometric: Cow<'static, str>, image: &Image) -> Result<Cow<'static, str>, Error> {
+    if !image.has_subsampled_photometric() {
+        return Ok(photometric);
+    }
+    match &*photometric {
+        "YBR_FULL_422" | "YBR_FULL_420" => Ok(Cow::Borrowed("YBR_FULL")),
+        other if other == image.photometric => {
+            Err(Error::Unsupported("subsampled colours that have no name when they are not"))
+        }
+        _ => Ok(photometric),
+    }
+}
+
 fn unchanged(frame: Vec<u8>, image: &Image) -> Decoded {
-    Decoded { frame, photometric: Cow::Owned(image.photometric.clone()) }
+    Decoded { frame, photometric: Cow::Owned(image.photometric.clone()), is_lossy: false }
 }
 
 fn uncompressed(bytes: &[u8], image: &Image) -> Result<Vec<u8>, Error> {

@@ -1,5 +1,6 @@
 //! Whole objects from one transfer syntax into another.
 
+mod lossy;
 mod objects;
 
 use model::header::{Header, Value};
@@ -209,18 +210,21 @@ fn planes_become_pixels_side_by_side() {
 }
 
 #[test]
-fn lossy_objects_say_so_and_stay_it() {
-    let shape = gray(8, 8, false);
-    let jpeg = objects::jpeg(&shape);
-    let lossy = objects::encapsulated(&shape, &[&jpeg]);
-    let native = convert(JPEG, EXPLICIT, &lossy).unwrap();
-    assert_eq!(header(EXPLICIT, &native).text(Tag(0x0028, 0x2110)).as_deref(), Some("01"));
-    for to in [RLE, JPEG_LS, J2K, HTJ2K] {
-        assert!(matches!(convert(JPEG, to, &lossy), Err(Error::Unsupported(_))), "{to}");
+fn full_samples_are_not_called_subsampled() {
+    let shape = rgb(8);
+    let named = |photometric, syntax| {
+        objects::encapsulated(
+            &Shape { photometric, ..shape },
+            &[&objects::frame_of(EXPLICIT, syntax, &shape)],
+        )
+    };
+    for syntax in [RLE, JPEG_LS, J2K, HTJ2K] {
+        let native = convert(syntax, EXPLICIT, &named("YBR_FULL_422", syntax)).unwrap();
+        assert!(native.ends_with(&pixels(&shape)), "{syntax}");
+        assert_eq!(header(EXPLICIT, &native).text(PHOTOMETRIC).as_deref(), Some("YBR_FULL"), "{syntax}");
+        let unnamed = convert(syntax, EXPLICIT, &named("YBR_PARTIAL_422", syntax));
+        assert!(matches!(unnamed, Err(Error::Unsupported(_))), "{syntax}");
     }
-    let lossless = objects::encapsulated(&shape, &[&objects::frame_of(EXPLICIT, JPEG_LS, &shape)]);
-    let native = convert(JPEG_LS, EXPLICIT, &lossless).unwrap();
-    assert!(header(EXPLICIT, &native).element(Tag(0x0028, 0x2110)).is_none());
 }
 
 #[test]
@@ -283,14 +287,16 @@ fn a_stream_of_too_many_layers_is_refused() {
 #[test]
 fn it_stops_when_nobody_waits() {
     let shape = Shape { frames: 3, ..gray(8, 8, false) };
-    let asked = std::cell::Cell::new(0);
-    let goes_on = || {
-        asked.set(asked.get() + 1);
-        asked.get() < 3
-    };
-    let stopped = convert_while(EXPLICIT, RLE, &object(EXPLICIT, &shape), &goes_on);
-    assert!(matches!(stopped, Err(Error::Stopped)));
-    assert_eq!(asked.get(), 3);
+    for to in [RLE, IMPLICIT, BIG] {
+        let asked = std::cell::Cell::new(0);
+        let goes_on = || {
+            asked.set(asked.get() + 1);
+            asked.get() < 3
+        };
+        let stopped = convert_while(EXPLICIT, to, &object(EXPLICIT, &shape), &goes_on);
+        assert!(matches!(stopped, Err(Error::Stopped)), "{to}");
+        assert_eq!(asked.get(), 3, "{to}");
+    }
 }
 
 #[test]

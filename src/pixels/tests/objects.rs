@@ -114,6 +114,12 @@ pub(super) fn frame_of(_: &str, to: &str, shape: &Shape) -> Vec<u8> {
     frame_of_any(to, shape).unwrap()
 }
 
+/// A frame of these bytes, encoded.
+pub(super) fn encoded(to: &str, shape: &Shape, frame: &[u8]) -> Vec<u8> {
+    let Form::Encapsulated(codec) = ability(to).unwrap().form else { panic!("{to} is native") };
+    codec::encode(codec, frame, &image(shape)).unwrap()
+}
+
 /// The same; `None` where there is no encoder.
 pub(super) fn frame_of_any(to: &str, shape: &Shape) -> Option<Vec<u8>> {
     let Form::Encapsulated(codec) = ability(to)?.form else { return None };

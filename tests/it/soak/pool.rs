@@ -13,7 +13,7 @@ use pixels::{Object as Stored, transcode};
 use super::Random;
 use crate::harness::{Server, corpus, files_below};
 use crate::scu::element;
-use crate::synthetic::{CT, DEFLATED, EXPLICIT, Object, part10, places};
+use crate::synthetic::{CT, DEFLATED, EXPLICIT, Object, part10, places, precincts};
 
 /// Studies that are there from the start, and do not change.
 pub(super) const STUDIES: u32 = 8;
@@ -130,7 +130,7 @@ fn bomb() -> Vec<u8> {
     part10(CT, &object.instance, DEFLATED, &deflated)
 }
 
-/// Compressed objects with other dimensions than they have, and with damaged frames.
+/// Compressed objects with other dimensions than they have, with damaged frames, and of far too many parts.
 fn liars() -> Vec<Vec<u8>> {
     let mut files = Vec::new();
     for syntax in COMPRESSED {
@@ -152,6 +152,11 @@ fn liars() -> Vec<Vec<u8>> {
             }
             files.push(part10(CT, &instance, syntax, &data));
         }
+    }
+    for syntax in COMPRESSED.iter().rev().take(2) {
+        let instance = format!("2.25.{LIARS}.1.{}", files.len());
+        let object = Object { instance: instance.clone(), ..Object::new(LIARS, 1, 1) };
+        files.push(part10(CT, &instance, syntax, &precincts(&object, 8192)));
     }
     files
 }

@@ -7,6 +7,7 @@ mod header;
 mod model;
 mod scan;
 
+use super::{Decoded, unchanged};
 use crate::image::Image;
 use crate::{Error, samples};
 use bits::{BitReader, BitWriter};
@@ -16,7 +17,7 @@ use scan::{Lines, ScanDecoder, ScanEncoder};
 /// Decodes one frame.
 ///
 /// PS3.5 §8.2.3.
-pub(crate) fn decode(bytes: &[u8], image: &Image) -> Result<Vec<u8>, Error> {
+pub(crate) fn decode(bytes: &[u8], image: &Image) -> Result<Decoded, Error> {
     let mut reader = header::Reader::new(bytes);
     let frame = reader.frame()?;
     if (frame.columns, frame.rows, frame.components.len()) != (image.columns, image.rows, image.samples) {
@@ -26,6 +27,7 @@ pub(crate) fn decode(bytes: &[u8], image: &Image) -> Result<Vec<u8>, Error> {
         return Err(Error::Damaged("compressed samples have more bits than Bits Allocated"));
     }
     let mut values = vec![0_u16; image.frame_samples()];
+    let mut is_lossy = false;
     let mut missing: Vec<u8> = frame.components.clone();
     while !missing.is_empty() {
         let Part::Scan(scan) = reader.next_scan(&frame)? else {
@@ -37,6 +39,7 @@ pub(crate) fn decode(bytes: &[u8], image: &Image) -> Result<Vec<u8>, Error> {
         if !is_next || (scan.interleave == Interleave::None && scan.components.len() > 1) {
             return Err(Error::Damaged("a JPEG-LS scan of components out of their order"));
         }
+        is_lossy |= scan.near > 0;
         missing.drain(..scan.components.len());
         let parameters = Parameters::new(&frame, reader.presets(), scan.near)?;
         let lines = Lines { columns: image.columns, rows: image.rows, components: scan.components.len() };
@@ -45,7 +48,8 @@ pub(crate) fn decode(bytes: &[u8], image: &Image) -> Result<Vec<u8>, Error> {
         let used = decoder.into_used();
         reader.skip(used);
     }
-    samples::store(values.into_iter().map(i32::from), frame.precision, image)
+    let frame = samples::store(values.into_iter().map(i32::from), frame.precision, image)?;
+    Ok(Decoded { is_lossy, ..unchanged(frame, image) })
 }
 
 /// Encodes one frame without loss, in one scan, components line by line.

@@ -1,5 +1,9 @@
 #![deny(clippy::indexing_slicing)]
 
+mod headers;
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -18,20 +22,21 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use super::Decoded;
 use crate::image::Image;
 use crate::{Error, samples};
+use headers::Headers;
 
 /// Decodes one frame of JPEG 2000 or HTJ2K.
 ///
 /// ITU-T T.800, T.814; PS3.5 §8.2.4.
 pub(super) fn decode(bytes: &[u8], image: &Image) -> Result<Decoded, Error> {
     let codestream = codestream(bytes).ok_or(Error::Damaged("a frame that is no JPEG 2000 codestream"))?;
-    let precision = compare(codestream, image)?;
+    let Headers { precision, is_reversible } = headers::read(codestream, image)?;
     let planes = planes(codestream, image)?;
     let frame = samples::store(interleaved(&planes, image), precision, image)?;
     let photometric = match image.photometric.as_str() {
         "YBR_RCT" | "YBR_ICT" => Cow::Borrowed("RGB"),
         other => Cow::Owned(other.to_owned()),
     };
-    Ok(Decoded { frame, photometric })
+    Ok(Decoded { frame, photometric, is_lossy: !is_reversible })
 }
 
 /// Encodes a frame without loss, and looks whether what comes out decodes to what went in.
@@ -198,37 +203,6 @@ fn codestream(bytes: &[u8]) -> Option<&[u8]> {
         rest = rest.get(length.max(8)..).filter(|_| length >= 8)?;
     }
     None
-}
-
-/// Compares what the SIZ marker segment says with the object (T.800 §A.5.1); bits of a sample.
-fn compare(codestream: &[u8], image: &Image) -> Result<u32, Error> {
-    let cut = || Error::Damaged("a JPEG 2000 codestream is cut");
-    let siz = codestream.get(START.len()..).ok_or_else(cut)?;
-    let number = |at: usize| {
-        siz.get(at..).and_then(|rest| rest.first_chunk::<4>()).map(|four| u32::from_be_bytes(*four))
-    };
-    let (Some(right), Some(bottom), Some(left), Some(top)) = (number(4), number(8), number(12), number(16))
-    else {
-        return Err(cut());
-    };
-    let count = siz.get(36..38).and_then(|two| two.first_chunk::<2>()).map(|two| u16::from_be_bytes(*two));
-    let size = (right.checked_sub(left), bottom.checked_sub(top), count);
-    let own = (image.columns as u64, image.rows as u64, image.samples as u64);
-    if !matches!(size, (Some(width), Some(height), Some(count)) if (u64::from(width), u64::from(height), u64::from(count)) == own)
-    {
-        return Err(Error::Damaged("the JPEG 2000 codestream has another size than the object says"));
-    }
-    let components = siz.get(38..38 + 3 * image.samples).ok_or_else(cut)?;
-    let mut depths = components.chunks_exact(3).map(|component| match component {
-        [depth, 1, 1] => Some(u32::from(depth & 0x7F) + 1),
-        _ => None,
-    });
-    let first = depths.next().flatten();
-    match first.filter(|first| depths.all(|depth| depth == Some(*first))) {
-        Some(depth) if depth <= 31 && depth <= image.bits_allocated => Ok(depth),
-        Some(_) => Err(Error::Damaged("compressed samples have more bits than Bits Allocated")),
-        None => Err(Error::Unsupported("JPEG 2000 with subsampled components or components of unlike depth")),
-    }
 }
 
 const STREAM_BYTES: usize = 64 << 10;

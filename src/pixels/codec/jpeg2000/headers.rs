@@ -1,0 +1,278 @@
+use crate::Error;
+use crate::image::Image;
+
+/// What the headers of a codestream say of all of it.
+pub(super) struct Headers {
+    /// Bits of a sample.
+    pub(super) precision: u32,
+    /// No transformation in it loses anything.
+    pub(super) is_reversible: bool,
+}
+
+/// Reads the headers of a codestream and of its tile-parts, of which the decoder allocates tiles, precincts and code-blocks before it
+/// sees any data.
+///
+/// # Errors
+/// They are not of this image, or would take much more memory than its samples.
+///
+/// ITU-T T.800 Annex A.
+pub(super) fn read(codestream: &[u8], image: &Image) -> Result<Headers, Error> {
+    let mut reader = Reader { rest: codestream };
+    let (Some(SOC), Some(SIZ)) = (reader.marker(), reader.marker()) else {
+        return Err(Error::Damaged("a frame that is no JPEG 2000 codestream"));
+    };
+    let grid = Grid::read(reader.segment()?, image)?;
+    let mut coding =
+        Coding { grid: &grid, layers: 1, resolutions: 1, precincts: 1, bytes: 0, is_reversible: true };
+    loop {
+        match reader.marker().ok_or(CUT)? {
+            SOT => break,
+            marker @ (COD | COC | RGN | QCD | QCC | POC | TLM | PLM | PPM | CRG | COM | CAP | CPF) => {
+                coding.take(marker, reader.segment()?)?;
+            }
+            _ => return Err(UNKNOWN),
+        }
+    }
+    loop {
+        let mut part = reader.tile_part()?;
+        loop {
+            match part.marker().ok_or(CUT)? {
+                SOD => break,
+                marker @ (COD | COC | RGN | QCD | QCC | POC | PLT | PPT | COM) => {
+                    coding.take(marker, part.segment()?)?;
+                }
+                _ => return Err(UNKNOWN),
+            }
+        }
+        // Whatever follows that is no tile-part is none for the decoder either.
+        if reader.marker() != Some(SOT) {
+            break;
+        }
+    }
+    Ok(Headers { precision: grid.precision, is_reversible: coding.is_reversible })
+}
+
+/// Walks markers and their segments.
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn marker(&mut self) -> Option<u16> {
+        let (marker, rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
+        Some(u16::from_be_bytes(*marker))
+    }
+
+    fn segment(&mut self) -> Result<&'a [u8], Error> {
+        let (length, _) = self.rest.split_first_chunk().ok_or(CUT)?;
+        let length = usize::from(u16::from_be_bytes(*length));
+        let (segment, rest) = self.rest.split_at_checked(length).ok_or(CUT)?;
+        self.rest = rest;
+        segment.get(2..).ok_or(CUT)
+    }
+
+    /// Steps over the tile-part whose SOT marker has been read; what is behind its segment (T.800 §A.4.2).
+    fn tile_part(&mut self) -> Result<Self, Error> {
+        let whole = self.rest;
+        let [_, _, l3, l2, l1, l0, ..] = *self.segment()? else { return Err(CUT) };
+        let head = whole.len() - self.rest.len() + 2; // with the marker
+        let length = match u32::from_be_bytes([l3, l2, l1, l0]) as usize {
+            0 => self.rest.len(),
+            length => length.checked_sub(head).ok_or(CUT)?,
+        };
+        let (part, rest) = self.rest.split_at_checked(length).ok_or(CUT)?;
+        self.rest = rest;
+        Ok(Self { rest: part })
+    }
+}
+
+/// What the SIZ marker segment says (T.800 §A.5.1).
+struct Grid {
+    precision: u32,
+    components: u64,
+    tiles: u64,
+    /// Of the largest tile.
+    width: u64,
+    height: u64,
+    /// What the decoder may take beside the samples.
+    most_bytes: u64,
+}
+
+impl Grid {
+    fn read(siz: &[u8], image: &Image) -> Result<Self, Error> {
+        let (numbers, components) = siz.split_at_checked(36).ok_or(CUT)?;
+        let mut numbers = numbers.iter().skip(2).copied();
+        let mut next =
+            |bytes: usize| numbers.by_ref().take(bytes).fold(0, |all, byte| all << 8 | u64::from(byte));
+        let [right, bottom, left, top, tile_width, tile_height, tiles_left, tiles_top] =
+            [(); 8].map(|()| next(4));
+        let own = (image.columns as u64, image.rows as u64, image.samples as u64);
+        let size = (right.checked_sub(left), bottom.checked_sub(top));
+        if (size, next(2)) != ((Some(own.0), Some(own.1)), own.2) {
+            return Err(Error::Damaged("the JPEG 2000 codestream has another size than the object says"));
+        }
+        let tiles = |end: u64, start, size: u64| {
+            end.checked_sub(start).filter(|_| size > 0).map(|length: u64| length.div_ceil(size))
+        };
+        let (Some(across), Some(down)) =
+            (tiles(right, tiles_left, tile_width), tiles(bottom, tiles_top, tile_height))
+        else {
+            return Err(Error::Damaged("a JPEG 2000 codestream whose tiles contradict each other"));
+        };
+        let grid = Self {
+            precision: precision(components, image)?,
+            components: own.2,
+            tiles: across.saturating_mul(down),
+            width: own.0.min(tile_width),
+            height: own.1.min(tile_height),
+            most_bytes: image.frame_samples() as u64 * BYTES_PER_SAMPLE + BASE_BYTES,
+        };
+        if grid.tile_bytes() > grid.most_bytes {
+            return Err(Error::TooLarge("a JPEG 2000 codestream of too many tiles"));
+        }
+        Ok(grid)
+    }
+
+    fn tile_bytes(&self) -> u64 {
+        self.tiles.saturating_mul(TILE_BYTES + self.components * COMPONENT_BYTES)
+    }
+}
+
+fn precision(components: &[u8], image: &Image) -> Result<u32, Error> {
+    let components = components.get(..3 * image.samples).ok_or(CUT)?;
+    let mut depths = components.chunks_exact(3).map(|component| match component {
+        [depth, 1, 1] => Some(u32::from(depth & 0x7F) + 1),
+        _ => None,
+    });
+    let first = depths.next().flatten();
+    match first.filter(|first| depths.all(|depth| depth == Some(*first))) {
+        Some(depth) if depth <= 31 && depth <= image.bits_allocated => Ok(depth),
+        Some(_) => Err(Error::Damaged("compressed samples have more bits than Bits Allocated")),
+        None => Err(Error::Unsupported("JPEG 2000 with subsampled components or components of unlike depth")),
+    }
+}
+
+/// The most that any coding style of a codestream makes of a tile.
+struct Coding<'a> {
+    grid: &'a Grid,
+    layers: u64,
+    resolutions: u64,
+    /// Of one resolution.
+    precincts: u64,
+    /// Of the precincts and code-blocks of a component.
+    bytes: u64,
+    is_reversible: bool,
+}
+
+impl Coding<'_> {
+    /// Looks at a marker segment: at coding styles, all others are left to the decoder (T.800 §A.6.1, §A.6.2).
+    fn take(&mut self, marker: u16, segment: &[u8]) -> Result<(), Error> {
+        match (marker, segment) {
+            (COD, [style, _, l1, l0, _, parameters @ ..]) => {
+                self.layers = self.layers.max(u16::from_be_bytes([*l1, *l0]).into());
+                self.style(*style, parameters)?;
+            }
+            (COC, [_, style, parameters @ ..]) => self.style(*style, parameters)?,
+            (COD | COC, _) => return Err(CUT),
+            _ => return Ok(()),
+        }
+        let inclusions =
+            self.layers.saturating_add(1).saturating_mul(self.resolutions * self.grid.components);
+        let all = [
+            self.grid.tile_bytes(),
+            self.grid.components.saturating_mul(self.bytes),
+            inclusions.saturating_mul(self.precincts).saturating_mul(INCLUSION_BYTES),
+        ];
+        if all.into_iter().fold(0, u64::saturating_add) > self.grid.most_bytes {
+            return Err(Error::TooLarge(
+                "a JPEG 2000 codestream of too many layers, precincts and code-blocks for its size",
+            ));
+        }
+        Ok(())
+    }
+
+    fn style(&mut self, style: u8, parameters: &[u8]) -> Result<(), Error> {
+        let [levels, width, height, _, transformation, exponents @ ..] = parameters else { return Err(CUT) };
+        if *levels > MOST_LEVELS || *width > MOST_BLOCK || *height > MOST_BLOCK {
+            return Err(Error::Damaged("a JPEG 2000 coding style that there is not"));
+        }
+        self.is_reversible &= *transformation == 1;
+        self.resolutions = self.resolutions.max(u64::from(*levels) + 1);
+        let mut bytes = 0_u64;
+        for resolution in 0..=*levels {
+            let [across, down] = match exponents.get(usize::from(resolution)).filter(|_| style & 1 == 1) {
+                Some(exponents) => [exponents & 0x0F, exponents >> 4],
+                None if style & 1 == 1 => return Err(CUT),
+                None => [15, 15],
+            };
+            let level = u32::from(levels - resolution);
+            let (columns, rows) = (reduced(self.grid.width, level), reduced(self.grid.height, level));
+            let precincts = parts(columns, across).saturating_mul(parts(rows, down));
+            self.precincts = self.precincts.max(precincts);
+            let (bands, halved) = if resolution == 0 { (1, 0) } else { (3, 1) };
+            let (Some(across), Some(down)) = (across.checked_sub(halved), down.checked_sub(halved)) else {
+                return Err(Error::Damaged("a JPEG 2000 coding style with precincts of no size"));
+            };
+            let (columns, rows) = (reduced(columns, halved.into()), reduced(rows, halved.into()));
+            let blocks =
+                parts(columns, across.min(width + 2)).saturating_mul(parts(rows, down.min(height + 2)));
+            let band =
+                precincts.saturating_mul(PRECINCT_BYTES).saturating_add(blocks.saturating_mul(BLOCK_BYTES));
+            bytes = bytes.saturating_add(band.saturating_mul(bands));
+        }
+        self.bytes = self.bytes.max(bytes);
+        Ok(())
+    }
+}
+
+/// The most samples that so many become, wherever they lie, when they are halved so often.
+fn reduced(samples: u64, level: u32) -> u64 {
+    (samples >> level) + 1
+}
+
+/// The most parts of 2^`exponent` samples that so many samples have a part in, wherever they lie.
+fn parts(samples: u64, exponent: u8) -> u64 {
+    (samples >> exponent) + 2
+}
+
+const CUT: Error = Error::Damaged("a JPEG 2000 codestream is cut");
+/// Where the length of a segment is not known, nothing is that follows.
+const UNKNOWN: Error =
+    Error::Unsupported("a JPEG 2000 codestream with markers that are not of T.800 or T.814");
+
+const SOC: u16 = 0xFF4F;
+const CAP: u16 = 0xFF50;
+const SIZ: u16 = 0xFF51;
+const COD: u16 = 0xFF52;
+const COC: u16 = 0xFF53;
+const TLM: u16 = 0xFF55;
+const PLM: u16 = 0xFF57;
+const PLT: u16 = 0xFF58;
+const CPF: u16 = 0xFF59;
+const QCD: u16 = 0xFF5C;
+const QCC: u16 = 0xFF5D;
+const RGN: u16 = 0xFF5E;
+const POC: u16 = 0xFF5F;
+const PPM: u16 = 0xFF60;
+const PPT: u16 = 0xFF61;
+const CRG: u16 = 0xFF63;
+const COM: u16 = 0xFF64;
+const SOT: u16 = 0xFF90;
+const SOD: u16 = 0xFF93;
+
+const MOST_LEVELS: u8 = 32;
+/// Of the exponent of a code-block's width or height, less 2.
+const MOST_BLOCK: u8 = 8;
+
+/// What the decoder holds for each tile, for each component of one, for each precinct, code-block, and place of a packet.
+const TILE_BYTES: u64 = 16 << 10;
+const COMPONENT_BYTES: u64 = 1200;
+const PRECINCT_BYTES: u64 = 272;
+const BLOCK_BYTES: u64 = 512;
+const INCLUSION_BYTES: u64 = 2;
+
+/// What it may hold for each sample, beside the samples, and for the rest: room for code-blocks of 8 by 8 samples, and in small images
+/// for any.
+const BYTES_PER_SAMPLE: u64 = 8;
+const BASE_BYTES: u64 = 32 << 20;

@@ -1,0 +1,131 @@
+//! Codestreams of few bytes that would take much memory.
+
+use std::fs;
+use std::iter::repeat_n;
+
+use super::{decode, encode, headers};
+use crate::Error;
+use crate::samples::tests::image;
+
+/// The coding style of a codestream without data.
+#[derive(Clone, Copy)]
+struct Style {
+    layers: u16,
+    levels: u8,
+    /// Of the width and of the height, less 2.
+    block: u8,
+    precinct: Option<u8>,
+}
+
+const PLAIN: Style = Style { layers: 1, levels: 0, block: 4, precinct: None };
+
+impl Style {
+    fn parameters(self) -> Vec<u8> {
+        let mut out = vec![self.levels, self.block, self.block, 0, 1];
+        out.extend(repeat_n(self.precinct, usize::from(self.levels) + 1).flatten());
+        out
+    }
+
+    fn cod(self) -> Vec<u8> {
+        let [l1, l0] = self.layers.to_be_bytes();
+        segment(0x52, &[&[u8::from(self.precinct.is_some()), 0, l1, l0, 0][..], &self.parameters()].concat())
+    }
+
+    fn coc(self) -> Vec<u8> {
+        segment(0x53, &[&[0, u8::from(self.precinct.is_some())][..], &self.parameters()].concat())
+    }
+}
+
+fn segment(marker: u8, content: &[u8]) -> Vec<u8> {
+    let [l1, l0] = (content.len() as u16 + 2).to_be_bytes();
+    [&[0xFF, marker, l1, l0][..], content].concat()
+}
+
+/// A codestream of 8 bits whose first tile-part has nothing in it.
+fn codestream(size: u32, tile: u32, main: &[Vec<u8>], part: &[Vec<u8>]) -> Vec<u8> {
+    let numbers = [size, size, 0, 0, tile, tile, 0, 0].map(u32::to_be_bytes).concat();
+    let siz = segment(0x51, &[&[0, 0], numbers.as_slice(), &[0, 1, 7, 1, 1]].concat());
+    let quantization = segment(0x5C, &[&[0x40][..], &[0x40; 97]].concat());
+    let part = [part.concat(), vec![0xFF, 0x93, 0x00, 0x00]].concat();
+    let length = (part.len() as u32 + 12).to_be_bytes();
+    let sot = segment(0x90, &[&[0, 0], length.as_slice(), &[0, 1]].concat());
+    [&[0xFF, 0x4F][..], &siz, &main.concat(), &quantization, &sot, &part, &[0xFF, 0xD9]].concat()
+}
+
+/// The most that this process has had resident, from now on.
+fn forget_peak() -> u64 {
+    fs::write("/proc/self/clear_refs", "5").unwrap();
+    peak()
+}
+
+fn peak() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
+#[test]
+fn a_codestream_takes_no_more_memory_than_its_samples_call_for() {
+    let many = Style { precinct: Some(0), ..PLAIN };
+    let blocks = Style { block: 0, ..PLAIN };
+    let layers = Style { layers: u16::MAX, precinct: Some(0x55), ..PLAIN };
+    let fine = Style { precinct: Some(0x11), levels: 5, ..PLAIN };
+    let plain = || vec![PLAIN.cod()];
+    for (what, size, tile, main, part) in [
+        ("precincts", 1200, 1200, vec![many.cod()], vec![]),
+        ("precincts of a component", 1200, 1200, vec![PLAIN.cod(), many.coc()], vec![]),
+        ("precincts of a tile", 1200, 1200, plain(), vec![many.cod()]),
+        ("precincts of a component of a tile", 1200, 1200, plain(), vec![many.coc()]),
+        ("precincts of each level", 1200, 1200, vec![fine.cod()], vec![]),
+        ("code-blocks", 2400, 2400, vec![blocks.cod()], vec![]),
+        ("layers", 1200, 1200, vec![layers.cod()], vec![]),
+        ("tiles", 250, 1, plain(), vec![]),
+    ] {
+        let image = image((8, 8), false, 1, (size as usize, size as usize));
+        let bomb = codestream(size, tile, &main, &part);
+        assert!(bomb.len() < 400);
+        let before = forget_peak();
+        let decoded = decode(&bomb, &image);
+        let taken = peak().saturating_sub(before);
+        assert!(taken < 100 << 20, "{what}: {taken} bytes");
+        assert!(matches!(decoded, Err(Error::TooLarge(_))), "{what}: {:?}", decoded.err());
+    }
+}
+
+#[test]
+fn what_encoders_make_is_within_the_bounds() {
+    let named = [
+        (64, 64, Style { block: 0, levels: 5, ..PLAIN }),
+        (512, 512, Style { block: 1, levels: 5, precinct: Some(0x77), ..PLAIN }),
+        (512, 64, PLAIN),
+        (8192, 8192, Style { block: 2, levels: 5, layers: 50, precinct: Some(0x88) }),
+        (8192, 256, Style { block: 4, levels: 5, layers: 20, precinct: Some(0x77) }),
+    ];
+    for (size, tile, style) in named {
+        let image = image((8, 8), false, 1, (size as usize, size as usize));
+        let headers = headers::read(&codestream(size, tile, &[style.cod()], &[]), &image).unwrap();
+        assert!(headers.is_reversible && headers.precision == 8, "{size} {tile}");
+    }
+}
+
+#[test]
+fn headers_that_are_cut_or_unknown_are_refused() {
+    let image = image((8, 8), false, 1, (16, 16));
+    let whole = codestream(16, 16, &[PLAIN.cod()], &[PLAIN.coc()]);
+    assert!(headers::read(&whole, &image).is_ok());
+    let data = whole.len() - 4; // before the tile-part's two bytes and the end
+    for cut in 0..data {
+        assert!(headers::read(whole.get(..cut).unwrap(), &image).is_err(), "{cut}");
+    }
+    // A decoder that looks for the next marker inside of an unknown segment finds others than we.
+    let hidden = segment(0x30, &Style { precinct: Some(0), ..PLAIN }.cod());
+    for (main, part) in [(vec![PLAIN.cod(), hidden.clone()], vec![]), (vec![PLAIN.cod()], vec![hidden])] {
+        let refused = headers::read(&codestream(16, 16, &main, &part), &image);
+        assert!(matches!(refused, Err(Error::Unsupported(_))));
+    }
+    let frame: Vec<u8> = (0..=255).collect();
+    for high_throughput in [false, true] {
+        let encoded = encode(&frame, &image, high_throughput).unwrap();
+        assert!(headers::read(&encoded, &image).is_ok_and(|headers| headers.is_reversible));
+    }
+}
