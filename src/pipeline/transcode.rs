@@ -184,17 +184,17 @@ impl Transcoder {
         let meta = part10::write((&instance.ids.sop_class, &instance.ids.sop_instance), to, None);
         let data_offset = meta.len() as u64;
         file.write_all(&meta).map_err(cannot_write)?;
-        let mut writer = BufWriter::with_capacity(limits::SPOOL_CHUNK_BYTES, Beating(&mut file, pulse));
+        let spacious = Spacious { file: &mut file, archive: &self.archive };
+        let mut writer = BufWriter::with_capacity(limits::SPOOL_CHUNK_BYTES, Beating(spacious, pulse));
         pixels::transcode(&object(instance, &stored, &header), to, &mut writer, &|| pulse.beat())?;
         writer.flush().map_err(cannot_write)?;
         drop(writer);
         let (mut hash, mut crc64) = (Sha256::new(), Crc64::default());
         let take = |piece: &[u8]| {
-            pulse.beat();
             hash.update(piece);
             crc64.update(piece);
         };
-        let length = read_through(&mut file, data_offset, take).map_err(cannot_write)?;
+        let length = read_through(&mut file, data_offset, pulse, take).map_err(cannot_write)?;
         let copy = StoredInstance {
             transfer_syntax: to.clone(),
             path: scratch.0.clone(),
@@ -273,18 +273,45 @@ fn cannot_write(error: io::Error) -> NotTranscoded {
     }
 }
 
+/// A file that is written as long as the free space is not less than it has to be.
+struct Spacious<'a> {
+    file: &'a mut File,
+    archive: &'a Archive,
+}
+
+impl Write for Spacious<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.archive.has_space() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.file.write(bytes.get(..limits::SPOOL_CHUNK_BYTES).unwrap_or(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Seek for Spacious<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
 /// Whether a stored file is what was received.
 fn is_whole(file: &mut File, instance: &StoredInstance, pulse: &Pulse) -> io::Result<bool> {
     let mut check = Check::new(instance.crc64, instance.sha256);
-    let length = read_through(file, instance.data_offset, |piece| {
-        pulse.beat();
-        check.update(piece);
-    })?;
+    let length = read_through(file, instance.data_offset, pulse, |piece| check.update(piece))?;
     Ok(length == instance.length && check.holds())
 }
 
-/// Hands out the data set of a file piece by piece; the length of the file.
-fn read_through(file: &mut File, data_offset: u64, mut take: impl FnMut(&[u8])) -> io::Result<u64> {
+/// Hands out the data set of a file piece by piece, as long as somebody waits; the length of the file.
+fn read_through(
+    file: &mut File,
+    data_offset: u64,
+    pulse: &Pulse,
+    mut take: impl FnMut(&[u8]),
+) -> io::Result<u64> {
     file.seek(SeekFrom::Start(data_offset))?;
     let mut chunk = vec![0; limits::SPOOL_CHUNK_BYTES];
     let mut length = data_offset;
@@ -292,6 +319,9 @@ fn read_through(file: &mut File, data_offset: u64, mut take: impl FnMut(&[u8])) 
         let read = file.read(&mut chunk)?;
         if read == 0 {
             return Ok(length);
+        }
+        if !pulse.beat() {
+            return Err(io::Error::other("nobody waits for it any more"));
         }
         take(chunk.get(..read).unwrap_or_default());
         length += read as u64;
@@ -303,6 +333,9 @@ const TOO_LONG: &str = "a frame takes too long to decode or encode";
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+
+    use archive::Config;
+    use telemetry::Telemetry;
 
     use super::*;
     use crate::tests::Home;
@@ -323,5 +356,34 @@ mod tests {
         drop(end);
         let all = u32::try_from(limits::TRANSCODED_AT_ONCE).unwrap();
         drop(transcoder.turns.acquire_many(all).await.unwrap());
+    }
+
+    #[test]
+    fn a_copy_is_given_up_while_it_is_written_once_space_is_scarce() {
+        for (min_free_bytes, is_room) in [(0, true), (u64::MAX, false)] {
+            let folder = tempfile::tempdir().unwrap();
+            let config = Config { data_dir: folder.path().to_owned(), min_free_bytes };
+            let archive = Archive::open(config, Telemetry::new()).unwrap();
+            let mut file = tempfile::tempfile().unwrap();
+            let mut copy = Spacious { file: &mut file, archive: &archive };
+            let written = copy.write_all(&[7; 3 * limits::SPOOL_CHUNK_BYTES]);
+            assert_eq!(written.is_ok(), is_room);
+            if let Err(error) = written {
+                assert!(matches!(cannot_write(error), NotTranscoded::Failed(Error::NoSpace)));
+                assert_eq!(file.metadata().unwrap().len(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_read_through_for_nobody() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&[7; 10]).unwrap();
+        let (waiting, mut seen) = (Waiting::default(), 0);
+        let pulse = Arc::clone(&waiting.0);
+        let length = read_through(&mut file, 0, &pulse, |piece| seen += piece.len());
+        assert_eq!((length.unwrap(), seen), (10, 10));
+        drop(waiting);
+        assert!(read_through(&mut file, 0, &pulse, |_| panic!("it is read all the same")).is_err());
     }
 }
