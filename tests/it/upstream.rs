@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::harness::{Server, dcmtk, eventually, free_ports, run};
+use crate::harness::{Server, dcmtk, eventually, free_ports, python, run};
 use crate::inquire::{DcmQrScp, ask, fill, json, objects};
 use crate::proxy::{Mode, Proxy};
 use crate::scu::{Response, Scu, associate_rq, element};
@@ -70,7 +70,8 @@ fn rows_of_dcmqrscp_stand_behind_ours_and_none_twice() {
     studies.sort();
     let ours = |uid: &str| (uid.to_owned(), "ONLINE".to_owned());
     assert_eq!(studies, [ours("2.25.21"), ours("2.25.30")]);
-    assert!(rows.iter().all(|row| row["00080054"]["Value"][0] == "GANTRY"), "{rows:?}");
+    let places: Vec<_> = rows.iter().map(|row| row["00080054"]["Value"].clone()).collect();
+    assert_eq!(places, [json!(["GANTRY"]), json!(["GANTRY"]), json!(["GANTRY", "ARCHIVE"])]);
 
     let within = ["--level", "instance", "-k", "StudyInstanceUID=2.25.21", "-k"];
     let rows = find(&server, &[&within[..], &["SeriesInstanceUID=2.25.21.1"]].concat());
@@ -100,7 +101,13 @@ fn rows_of_dcmqrscp_stand_behind_ours_and_none_twice() {
     let port = server.dimse.port().to_string();
     let (ok, printed) = run(findscu.args(["-k", "StudyInstanceUID", "127.0.0.1", &port]));
     assert!(ok && printed.matches("Find Response: ").count() == 2, "{printed}");
-    assert_eq!(server.metric("gantry_upstream_rows_total{upstream=\"old\"}"), 6);
+    assert!(printed.contains("[GANTRY\\ARCHIVE"), "{printed}");
+    let mut findscu = python();
+    findscu.args(["-m", "pynetdicom", "findscu", "-v", "-S", "-aec", "GANTRY", "127.0.0.1", &port]);
+    let keys = ["-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID=2.25.22"];
+    let (ok, printed) = run(findscu.args(keys));
+    assert!(ok && printed.contains("[GANTRY\\ARCHIVE"), "{printed}");
+    assert_eq!(server.metric("gantry_upstream_rows_total{upstream=\"old\"}"), 7);
     assert!(queries(&server, "old", "answered") >= 7);
 }
 
@@ -146,6 +153,13 @@ fn qido_has_the_rows_of_orthanc_behind_ours() {
     assert_eq!(texts(&rows("?offset=4"), "0020000D"), studies[4..]);
     assert_eq!(texts(&rows("?PatientName=meier*"), "0020000D").len(), 1);
     assert_eq!(texts(&rows("?PatientID=P50"), "0020000D"), ["2.25.50"]);
+    let title = |query: &str| rows(query)[0]["00080054"].clone();
+    assert_eq!(title("?PatientID=P42"), Value::Null);
+    for all in ["all", "RetrieveAETitle"] {
+        let query =
+            |patient: &str| title(&format!("?PatientID={patient}&includefield={all}"))["Value"].clone();
+        assert_eq!([query("P50"), query("P42")], [json!(["GANTRY"]), json!(["GANTRY", "ORTHANC"])], "{all}");
+    }
 }
 
 #[test]

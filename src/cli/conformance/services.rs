@@ -74,9 +74,10 @@ fn query() -> String {
          A700H.\n\n\
          Where upstream archives are configured, they are asked as SCU for the same at the same time, without extended negotiation, in \
          Patient Root at the level PATIENT and in Study Root else. What they have and we do not, by the unique key of the level, comes \
-         behind our own matches, up to {} of them, with Instance Availability NEARLINE; Retrieve AE Title is ours. One that fails or is \
-         late does not change the final status: it is named in Error Comment (0000,0902) beside Success. Rows that do not meet a key \
-         which it ignored are left out; where it says FF01H, or a row does not tell whether it meets a key, the pending status is FF01H. \
+         behind our own matches, up to {} of them, with Instance Availability NEARLINE, and with two values of Retrieve AE Title: ours, \
+         and that of the archive. One that fails or is late does not change the final status: it is named in Error Comment (0000,0902) \
+         beside Success. Rows that do not meet a key which it ignored are left out; where it says FF01H, or a row does not tell whether \
+         it meets a key, the pending status is FF01H. \
          Who asks is not asked, and nobody is once a query has come through {} archives of ours.\n",
         keys.finish(),
         limits::INDEXED_ITEMS,
@@ -199,7 +200,8 @@ fn dicomweb() -> String {
     format!(
         "{}\n{}\n\
          Searches match as C-FIND does; `limit`, `offset`, `includefield`, `fuzzymatching`, `emptyvaluematching`, \
-         `multiplevaluematching` and `TimezoneOffsetFromUTC` are taken. A store request may have {} parts, and answers \
+         `multiplevaluematching` and `TimezoneOffsetFromUTC` are taken. Retrieve AE Title is returned where `includefield` \
+         asks for it, with that of the upstream archive behind ours for what only it has. A store request may have {} parts, and answers \
          200, 202 or 409 with the Store Instances Response Module (PS3.18 §I.2).\n",
         resources.finish(),
         table(

@@ -123,7 +123,7 @@ impl Scp<'_> {
                 None => return Ok(Status::CANCEL.into()),
             };
             for row in page.rows {
-                if self.send_match(drive, search, row, search.pending).await? {
+                if self.send_match(drive, search, (row, None), search.pending).await? {
                     return Ok(Status::CANCEL.into());
                 }
             }
@@ -160,10 +160,10 @@ impl Scp<'_> {
                 Ok(None) => break,
                 Err(error) => return Ok(failure(&error)),
             };
-            for UpstreamRow { row, has_unknown_keys, .. } in rows {
+            for UpstreamRow { row, ae_title, has_unknown_keys, .. } in rows {
                 let pending =
                     if has_unknown_keys { Status::PENDING_UNSUPPORTED_KEYS } else { search.pending };
-                if self.send_match(drive, search, row, pending).await? {
+                if self.send_match(drive, search, (row, Some(ae_title)), pending).await? {
                     return Ok(Status::CANCEL.into());
                 }
             }
@@ -175,15 +175,15 @@ impl Scp<'_> {
         Ok(status::without(Status::SUCCESS.into(), &incomplete))
     }
 
-    /// Sends one match; whether the peer has cancelled by now, as far as was looked.
+    /// Sends one match, which another archive may have; whether the peer has cancelled by now, as far as was looked.
     async fn send_match(
         &self,
         drive: &mut Drive,
         search: &mut Search<'_>,
-        row: Row,
+        (row, elsewhere): (Row, Option<AeTitle>),
         pending: Status,
     ) -> Result<bool, End> {
-        let identifier = identifier_of(&search.shape, row).await;
+        let identifier = identifier_of(&search.shape, row, elsewhere).await;
         search.rows += 1;
         let response = search.request.answer(pending.into());
         drive.queue(search.context_id, &response.into(), Some(&identifier))?;
@@ -313,12 +313,12 @@ fn failure(error: &pipeline::Error) -> Outcome {
 }
 
 /// The identifier of a match, made on a thread of its own where it takes long.
-async fn identifier_of(shape: &Arc<Shape>, row: Row) -> Vec<u8> {
+async fn identifier_of(shape: &Arc<Shape>, row: Row, elsewhere: Option<AeTitle>) -> Vec<u8> {
     if !shape.takes_time(&row) {
-        return shape.identifier(row);
+        return shape.identifier(row, elsewhere.as_ref());
     }
     let shape = Arc::clone(shape);
-    finished(tokio::task::spawn_blocking(move || shape.identifier(row))).await
+    finished(tokio::task::spawn_blocking(move || shape.identifier(row, elsewhere.as_ref()))).await
 }
 
 /// Waits for a task of ours. Its panic is passed on.

@@ -228,7 +228,8 @@ impl FromUpstreams {
             if !one.member.upstream.fetches() {
                 row.attributes.insert_text(INSTANCE_AVAILABILITY, Vr::CS, "UNAVAILABLE");
             }
-            Some(UpstreamRow { row, upstream: one.member.name().clone(), has_unknown_keys })
+            let (upstream, (_, ae_title)) = (one.member.name().clone(), one.member.upstream.peer());
+            Some(UpstreamRow { row, upstream, ae_title: ae_title.clone(), has_unknown_keys })
         };
         Ok(candidates.into_iter().filter_map(row).collect())
     }

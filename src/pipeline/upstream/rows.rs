@@ -4,7 +4,8 @@ use archive::{Row, RowIds};
 use model::attributes::Attributes;
 use model::query::{Elsewhere, Key, Matching, Query};
 use model::{
-    QueryRetrieveLevel, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid, Tag, UpstreamName, Vr, limits,
+    AeTitle, QueryRetrieveLevel, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid, Tag, UpstreamName, Vr,
+    limits,
 };
 use sha2::{Digest, Sha256};
 
@@ -17,6 +18,8 @@ pub struct UpstreamRow {
     pub row: Row,
     /// Where it is from.
     pub upstream: UpstreamName,
+    /// The AE title of that archive.
+    pub ae_title: AeTitle,
     /// The upstream archive did not know some of the keys, or does not say whether the row meets them.
     pub has_unknown_keys: bool,
 }

@@ -1,5 +1,5 @@
 use model::{Tag, Vr};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::object::Object;
 use super::server::Server;
@@ -147,7 +147,11 @@ async fn include_fields_add_what_is_asked() {
     let asked = row("includefield=ImageComments").await;
     assert_eq!(asked[comments]["Value"][0], "beyond the index");
     assert!(asked.get("00081190").is_some() && asked.get("00080018").is_some());
+    let title = "00080054";
+    assert_eq!(asked.get(title), None);
+    assert_eq!(row("includefield=RetrieveAETitle").await[title], json!({"vr": "AE", "Value": ["GANTRY"]}));
     let all = row("includefield=all").await;
+    assert_eq!(all[title]["Value"][0], "GANTRY");
     assert_eq!(all[comments]["Value"][0], "beyond the index");
     let keys: Vec<_> = all.as_object().unwrap().keys().cloned().collect();
     let text = server.get("/dicom-web/instances?SOPInstanceUID=2.1.1.1&includefield=all").await.text();

@@ -21,10 +21,11 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    /// The identifier of a match: what is known of what was asked for, the rest with zero length.
+    /// The identifier of a match: what is known of what was asked for, the rest with zero length. It is retrieved from us, and from
+    /// the archive that has it, if that is another one.
     ///
     /// PS3.4 §C.4.1.1.3.2.
-    pub(super) fn identifier(&self, row: Row) -> Vec<u8> {
+    pub(super) fn identifier(&self, row: Row, elsewhere: Option<&AeTitle>) -> Vec<u8> {
         let mut attributes = row.attributes;
         let stored = row.json.and_then(|stored| json::read(&stored)).unwrap_or_default();
         for (&tag, attribute) in &stored {
@@ -44,7 +45,8 @@ impl Shape {
             attributes.remove(TIMEZONE_OFFSET);
         }
         attributes.insert_text(QUERY_RETRIEVE_LEVEL, Vr::CS, self.level.keyword());
-        attributes.insert_text(RETRIEVE_AE_TITLE, Vr::AE, self.retrieve_ae_title.as_str());
+        let titles = [&self.retrieve_ae_title].into_iter().chain(elsewhere).map(AeTitle::to_string);
+        attributes.insert(RETRIEVE_AE_TITLE, Vr::AE, titles.collect());
         self.encoded(&attributes)
     }
 
@@ -91,7 +93,7 @@ mod tests {
         let mut attributes = Attributes::new();
         attributes.insert_text(Tag(0x0008, 0x0050), Vr::SH, "indexed");
         let row = Row { attributes, ids: Default::default(), json: Some(json.as_bytes().to_vec()) };
-        scan::scan(form, &shape.identifier(row)).unwrap()
+        scan::scan(form, &shape.identifier(row, Some(&AeTitle::parse("OLD").unwrap()))).unwrap()
     }
 
     #[test]
@@ -102,7 +104,7 @@ mod tests {
         let answer = answer(include, json);
         let text = |tag| answer.text(tag).unwrap();
         assert_eq!([text(Tag(0x0008, 0x0050)), text(Tag(0x0008, 0x1048))], ["indexed", "Roe"]);
-        assert_eq!([text(QUERY_RETRIEVE_LEVEL), text(RETRIEVE_AE_TITLE)], ["STUDY", "GANTRY"]);
+        assert_eq!([text(QUERY_RETRIEVE_LEVEL), text(RETRIEVE_AE_TITLE)], ["STUDY", "GANTRY\\OLD"]);
         let nowhere = answer.element(Tag(0x0008, 0x1110)).unwrap();
         assert_eq!((nowhere.vr, nowhere.length), (Vr::SQ, Some(0)));
     }

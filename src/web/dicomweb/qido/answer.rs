@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header;
 use model::query::Query;
-use model::{QueryRetrieveLevel, UpstreamName};
+use model::{AeTitle, QueryRetrieveLevel, UpstreamName};
 use pipeline::{Behalf, Cursor, Error, Gathered, Page, Pipeline, Row, UpstreamRow};
 use telemetry::{Door, Event, Telemetry};
 
@@ -28,13 +28,14 @@ pub(super) async fn answer(
     media_type: &'static str,
     started: Instant,
 ) -> Result<Response, Problem> {
-    let Search { query, warnings } = search;
+    let Search { query, tells_ae_titles, warnings } = search;
     let level = query.level;
-    let urls = app.urls();
-    let Behind { rows: behind, incomplete, unsure } = Behind::gather(&app.pipeline, &query, &urls).await?;
+    let ae_title = tells_ae_titles.then(|| app.config.product.ae_title.clone());
+    let way = Way { urls: app.urls(), ae_title };
+    let Behind { rows: behind, incomplete, unsure } = Behind::gather(&app.pipeline, &query, &way).await?;
     let rows = Rows {
         pipeline: app.pipeline.clone(),
-        urls,
+        way,
         query,
         behind,
         tally: Tally { telemetry: app.telemetry.clone(), started, level, rows: 0 },
@@ -50,11 +51,26 @@ pub(super) async fn answer(
 /// The rows of a search. No read transaction is held while the peer takes its time.
 struct Rows {
     pipeline: Pipeline,
-    urls: Urls,
+    way: Way,
     query: Query,
     /// What comes behind ours.
     behind: Vec<Bytes>,
     tally: Tally,
+}
+
+/// How rows are retrieved.
+struct Way {
+    urls: Urls,
+    /// Ours, where rows tell it.
+    ae_title: Option<AeTitle>,
+}
+
+impl Way {
+    /// Writes a row, which another archive may have.
+    fn write(&self, row: Row, elsewhere: Option<&AeTitle>, out: &mut Vec<u8>) {
+        let titles = self.ae_title.iter().flat_map(|ours| [ours].into_iter().chain(elsewhere));
+        row::write(row, &self.urls, titles.map(AeTitle::to_string).collect(), out);
+    }
 }
 
 /// A row, or one that is written already.
@@ -79,7 +95,7 @@ impl Source for Rows {
 
     fn write(&self, row: OneRow, out: &mut Vec<u8>) {
         match row {
-            OneRow::Ours(row) => row::write(*row, &self.urls, out),
+            OneRow::Ours(row) => self.way.write(*row, None, out),
             OneRow::Behind(row) => out.extend_from_slice(&row),
         }
     }
@@ -105,7 +121,7 @@ impl Behind {
     ///
     /// # Errors
     /// As the pipeline, when our own archive fails.
-    async fn gather(pipeline: &Pipeline, query: &Query, urls: &Urls) -> Result<Self, Error> {
+    async fn gather(pipeline: &Pipeline, query: &Query, way: &Way) -> Result<Self, Error> {
         let Some(upstreams) = pipeline.ask_upstreams(query, &Behalf::default()) else {
             return Ok(Self::default());
         };
@@ -120,7 +136,7 @@ impl Behind {
         let Gathered { rows, incomplete, unsure } = upstreams.gather().await?;
         let write = |found: UpstreamRow| {
             let mut out = Vec::new();
-            row::write(found.row, urls, &mut out);
+            way.write(found.row, Some(&found.ae_title), &mut out);
             Bytes::from(out)
         };
         let rows = rows.into_iter().skip(before as usize).take(room.map_or(usize::MAX, |room| room as usize));

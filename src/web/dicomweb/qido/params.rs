@@ -14,6 +14,8 @@ use crate::problem::Problem;
 #[derive(Debug)]
 pub(super) struct Search {
     pub(super) query: Query,
+    /// Whether rows have Retrieve AE Title.
+    pub(super) tells_ae_titles: bool,
     /// Texts for Warning: 299 headers.
     pub(super) warnings: Vec<&'static str>,
 }
@@ -41,6 +43,7 @@ pub(super) fn parse(
         keys: Keys::new(mechanisms),
         zone: None,
         include: defaults(),
+        tells_ae_titles: false,
         warnings: Vec::new(),
     };
     let (mut limit, mut offset) = (None, None);
@@ -56,12 +59,12 @@ pub(super) fn parse(
             _ => reader.key(name, value)?,
         }
     }
-    let Reader { keys: found, include, warnings, zone, .. } = reader;
+    let Reader { keys: found, include, tells_ae_titles, warnings, zone, .. } = reader;
     let mut keys = path_keys(target);
     keys.extend(found.finish().map_err(|error| invalid(&error))?);
     let (fuzzy, offset) = (mechanisms.fuzzy_names, offset.unwrap_or(0));
     let query = Query { level, keys, include, fuzzy, zone, limit, offset };
-    Ok(Search { query, warnings })
+    Ok(Search { query, tells_ae_titles, warnings })
 }
 
 struct Reader<F> {
@@ -71,6 +74,7 @@ struct Reader<F> {
     /// The zone of dates and times in the keys.
     zone: Option<Zone>,
     include: Include,
+    tells_ae_titles: bool,
     warnings: Vec<&'static str>,
 }
 
@@ -122,10 +126,15 @@ impl<F: Fn(&[Tag]) -> Support> Reader<F> {
         for name in value.split(',').map(str::trim).filter(|name| !name.is_empty()) {
             if name == "all" {
                 self.include.all = true;
+                self.tells_ae_titles = true;
                 continue;
             }
             let unknown = || refused("includefield", "names something that is not an attribute");
             let (tag, _) = *attribute(name).ok_or_else(unknown)?.first().ok_or_else(unknown)?;
+            if tag == RETRIEVE_AE_TITLE {
+                self.tells_ae_titles = true;
+                continue;
+            }
             if self.level != QueryRetrieveLevel::Image && (self.support)(&[tag]) == Support::No {
                 self.warn(NOT_RETURNED);
             }
@@ -251,6 +260,8 @@ const NOT_RETURNED: &str = "Attributes of a level below are not returned.";
 
 /// More keys than there are attributes to match are no honest search.
 const MOST_KEYS: usize = 64;
+/// Retrieve AE Title.
+pub(super) const RETRIEVE_AE_TITLE: Tag = Tag(0x0008, 0x0054);
 const TIMEZONE_OFFSET: Tag = Tag(0x0008, 0x0201);
 const STUDY_INSTANCE_UID: Tag = Tag(0x0020, 0x000D);
 const SERIES_INSTANCE_UID: Tag = Tag(0x0020, 0x000E);

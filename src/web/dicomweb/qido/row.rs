@@ -5,11 +5,15 @@ use model::{Tag, Vr, json};
 use pipeline::Row;
 use serde_json::value::RawValue;
 
+use super::params::RETRIEVE_AE_TITLE;
 use crate::dicomweb::urls::Urls;
 
 /// Writes one match as a DICOM JSON object (PS3.18 §10.6.3.3, §F.2): what the index has, and what it took from a stored
-/// object.
-pub(super) fn write(mut row: Row, urls: &Urls, out: &mut Vec<u8>) {
+/// object; and from which AE titles it can be retrieved, if there are any to tell.
+pub(super) fn write(mut row: Row, urls: &Urls, ae_titles: Vec<String>, out: &mut Vec<u8>) {
+    if !ae_titles.is_empty() {
+        row.attributes.insert(RETRIEVE_AE_TITLE, Vr::AE, ae_titles);
+    }
     if let Some(url) = retrieve_url(&row, urls) {
         row.attributes.insert(RETRIEVE_URL, Vr::UR, vec![url]);
     }

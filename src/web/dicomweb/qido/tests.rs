@@ -39,7 +39,7 @@ fn single(text: &str) -> Matching {
 
 #[test]
 fn nothing_asked_is_everything_with_defaults() {
-    let Search { query, warnings } = search("").unwrap();
+    let Search { query, warnings, .. } = search("").unwrap();
     assert!(query.keys.is_empty() && warnings.is_empty());
     assert_eq!((query.limit, query.offset), (None, 0));
     assert_eq!(query.include, Include { defaults: true, ..Include::default() });
@@ -145,6 +145,9 @@ fn include_fields_come_by_comma_and_by_repetition() {
     assert_eq!(tags, [Tag(0x0008, 0x1030), PATIENT_NAME, Tag(0x0040, 0x0275)]);
     assert!(include.defaults && !include.all);
     assert!(self::include("includefield=all").all);
+    let place = search("includefield=RetrieveAETitle").unwrap();
+    assert!(place.tells_ae_titles && place.warnings.is_empty() && !search("").unwrap().tells_ae_titles);
+    assert!(!place.query.include.tags.contains(&Tag(0x0008, 0x0054)), "it is of no object");
 }
 
 #[test]
