@@ -22,7 +22,8 @@ pub(crate) fn connect(
     let settings = Settings::new(&config.net, config.net.ae_title.clone());
     let upstream = |one: &Upstream| -> Option<Arc<dyn pipeline::Upstream>> {
         let peer = config.net.peers.iter().find(|peer| peer.name == one.peer)?;
-        Some(Arc::new(net::Upstream::new(one.config.clone(), peer, settings.clone())))
+        let config = one.config.clone();
+        Some(Arc::new(net::Upstream::new(config, peer, settings.clone(), pipeline.peers())))
     };
     let upstreams = config.upstreams.iter().filter_map(upstream).collect();
     pipeline.set_upstreams(upstreams, tracker.clone(), shutdown.clone());

@@ -569,7 +569,7 @@ pub(super) const KEYS: &[Key] = &[
         "fetch_timeout",
         up_to(DAY),
         r#""60s""#,
-        "How long it may take for the next instance, or a word about it, while it is fetched from. More, where it has to look for it \
+        "How long it may take for an association, the next instance, or a word about it, while it is fetched from. More, where it has to look for it \
          on slow media. Ten times as long it may say that it works on it while nothing comes and its counters stay as they are.",
     ),
 ];

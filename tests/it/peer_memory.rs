@@ -6,9 +6,11 @@ use std::{fs, io, thread};
 use serde_json::Value;
 
 use crate::harness::{Server, corpus, eventually, free_ports, gantry};
+use crate::inquire::DcmQrScp;
 use crate::routed::{State, dicom, everything_to, ran};
 use crate::sinks::{Orthanc, StoreScp};
 use crate::synthetic::{CT, EXPLICIT, IMPLICIT, Object, data_set_of};
+use crate::upstream;
 
 impl Server {
     /// `gantry peer NAME --json`.
@@ -122,6 +124,16 @@ fn what_a_peer_takes_no_more_is_no_reason_to_give_anything_up() {
     server.store(&object(2));
     server.wait_until_delivered("pacs", 2);
     eventually("it is learned", || server.learned("pacs", EXPLICIT).is_some_and(|(taken, _)| !taken));
+}
+
+#[test]
+fn an_upstream_archive_that_rejects_us_is_shown() {
+    let archive = DcmQrScp::start(free_ports::<1>()[0]);
+    let server = upstream::server(&[("old", "STRANGER", upstream::address(&archive.target), "")]);
+    assert_eq!(server.get("/dicom-web/studies").status, 200);
+    eventually("it is remembered", || server.peer("old")["as_called"]["rejected"].is_object());
+    let text = server.command(&["peer", "old"]).printed;
+    assert!(text.contains("called AE title not recognized"), "{text}");
 }
 
 /// An object that nobody here can decode goes as it is or not at all.

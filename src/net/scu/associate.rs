@@ -77,7 +77,7 @@ async fn request_and_wait(
     contexts: &[(String, Vec<String>)],
     wishes: Wishes,
 ) -> Result<Requested, Error> {
-    let operations = wishes.operations;
+    let (operations, proposed_roles) = (wishes.operations, wishes.roles.clone());
     let association = request(target, settings, contexts.iter().cloned(), wishes).await?;
     let terms = &target.terms;
     let stream = connect(target, settings).await?;
@@ -89,7 +89,7 @@ async fn request_and_wait(
         }
         Ok(ac) => {
             if let Some(known) = &target.memory {
-                memory::accepted(known, contexts, &ac, drive.secured());
+                memory::accepted(known, contexts, &proposed_roles, &ac, drive.secured());
             }
             if let Some(most) = terms.max_pdu_bytes {
                 drive.limit_sent_pdus(most);

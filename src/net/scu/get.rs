@@ -1,5 +1,5 @@
 mod arrival;
-mod classes;
+pub(crate) mod classes;
 mod offer;
 
 use std::path::{Path, PathBuf};
@@ -12,11 +12,11 @@ use dimse::{Command, Outcome};
 use model::query::Root;
 use model::{AeTitle, SopInstanceUid, TransferSyntaxUid, limits, sop};
 use tokio_util::sync::CancellationToken;
-use ul::pdu::RoleSelection;
 
 use arrival::Arrival;
 pub(crate) use arrival::Expected;
 pub use arrival::{Kept, NotKept};
+use offer::Offer;
 
 use super::inquiry::Inquiry;
 use super::retrieve::{Response, Retrieved, Stopping, patience};
@@ -65,7 +65,8 @@ pub async fn get(
     folder: &Path,
     report: impl FnMut(Step<'_>) + Send,
 ) -> Result<Retrieved, Error> {
-    let mut scu = GetScu::associate(target, settings, question).await?;
+    let classes = classes::of(target, settings, question).await?;
+    let mut scu = GetScu::associate(target, settings, question.root, classes).await?;
     let source = target.ae_title.clone();
     let mut keeper = Folder { folder: folder.to_owned(), source, report };
     let patience = patience(settings);
@@ -98,23 +99,22 @@ pub(crate) struct GetScu {
 }
 
 impl GetScu {
-    /// Associates with contexts for what `question` will bring.
+    /// Associates with contexts for what is of these SOP classes.
     ///
     /// # Errors
     /// As [`get`].
     pub(crate) async fn associate(
         target: &Target,
         settings: &Settings,
-        question: &Question,
+        root: Root,
+        classes: Vec<String>,
     ) -> Result<Self, Error> {
-        let classes = classes::of(target, settings, question).await?;
-        let sop_class = match question.root {
+        let sop_class = match root {
             Root::Patient => sop::PATIENT_ROOT_GET,
             Root::Study => sop::STUDY_ROOT_GET,
         };
-        let storage = offer::contexts(&classes);
-        let roles = classes.iter().map(|class| scp_of(class)).collect();
-        let inquiry = Inquiry::associate(target, settings, sop_class, storage, roles).await?;
+        let Offer { contexts, roles } = Offer::of(&classes);
+        let inquiry = Inquiry::associate(target, settings, sop_class, contexts, roles).await?;
         let contexts = inquiry.drive.association().contexts();
         if contexts.iter().any(|context| sop::is_storage(&context.abstract_syntax)) {
             return Ok(Self { inquiry });
@@ -202,11 +202,6 @@ impl GetScu {
         let transfer_syntax = transfer_syntax.ok_or(NotKept::Missing("transfer syntax"))?;
         Ok(Expected { sop_class, sop_instance, transfer_syntax })
     }
-}
-
-/// We are to be SCP of a storage class (PS3.4 §C.5.3).
-fn scp_of(class: &str) -> RoleSelection {
-    RoleSelection { sop_class: class.to_owned(), scu: false, scp: true }
 }
 
 /// Puts what comes into a folder.

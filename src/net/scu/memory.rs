@@ -1,9 +1,9 @@
 //! What a peer said last time, in what is proposed to it, and what it says this time, remembered.
 
-use model::{PeerName, SopClassUid, TransferSyntaxUid};
+use model::{Fault, PeerName, SopClassUid, TransferSyntaxUid};
 use pipeline::peers::{Accepted, Acquaintance, Implementation, Manner, PeerMemory, Said};
 use time::OffsetDateTime;
-use ul::pdu::{AssociateAc, ContextOutcome, ContextResult};
+use ul::pdu::{AssociateAc, ContextOutcome, ContextResult, RoleSelection};
 
 use super::alternatives::Kind;
 use super::{Settings, Target, associate};
@@ -37,10 +37,12 @@ impl Target {
     }
 }
 
-/// Remembers what the peer said when it accepted an association with these contexts.
+/// Remembers what the peer said when it accepted an association with these contexts and roles. Where it is to send, that says nothing of
+/// what it takes.
 pub(super) fn accepted(
     memory: &Acquaintance,
     proposed: &[(String, Vec<String>)],
+    roles: &[RoleSelection],
     ac: &AssociateAc,
     secured: Option<Secured>,
 ) {
@@ -57,8 +59,9 @@ pub(super) fn accepted(
     };
     let ids = (1..=u8::MAX).step_by(2);
     let results = ids.map(|id| ac.contexts.iter().find(|result| result.id == id));
-    let said =
-        proposed.iter().zip(results).flat_map(|((class, syntaxes), result)| said(class, syntaxes, result));
+    let is_taken = |class: &str| !roles.iter().any(|role| role.scp && role.sop_class == class);
+    let contexts = proposed.iter().zip(results).filter(|((class, _), _)| is_taken(class));
+    let said = contexts.flat_map(|((class, syntaxes), result)| said(class, syntaxes, result));
     memory.accepted(accepted, said);
 }
 
@@ -66,6 +69,7 @@ pub(super) fn accepted(
 pub(super) fn failed(memory: &Acquaintance, error: &Error) {
     match error {
         Error::Association(End::Rejected(rejection)) => memory.rejected(&rejection.to_string()),
+        Error::Association(end) if matches!(end.fault(), Fault::Local | Fault::Bug) => {}
         Error::Connect { .. } | Error::Tls { .. } | Error::IdentityIgnored | Error::Association(_) => {
             memory.failed(&error.explain());
         }
@@ -108,6 +112,9 @@ fn said<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::peer::{EXPLICIT, request};
+    use crate::tests::send::{settings, target};
+    use crate::tests::{CT, Server};
 
     /// What is learned of a context with these syntaxes, answered so.
     fn check(outcome: Option<ContextOutcome>, expected: &[(&str, Option<&str>)]) {
@@ -116,6 +123,53 @@ mod tests {
         let said: Vec<_> = said("1.1", &syntaxes, result.as_ref()).collect();
         let said: Vec<_> = said.iter().map(|(kind, refusal)| (kind.1.as_str(), refusal.as_deref())).collect();
         assert_eq!(said, expected, "{result:?}");
+    }
+
+    /// A peer that was asked for CT in Explicit VR Little Endian, and refused.
+    fn refusing(memory: &PeerMemory) -> (Target, Acquaintance, Kind) {
+        let target = target("127.0.0.1:104".parse().unwrap());
+        let target = target.remembered(&PeerName::new("pacs"), &settings(), memory);
+        let (known, kind) = (target.memory.clone().unwrap(), kind());
+        answered(&known, ContextOutcome::TransferSyntaxesNotSupported, &[]);
+        assert_eq!(target.said(&kind), Some(Said::Refuses));
+        (target, known, kind)
+    }
+
+    fn kind() -> Kind {
+        (SopClassUid::lenient(CT).unwrap(), TransferSyntaxUid::lenient(EXPLICIT).unwrap())
+    }
+
+    /// Takes note of an answer to a proposal of CT with these roles.
+    fn answered(memory: &Acquaintance, outcome: ContextOutcome, roles: &[RoleSelection]) {
+        let rq = request("GANTRY", "PACS", &[(CT, &[EXPLICIT])]);
+        let results = vec![ContextResult { id: 1, outcome }];
+        let ac = AssociateAc::answer(&rq, results, Vec::new(), 16_384, ul::pdu::Implementation::default());
+        accepted(memory, &[(CT.to_owned(), vec![EXPLICIT.to_owned()])], roles, &ac, None);
+    }
+
+    #[tokio::test]
+    async fn what_it_takes_is_not_told_by_what_it_would_send() {
+        let server = Server::start().await;
+        let (target, known, kind) = refusing(server.pipeline.peers());
+        let takes = || ContextOutcome::Accepted { transfer_syntax: EXPLICIT.to_owned() };
+        let role = RoleSelection { sop_class: CT.to_owned(), scu: false, scp: true };
+        answered(&known, takes(), &[role]);
+        assert_eq!(target.said(&kind), Some(Said::Refuses));
+        answered(&known, takes(), &[]);
+        assert_eq!(target.said(&kind), Some(Said::Takes));
+    }
+
+    #[tokio::test]
+    async fn our_own_fault_is_not_noted() {
+        let server = Server::start().await;
+        let (target, known, kind) = refusing(server.pipeline.peers());
+        let unencodable = ul::Error::Unencodable { field: "user information" };
+        for ours in [End::Refused(unencodable), End::Abandoned, End::Shutdown, End::Panicked] {
+            failed(&known, &Error::Association(ours));
+            assert_eq!(target.said(&kind), Some(Said::Refuses));
+        }
+        failed(&known, &Error::Association(End::Closed));
+        assert_eq!(target.said(&kind), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod inquire;
 mod move_;
 pub(crate) mod peer;
 mod retrieve;
-mod send;
+pub(crate) mod send;
 mod store;
 mod upstream;
 

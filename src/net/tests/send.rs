@@ -18,14 +18,14 @@ use crate::{Config, End, Error};
 
 pub(super) const OFFSET: usize = 5;
 
-pub(super) fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         message_timeout: Duration::from_secs(5),
         ..Settings::new(&config(), AeTitle::parse("SENDER").unwrap())
     }
 }
 
-pub(super) fn target(address: std::net::SocketAddr) -> Target {
+pub(crate) fn target(address: std::net::SocketAddr) -> Target {
     Target::plain(AeTitle::parse("GANTRY").unwrap(), address.to_string())
 }
 

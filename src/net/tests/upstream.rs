@@ -1,6 +1,7 @@
 //! Upstream archives that do what the test wants, asked through our own door.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use dimse::service::find::{CCancelRq, CFindRq};
@@ -10,9 +11,11 @@ use dimse::service::retrieve::SubOperations;
 use dimse::{Command, Status};
 use model::element::put;
 use model::syntax::Encoding;
-use model::{PeerName, SopClassUid, Tag, UpstreamName, Vr, sop};
+use model::{PeerName, Scope, SopClassUid, StudyInstanceUid, Tag, UpstreamName, Vr, sop};
+use pipeline::{Upstream as _, UpstreamFault};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use super::peer::{EXPLICIT, Peer, store};
@@ -58,6 +61,25 @@ async fn bridged(deed: Deed, retrieve: RetrieveBy) -> (Server, mpsc::Receiver<He
             tasks.spawn(async move { serve(Peer::accept(stream, &[]).await, deed, sender).await });
         }
     });
+    let timeout = Duration::from_millis(if deed == Deed::Hang { 400 } else { 20_000 });
+    let config = UpstreamConfig { retrieve, timeout, ..configured() };
+    (above(address, config).await.0, heard)
+}
+
+fn configured() -> UpstreamConfig {
+    UpstreamConfig {
+        name: UpstreamName::new("up"),
+        find: true,
+        fetch: true,
+        retrieve: RetrieveBy::Get,
+        associations: 2.try_into().unwrap(),
+        timeout: Duration::from_secs(20),
+        fetch_timeout: Duration::from_secs(20),
+    }
+}
+
+/// A server that the archive at this address is upstream of.
+async fn above(address: String, config: UpstreamConfig) -> (Server, Arc<Upstream>) {
     let server = Server::start().await;
     let peer = crate::Peer {
         name: PeerName::new("up"),
@@ -67,18 +89,31 @@ async fn bridged(deed: Deed, retrieve: RetrieveBy) -> (Server, mpsc::Receiver<He
         as_caller: CallerTerms::default(),
         as_called: Terms::default(),
     };
-    let config = UpstreamConfig {
-        name: UpstreamName::new("up"),
-        find: true,
-        fetch: true,
-        retrieve,
-        associations: 2.try_into().unwrap(),
-        timeout: Duration::from_millis(if deed == Deed::Hang { 400 } else { 20_000 }),
-        fetch_timeout: Duration::from_secs(20),
-    };
-    let upstream = Arc::new(Upstream::new(config, &peer, settings()));
-    server.pipeline.set_upstreams(vec![upstream], server.tracker.clone(), server.shutdown.clone());
-    (server, heard)
+    let upstream = Arc::new(Upstream::new(config, &peer, settings(), server.pipeline.peers()));
+    let known: Arc<dyn pipeline::Upstream> = upstream.clone();
+    server.pipeline.set_upstreams(vec![known], server.tracker.clone(), server.shutdown.clone());
+    (server, upstream)
+}
+
+/// The address of one that takes connections and says nothing; how many it has taken.
+async fn silent() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&taken);
+    TaskTracker::new().spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    (address, taken)
+}
+
+/// The study that they have.
+fn wanted() -> Scope {
+    Scope { study: StudyInstanceUid::lenient("1.2.3.1").unwrap(), series: None, instance: None }
 }
 
 async fn serve(mut peer: Peer, deed: Deed, heard: mpsc::Sender<Heard>) {
@@ -255,6 +290,38 @@ async fn what_it_has_and_does_not_give_is_a_failed_sub_operation() {
     peer.release().await;
     assert!(server.counts(r#"gantry_upstream_fetched_instances_total{upstream="up"} 1"#));
     assert!(server.counts(r#"gantry_instances_received_total{door="dimse",status="stored"} 1"#));
+}
+
+#[tokio::test]
+async fn a_fetch_waits_for_associations_no_longer_than_for_instances() {
+    let (address, taken) = silent().await;
+    let fetch_timeout = Duration::from_millis(300);
+    let (server, upstream) = above(address, UpstreamConfig { fetch_timeout, ..configured() }).await;
+    let started = Instant::now();
+    let stop = server.shutdown.clone();
+    let fetched = upstream.fetch(vec![wanted()], 1, server.pipeline.clone(), stop).await;
+    assert_eq!(fetched.end.unwrap_err().kind, UpstreamFault::Late);
+    // One association for the SOP classes, and one for what is fetched.
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert_eq!(taken.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn a_fetch_asks_for_sop_classes_when_it_has_a_place_for_a_query() {
+    let (address, taken) = silent().await;
+    let config = UpstreamConfig { associations: 1.try_into().unwrap(), ..configured() };
+    let (server, upstream) = above(address, config).await;
+    let pipeline = server.pipeline.clone();
+    server.tracker.spawn(async move {
+        drop(pipeline.complete_scope(&wanted(), &pipeline::Behalf::default()).await);
+    });
+    while taken.load(Ordering::Relaxed) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let stop = server.shutdown.clone();
+    let fetch = upstream.fetch(vec![wanted()], 1, server.pipeline.clone(), stop);
+    assert!(timeout(Duration::from_millis(500), fetch).await.is_err());
+    assert_eq!(taken.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dimse::service::retrieve::SubOperations;
@@ -18,13 +19,17 @@ use super::{RetrieveBy, Way, failed, root};
 use crate::drive::{Drive, Incoming};
 use crate::end::{End, Wait};
 use crate::error::Error;
-use crate::scu::{Expected, GetScu, Keeper, MoveScu, NotKept, Question, Retrieved, retrieve_meaning};
+use crate::scu::{
+    Expected, GetScu, Keeper, MoveScu, NotKept, Question, Retrieved, classes, retrieve_meaning,
+};
 use crate::status;
 
 /// A retrieve from an upstream archive.
 pub(super) struct Fetch {
     pub(super) way: Way,
     pub(super) peer: PeerName,
+    /// Queries for retrieves that may be under way.
+    pub(super) listings: Arc<Semaphore>,
     pub(super) patience: Duration,
     pub(super) into: Pipeline,
     pub(super) stop: CancellationToken,
@@ -82,7 +87,9 @@ impl Fetch {
         match by {
             RetrieveBy::Get => {
                 // Which SOP classes there are is asked of the whole study, which all of it is in.
-                let scu = GetScu::associate(target, settings, &first.of_study().question()).await?;
+                let study = first.of_study().question();
+                let scu =
+                    GetScu::associate(target, settings, study.root, self.classes(&study).await?).await?;
                 let intake = Intake {
                     pipeline: self.into.clone(),
                     peer: self.peer.clone(),
@@ -98,6 +105,16 @@ impl Fetch {
                 Ok(Line::Move { scu, to: settings.calling.clone(), came: 0 })
             }
         }
+    }
+
+    /// The SOP classes that it tells of when it has a place, as far as it does in time.
+    async fn classes(&self, study: &Question) -> Result<Vec<String>, Error> {
+        let Way { target, settings } = &self.way;
+        let asking = async {
+            let _place = self.listings.acquire().await;
+            classes::of(target, settings, study).await
+        };
+        timeout(self.patience, asking).await.unwrap_or_else(|_| Ok(classes::common()))
     }
 
     /// Retrieves a batch, one by one where the archive does not know lists of UIDs.

@@ -12,6 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use model::query::Root;
 use model::{AeTitle, PeerName, QueryRetrieveLevel, Scope, UpstreamName};
+use pipeline::peers::PeerMemory;
 use pipeline::{Answers, Asked, Fetched, Pipeline, UpstreamError, UpstreamFault};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +36,7 @@ pub struct UpstreamConfig {
     pub associations: NonZeroUsize,
     /// How long it may take to answer a query.
     pub timeout: Duration,
-    /// How long it may take for the next instance, or to say anything else, in a retrieve.
+    /// How long it may take for an association, the next instance, or to say anything else, in a retrieve.
     pub fetch_timeout: Duration,
 }
 
@@ -69,11 +70,12 @@ struct Way {
 }
 
 impl Upstream {
-    /// The archive at a peer, which is called so.
-    pub fn new(config: UpstreamConfig, peer: &Peer, settings: Settings) -> Self {
+    /// The archive at a peer, which is called so; what it says is remembered.
+    pub fn new(config: UpstreamConfig, peer: &Peer, settings: Settings, memory: &PeerMemory) -> Self {
         let places = || Arc::new(Semaphore::new(config.associations.get()));
         let (queries, listings, retrieves) = (places(), places(), places());
-        let way = Way { target: peer.target(), settings };
+        let target = peer.target().remembered(&peer.name, &settings, memory);
+        let way = Way { target, settings };
         Self { config, peer: peer.name.clone(), way, queries, listings, retrieves }
     }
 }
@@ -116,13 +118,11 @@ impl pipeline::Upstream for Upstream {
         into: Pipeline,
         stop: CancellationToken,
     ) -> BoxFuture<'static, Fetched> {
-        let fetch = fetch::Fetch {
-            way: self.way.through(hops),
-            peer: self.peer.clone(),
-            patience: self.config.fetch_timeout,
-            into,
-            stop,
-        };
+        let patience = self.config.fetch_timeout;
+        let mut way = self.way.through(hops);
+        way.settings.message_timeout = patience;
+        let (peer, listings) = (self.peer.clone(), Arc::clone(&self.listings));
+        let fetch = fetch::Fetch { way, peer, listings, patience, into, stop };
         let (places, by) = (Arc::clone(&self.retrieves), self.config.retrieve);
         async move { fetch.run(wanted, by, &places).await }.boxed()
     }

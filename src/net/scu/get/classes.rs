@@ -8,6 +8,7 @@ use model::{QueryRetrieveLevel, Tag, Vr, sop};
 
 use super::super::find::FindScu;
 use super::super::{Question, Settings, Target};
+use super::offer::STORAGE_CONTEXTS;
 use crate::end::End;
 use crate::error::Error;
 
@@ -15,7 +16,7 @@ use crate::error::Error;
 ///
 /// # Errors
 /// [`Error::Connect`]: the peer is not there to be asked for anything else either.
-pub(super) async fn of(
+pub(crate) async fn of(
     target: &Target,
     settings: &Settings,
     question: &Question,
@@ -27,7 +28,12 @@ pub(super) async fn of(
         Err(error @ Error::Connect { .. }) => return Err(error),
         Err(error) => tracing::debug!(error = crate::chain(&error), "the peer tells no SOP classes"),
     }
-    Ok(COMMON.map(str::to_owned).to_vec())
+    Ok(common())
+}
+
+/// Those that are met most.
+pub(crate) fn common() -> Vec<String> {
+    COMMON.map(str::to_owned).to_vec()
 }
 
 async fn ask(target: &Target, settings: &Settings, question: &Question) -> Result<BTreeSet<String>, Error> {
@@ -44,7 +50,7 @@ async fn tell(scu: &mut FindScu, question: &Question) -> Result<BTreeSet<String>
     scu.find(&studies, Some(MOST), |row| {
         let told = uids(row, SOP_CLASSES_IN_STUDY);
         is_known &= !told.is_empty();
-        classes.extend(told);
+        add(&mut classes, told);
     })
     .await?;
     if (is_known && !classes.is_empty()) || !question.keys.iter().any(|(tag, _)| *tag == STUDY) {
@@ -53,13 +59,22 @@ async fn tell(scu: &mut FindScu, question: &Question) -> Result<BTreeSet<String>
     classes.clear();
     let mut series = BTreeSet::new();
     let all_series = asking(question, QueryRetrieveLevel::Series, &[SERIES]);
-    scu.find(&all_series, Some(MOST), |row| series.extend(uids(row, SERIES))).await?;
+    scu.find(&all_series, Some(MOST), |row| series.extend(uids(row, SERIES).into_iter().next())).await?;
     for uid in series {
         let mut instances = asking(question, QueryRetrieveLevel::Image, &[INSTANCE, SOP_CLASS]);
         instances.keys.insert_text(SERIES, Vr::UI, &uid);
-        scu.find(&instances, Some(SOME), |row| classes.extend(uids(row, SOP_CLASS))).await?;
+        scu.find(&instances, Some(SOME), |row| add(&mut classes, uids(row, SOP_CLASS))).await?;
     }
     Ok(classes)
+}
+
+/// Adds as many as there is room for in an association, however many a peer tells.
+fn add(classes: &mut BTreeSet<String>, told: Vec<String>) {
+    for class in told {
+        if classes.len() < STORAGE_CONTEXTS {
+            classes.insert(class);
+        }
+    }
 }
 
 /// The keys of the question down to a level, and what is to be returned.
@@ -178,6 +193,15 @@ mod tests {
         }
         assert_eq!(COMMON.iter().collect::<BTreeSet<_>>().len(), COMMON.len());
         assert!(COMMON.len() * 2 < MAX_KINDS);
+    }
+
+    #[test]
+    fn as_many_are_held_as_can_be_proposed() {
+        let mut classes = BTreeSet::new();
+        for row in 0..9 {
+            add(&mut classes, (0..1000).map(|number| format!("1.2.{row}.{number}")).collect());
+        }
+        assert_eq!(classes.len(), MAX_KINDS - 1);
     }
 
     #[test]

@@ -1,16 +1,33 @@
 //! In which presentation contexts a peer may send instances.
 
 use model::syntax;
+use ul::pdu::RoleSelection;
 
 use super::super::MAX_KINDS;
 
-/// Contexts for these SOP classes, of which as many as fit are served, beside one for C-GET itself.
+/// What is proposed for a peer to send.
+#[derive(Debug)]
+pub(super) struct Offer {
+    pub(super) contexts: Vec<(String, Vec<String>)>,
+    /// We are to be SCP of each of the SOP classes (PS3.4 §C.5.3).
+    pub(super) roles: Vec<RoleSelection>,
+}
+
+impl Offer {
+    /// Of the first [`STORAGE_CONTEXTS`] of these SOP classes: more do not fit.
+    pub(super) fn of(classes: &[String]) -> Self {
+        let classes = classes.get(..STORAGE_CONTEXTS).unwrap_or(classes);
+        let role = |class: &String| RoleSelection { sop_class: class.clone(), scu: false, scp: true };
+        Self { contexts: contexts(classes), roles: classes.iter().map(role).collect() }
+    }
+}
+
+/// Contexts for these SOP classes.
 ///
 /// A context has one transfer syntax once it is accepted, and not every peer can transcode. So each class gets several contexts, as far as
 /// they go round: one for each way to be native, since many peers choose the one without VRs where they are let, and one for each other
 /// transfer syntax, or for several of these together.
-pub(super) fn contexts(classes: &[String]) -> Vec<(String, Vec<String>)> {
-    let classes = classes.get(..STORAGE_CONTEXTS).unwrap_or(classes);
+fn contexts(classes: &[String]) -> Vec<(String, Vec<String>)> {
     let each = STORAGE_CONTEXTS.checked_div(classes.len()).unwrap_or(0);
     let groups = groups(each);
     let of = |class: &String| groups.iter().map(|group| (class.clone(), group.clone())).collect::<Vec<_>>();
@@ -31,7 +48,7 @@ fn groups(most: usize) -> Vec<Vec<String>> {
 }
 
 /// Contexts of an association but that for C-GET.
-const STORAGE_CONTEXTS: usize = MAX_KINDS - 1;
+pub(super) const STORAGE_CONTEXTS: usize = MAX_KINDS - 1;
 
 const NATIVE: [&str; 2] = [syntax::EXPLICIT_VR_LITTLE_ENDIAN, syntax::IMPLICIT_VR_LITTLE_ENDIAN];
 
@@ -85,10 +102,12 @@ mod tests {
 
     #[test]
     fn every_class_is_offered_in_every_syntax_and_all_fit() {
-        for count in [0, 1, 2, 4, 42, 63, 64, 127, 200] {
-            let contexts = contexts(&classes(count));
-            assert!(contexts.len() <= 127, "{count}");
-            for class in classes(count.min(127)) {
+        for count in [0, 1, 2, 4, 42, 63, 64, MAX_KINDS - 1, MAX_KINDS, 5000] {
+            let Offer { contexts, roles } = Offer::of(&classes(count));
+            let most = count.min(MAX_KINDS - 1);
+            assert!(contexts.len() < MAX_KINDS && roles.len() == most, "{count}");
+            for class in classes(most) {
+                assert!(roles.iter().any(|role| role.sop_class == class), "{count}");
                 let own = contexts.iter().filter(|(of, _)| *of == class);
                 let syntaxes: BTreeSet<_> = own.flat_map(|(_, syntaxes)| syntaxes).collect();
                 assert_eq!(syntaxes.len(), NATIVE.len() + OTHERS.len(), "{count}");
