@@ -220,7 +220,8 @@ impl Contexts {
         if self.takes_any(kind) {
             return self.knows(kind) || is_refused;
         }
-        self.knows(kind) && alternatives::proposed(kind).all(|kind| self.knows(&kind))
+        let mut others = alternatives::proposed(kind).chain(alternatives::proposed_besides(kind));
+        self.knows(kind) && others.all(|kind| self.knows(&kind))
     }
 
     /// Whether it takes this kind, or what that can be transcoded into.
