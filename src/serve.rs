@@ -102,7 +102,7 @@ async fn serve(
     shutdown.cancel();
     tracker.close();
     drain(&tracker, deadline - CLOSE, &mut signals).await;
-    keep(&peers, deadline).await;
+    keep(&peers, Instant::now() + CLOSE / 2).await;
     close(&archive, deadline).await;
     outcome
 }

@@ -1,11 +1,12 @@
 //! Matching key → SQL over one column or over the terms of one owner (PS3.4 §C.2.2.2). Pure.
 
+use model::fold::without_rest;
 use model::query::Matching;
 use model::sound::{self, Sound};
 use rusqlite::types::Value;
 
 use crate::attribute::{Attribute, Kind};
-use crate::names::{Alternatives, without_rest};
+use crate::names::Alternatives;
 use crate::rows::column_value;
 
 /// A Boolean SQL expression with anonymous parameters, and their values in order.

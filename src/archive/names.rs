@@ -1,6 +1,6 @@
 //! Person names as keys: by component group (PS3.4 §C.2.2.2.1, §C.2.2.2.4; PS3.5 §6.2.1). Pure.
 
-use model::fold::fold_groups;
+use model::fold::{fold_groups, without_rest};
 use model::limits;
 use model::query::{Matching, matches_wildcard};
 
@@ -46,13 +46,6 @@ impl Alternatives {
             self.0.iter().any(|groups| is_met(groups, &name))
         })
     }
-}
-
-/// What stands before the `^*` at the end of a group, where nothing else is a wildcard: `doe^*` also finds who has no more
-/// than `doe`, whose delimiters are not stored.
-pub(crate) fn without_rest(group: &str) -> Option<&str> {
-    let bare = group.strip_suffix("^*")?.trim_end_matches('^');
-    (!bare.is_empty() && !bare.contains(['*', '?'])).then_some(bare)
 }
 
 /// Whether alternatives were added, and not all names meet them.

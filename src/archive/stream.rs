@@ -2,12 +2,13 @@
 
 use model::QueryRetrieveLevel::{self, Patient, Study};
 use model::Tag;
+use model::fold::without_rest;
 use model::query::{Key, Matching, Query, days_after};
 use rusqlite::types::Value;
 
 use crate::attribute::Terms;
 use crate::condition::{Condition, literal_prefix, text};
-use crate::names::{Alternatives, without_rest};
+use crate::names::Alternatives;
 use crate::page::Cursor;
 use crate::plan::MOST_DAYS_OFF;
 use crate::start::{Start, Through};

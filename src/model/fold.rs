@@ -77,6 +77,13 @@ fn collapse(characters: impl Iterator<Item = char>) -> String {
     out
 }
 
+/// What stands before the `^*` at the end of a group, where nothing else is a wildcard: `doe^*` also finds who has no more
+/// than `doe`, whose delimiters are not stored.
+pub fn without_rest(group: &str) -> Option<&str> {
+    let bare = group.strip_suffix("^*")?.trim_end_matches('^');
+    (!bare.is_empty() && !bare.contains(['*', '?'])).then_some(bare)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

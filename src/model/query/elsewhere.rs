@@ -3,7 +3,7 @@
 use super::verdict::verdict;
 use super::{Key, Matching, Query, date, matches_wildcard, time};
 use crate::attributes::{Attribute, Attributes};
-use crate::fold::{fold_groups, fold_person_name};
+use crate::fold::{fold_groups, fold_person_name, without_rest};
 use crate::{Tag, Vr, vr};
 
 /// A query as another archive can be asked it, with the matching that every one has (PS3.4 §C.2.2.2).
@@ -153,7 +153,7 @@ fn is_met(key: &Key, answer: &Attributes) -> bool {
 /// Matching of a person name, folded as in our own index: in any of its component groups.
 pub(super) fn is_name(matching: &Matching, name: &str) -> bool {
     let meets = |wanted: &str, group: &str| match matching {
-        Matching::Wildcard(_) => matches_wildcard(wanted, group),
+        Matching::Wildcard(_) => matches_wildcard(wanted, group) || without_rest(wanted) == Some(group),
         _ => wanted == group,
     };
     let wanted: Vec<String> = match matching {

@@ -51,7 +51,11 @@ fn alike(vr: Vr, matching: &Matching, value: &str) -> Option<bool> {
         Vr::UI => Some(matching.is_met_by(value)),
         Vr::DA => date(value).map(|day| matching.is_met_by(&day)),
         Vr::TM => time(value).map(|(first, last)| overlaps(matching, &first, &last)),
-        Vr::DT => datetime(value).map(|(first, last)| overlaps(matching, &first, &last)),
+        Vr::DT => datetime(value).and_then(|(first, last)| {
+            let is_met = overlaps(matching, &first, &last);
+            // Whether the archive compares the local time, or with the offset, is not known.
+            (is_met || !value.contains(['+', '-'])).then_some(is_met)
+        }),
         Vr::DS | Vr::FD | Vr::FL | Vr::IS | Vr::SL | Vr::SS | Vr::SV | Vr::UL | Vr::US | Vr::UV => {
             is_number(matching, value)
         }
@@ -109,6 +113,7 @@ mod tests {
     fn a_value_that_is_another_is_told_from_one_that_is_written_otherwise() {
         for (vr, wanted, same, other) in [
             (Vr::PN, "Doe^J*", "DOE^Jane", "Roe^Jane"),
+            (Vr::PN, "Doe^*", "DOE^^^^", "Roe"),
             (Vr::PN, "müller", "MULLER=x", "Muller^A"),
             (Vr::LO, "p 1", "P  1", "P 11"),
             (Vr::SH, "a*9", "AB9", "AB98"),
@@ -131,6 +136,7 @@ mod tests {
             (Vr::LO, "P1", "P\u{FFFD}"),
             (Vr::LO, "a*b", &"a".repeat(70_000)),
             (Vr::DA, "20260102", "yesterday"),
+            (Vr::DT, "20260102", "20260102233000-0500"),
             (Vr::IS, "7", "seven"),
         ] {
             assert_eq!(of(vr, wanted, found), None, "{vr} {found}");

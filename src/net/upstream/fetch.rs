@@ -122,11 +122,13 @@ impl Fetch {
         let before = line.came();
         let retrieved = line.retrieve(&batch.question(), self).await?;
         let (brought, failed) = (line.came() - before, retrieved.sub_operations.failed.unwrap_or(0));
-        if batch.instances.len() > 1 && brought < 2 && failed == 0 && !self.stop.is_cancelled() {
+        if batch.instances.len() > 1 && brought + u64::from(failed) < 2 && !self.stop.is_cancelled() {
             for (place, one) in batch.each().enumerate() {
                 let before = line.came();
                 let retrieved = line.retrieve(&one.question(), self).await?;
-                if place == 0 && line.came() == before {
+                let knows_it =
+                    line.came() > before || retrieved.sub_operations.failed.is_some_and(|failed| failed > 0);
+                if place == 0 && !knows_it {
                     // It is not the list.
                     break;
                 }

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use model::attributes::Attributes;
@@ -46,6 +47,8 @@ pub struct UpstreamSummary {
 pub(super) struct Member {
     pub(super) upstream: Arc<dyn Upstream>,
     pub(super) health: Health,
+    /// Whether it was seen to find several by a list of UIDs.
+    pub(super) knows_lists: AtomicBool,
 }
 
 impl Pipeline {
@@ -58,7 +61,9 @@ impl Pipeline {
         shutdown: CancellationToken,
     ) {
         all.iter().for_each(|upstream| self.telemetry.show_upstream(upstream.name()));
-        let member = |upstream| Arc::new(Member { upstream, health: Health::default() });
+        let member = |upstream| {
+            Arc::new(Member { upstream, health: Health::default(), knows_lists: AtomicBool::new(false) })
+        };
         let upstreams = all.into_iter().map(member).collect();
         self.bridge.get_or_init(|| Bridge { upstreams, turns: Turns::default(), tracker, shutdown });
     }
@@ -136,7 +141,7 @@ impl Member {
     fn summary(&self) -> UpstreamSummary {
         let (answered, failure) = self.health.seen();
         let (finds, fetches) = (self.upstream.finds(), self.upstream.fetches());
-        let (name, is_down) = (self.name().clone(), self.health.is_down());
+        let (name, is_down) = (self.name().clone(), self.health.is_silent());
         UpstreamSummary { name, finds, fetches, is_down, answered, failure }
     }
 

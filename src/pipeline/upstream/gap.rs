@@ -1,4 +1,5 @@
 use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::Ordering;
 
 use model::query::{Key, Matching, Query, Selection};
 use model::{QueryRetrieveLevel, Scope, SopInstanceUid, Vr, limits};
@@ -27,8 +28,8 @@ pub(super) struct Source<'a> {
 /// What an upstream archive has of a study and we lack.
 struct Gap {
     lacking: Vec<Held>,
-    /// Why it is not known how much that is.
-    unlisted: Option<UpstreamError>,
+    /// Of what it is not known how much we lack, and why.
+    unlisted: Option<(Vec<Held>, UpstreamError)>,
 }
 
 /// What was done about what an upstream archive has of a study and we lacked.
@@ -48,22 +49,16 @@ impl Source<'_> {
                 Err(error) if error.kind == UpstreamFault::Refused && piece.names() > 1 => Vec::new(),
                 listed => listed?,
             };
-            // Whoever finds two of a list knows lists.
-            let is_sure = piece.names() < 2 || found.len() > 1;
+            // Whoever finds two of a list knows lists, from then on.
+            if found.len() > 1 {
+                self.member.knows_lists.store(true, Ordering::Relaxed);
+            }
+            let is_sure = piece.names() < 2 || self.member.knows_lists.load(Ordering::Relaxed);
             let rest = if is_sure { Vec::new() } else { piece.without(&found) };
             held.extend(found);
-            held.extend(self.one_by_one(&rest).await?);
-        }
-        Ok(held)
-    }
-
-    /// Asks again for what a list did not bring, each by itself: for an archive that does not know lists. That, the first one tells.
-    async fn one_by_one(&self, rest: &[Piece]) -> Result<Vec<Held>, UpstreamError> {
-        let mut held = Vec::new();
-        for piece in rest {
-            held.extend(self.list(piece).await?);
-            if held.is_empty() {
-                break;
+            // For an archive that may not know lists, each by itself: that there is nothing of one says nothing of the others.
+            for piece in rest {
+                held.extend(self.list(&piece).await?);
             }
         }
         Ok(held)
@@ -76,21 +71,23 @@ impl Source<'_> {
 
     /// Fetches what it has here, all of one study, and we lack; `None` where that is nothing.
     pub(super) async fn close_gap(&self, held: Vec<Held>) -> Result<Option<Attempt>, Error> {
-        let Gap { lacking, unlisted } = self.gap(held).await?;
-        if lacking.is_empty() {
-            return Ok(None);
-        }
-        let fetched = match unlisted {
-            Some(error) => Fetched::failed(error),
-            None => self.fetch(lacking.iter().map(|held| held.scope.clone()).collect()).await,
+        let Gap { mut lacking, unlisted } = self.gap(held).await?;
+        let mut fetched = match (lacking.is_empty(), &unlisted) {
+            (false, _) => self.fetch(lacking.iter().map(|held| held.scope.clone()).collect()).await,
+            (true, Some((_, error))) => Fetched::failed(error.clone()),
+            (true, None) => return Ok(None),
         };
+        if let Some((open, error)) = unlisted {
+            lacking.extend(open);
+            fetched.end = fetched.end.and(Err(error));
+        }
         Ok(Some(Attempt { lacking, fetched }))
     }
 
     /// What of it we lack. A series or study of which we have as many instances as it says to have is taken for the same.
     async fn gap(&self, held: Vec<Held>) -> Result<Gap, Error> {
         let (mut lacking, mut named, mut open) = (Vec::new(), Vec::new(), VecDeque::from(held));
-        let mut unlisted = None;
+        let mut unlisted: Option<(Vec<Held>, UpstreamError)> = None;
         while let Some(held) = open.pop_front() {
             if held.scope.instance.is_some() {
                 named.push(held);
@@ -104,19 +101,16 @@ impl Source<'_> {
             if held.instances == Some(ours) {
                 continue;
             }
+            // Once it has failed at that, it is asked no more.
+            if let Some((unlisted, _)) = &mut unlisted {
+                unlisted.push(Held { instances: None, ..held });
+                continue;
+            }
             match self.list(&Piece::inside(&held.scope)).await {
                 Ok(inside) => open.extend(inside),
-                Err(error) => {
-                    // How much of it we lack is not known.
-                    lacking.push(Held { instances: None, ..held });
-                    unlisted = Some(error);
-                    break;
-                }
+                Err(error) => unlisted = Some((vec![Held { instances: None, ..held }], error)),
             }
         }
-        let (rest, more): (Vec<_>, Vec<_>) = open.into_iter().partition(|held| held.scope.instance.is_none());
-        lacking.extend(rest);
-        named.extend(more);
         lacking.extend(self.pipeline.unknown(named).await?);
         Ok(Gap { lacking, unlisted })
     }

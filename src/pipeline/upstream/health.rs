@@ -27,6 +27,11 @@ impl Health {
         self.state().silent.is_some_and(|silent| silent.elapsed() < limits::UPSTREAM_PAUSE)
     }
 
+    /// Whether it did not answer when it was asked last.
+    pub(super) fn is_silent(&self) -> bool {
+        self.state().silent.is_some()
+    }
+
     /// Takes note of an answer, or that there was none; whether that is news.
     pub(super) fn note(&self, is_well: bool) -> bool {
         let mut state = self.state();

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use jxl_oxide::frame::Encoding;
 use jxl_oxide::image::BitDepth;
-use jxl_oxide::{AllocTracker, JxlImage, PixelFormat};
+use jxl_oxide::{AllocTracker, InitializeResult, JxlImage, PixelFormat};
 
 use super::Decoded;
 use crate::image::Image;
@@ -16,7 +16,7 @@ use crate::{Error, samples};
 pub(super) fn decode(bytes: &[u8], image: &Image) -> Result<Decoded, Error> {
     let failed = |error| Error::codec("JPEG XL", error);
     let tracker = AllocTracker::with_limit(image.frame_samples().saturating_mul(SAMPLE_BYTES) + BASE_BYTES);
-    let jxl = JxlImage::builder().alloc_tracker(tracker).read(bytes).map_err(failed)?;
+    let jxl = parse(bytes, tracker)?;
     let samples = match jxl.pixel_format() {
         PixelFormat::Gray => 1,
         PixelFormat::Rgb => 3,
@@ -34,9 +34,9 @@ pub(super) fn decode(bytes: &[u8], image: &Image) -> Result<Decoded, Error> {
     if work(&jxl) > LEAST_WORK.saturating_add(MOST_WORK.saturating_mul((image.rows * image.columns) as u64)) {
         return Err(Error::TooLarge("the JPEG XL codestream lays far more over itself than its size"));
     }
-    let header = jxl.frame_header(0);
-    let is_lossy = jxl.image_header().metadata.xyb_encoded
-        || header.is_some_and(|frame| frame.encoding == Encoding::VarDct);
+    let is_var_dct =
+        |index| jxl.frame(index).is_some_and(|frame| frame.header().encoding == Encoding::VarDct);
+    let is_lossy = jxl.image_header().metadata.xyb_encoded || (0..jxl.num_loaded_frames()).any(is_var_dct);
     let rendered = jxl.render_frame(0).map_err(failed)?;
     let buffer = rendered.image_all_channels();
     if buffer.channels() != samples {
@@ -50,6 +50,38 @@ pub(super) fn decode(bytes: &[u8], image: &Image) -> Result<Decoded, Error> {
         _ => Cow::Owned(image.photometric.clone()),
     };
     Ok(Decoded { frame, photometric, is_lossy })
+}
+
+/// Parses a codestream piece by piece, and no further than to one layer too many: the decoder goes down a level for each, on the stack.
+fn parse(bytes: &[u8], tracker: AllocTracker) -> Result<JxlImage, Error> {
+    let failed = |error| Error::codec("JPEG XL", error);
+    let mut rest = bytes;
+    let mut empty = JxlImage::builder().alloc_tracker(tracker).build_uninit();
+    let mut jxl = loop {
+        let piece = next_piece(&mut rest).ok_or(Error::Damaged("a JPEG XL codestream that is cut short"))?;
+        empty.feed_bytes(piece).map_err(failed)?;
+        match empty.try_init().map_err(failed)? {
+            InitializeResult::NeedMoreData(more) => empty = more,
+            InitializeResult::Initialized(jxl) => break jxl,
+        }
+    };
+    loop {
+        if jxl.num_loaded_frames() > MOST_LAYERS {
+            return Err(Error::TooLarge("the JPEG XL codestream has too many layers"));
+        }
+        match next_piece(&mut rest) {
+            Some(piece) if !jxl.is_loading_done() => drop(jxl.feed_bytes(piece).map_err(failed)?),
+            _ => break,
+        }
+    }
+    jxl.finalize().map_err(failed)?;
+    Ok(jxl)
+}
+
+fn next_piece<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (piece, behind) = rest.split_at(rest.len().min(PIECE_BYTES));
+    *rest = behind;
+    (!piece.is_empty()).then_some(piece)
 }
 
 /// Pixels that are touched at most: all layers, and the patches on them, whose number and size are up to the stream.
@@ -70,6 +102,9 @@ fn work(jxl: &JxlImage) -> u64 {
 }
 
 const MOST_BITS: u32 = 16;
+/// Layers and frames that others are made of, beside those of one piece.
+const MOST_LAYERS: usize = 64;
+const PIECE_BYTES: usize = 1024;
 /// So many times its own pixels may a frame touch, and so many in any case.
 const MOST_WORK: u64 = 16;
 const LEAST_WORK: u64 = 1 << 16;

@@ -101,5 +101,5 @@ async fn a_peer_that_was_away_is_asked_again() {
     let known = remembered(&scp, "away");
     known.memory.as_ref().unwrap().failed("cannot connect: connection refused");
     let (_, proposed) = send(&scp, "away", 3).await;
-    assert_eq!(proposed, [ALL]);
+    assert_eq!(proposed, [[EXPLICIT, IMPLICIT]]);
 }

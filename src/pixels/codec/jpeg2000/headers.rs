@@ -44,9 +44,12 @@ pub(super) fn read(codestream: &[u8], image: &Image) -> Result<Headers, Error> {
                 _ => return Err(UNKNOWN),
             }
         }
-        // Whatever follows that is no tile-part is none for the decoder either.
-        if reader.marker() != Some(SOT) {
-            break;
+        match reader.marker() {
+            Some(SOT) => {}
+            // What is no marker ends it for the decoder too.
+            None | Some(EOC | ..0xFF00) => break,
+            // It would go on with that, whatever is behind it.
+            Some(_) => return Err(UNKNOWN),
         }
     }
     Ok(Headers { precision: grid.precision, is_reversible: coding.is_reversible })
@@ -79,6 +82,8 @@ impl<'a> Reader<'a> {
         let head = whole.len() - self.rest.len() + 2; // with the marker
         let length = match u32::from_be_bytes([l3, l2, l1, l0]) as usize {
             0 => self.rest.len(),
+            // Of an empty tile-part, which some writers count without its SOD.
+            12 => 2,
             length => length.checked_sub(head).ok_or(CUT)?,
         };
         let (part, rest) = self.rest.split_at_checked(length).ok_or(CUT)?;
@@ -260,6 +265,7 @@ const CRG: u16 = 0xFF63;
 const COM: u16 = 0xFF64;
 const SOT: u16 = 0xFF90;
 const SOD: u16 = 0xFF93;
+const EOC: u16 = 0xFFD9;
 
 const MOST_LEVELS: u8 = 32;
 /// Of the exponent of a code-block's width or height, less 2.

@@ -129,3 +129,18 @@ fn headers_that_are_cut_or_unknown_are_refused() {
         assert!(headers::read(&encoded, &image).is_ok_and(|headers| headers.is_reversible));
     }
 }
+
+#[test]
+fn nothing_hides_between_tile_parts() {
+    let image = image((8, 8), false, 1, (8, 8));
+    let bomb = Style { precinct: Some(0), ..PLAIN };
+    let whole = codestream(8, 8, &[PLAIN.cod()], &[]);
+    let (before, end) = whole.split_at(whole.len() - 2);
+    assert!(headers::read(&whole, &image).is_ok());
+    for between in [&[0xFF, 0x93, 0, 0][..], &bomb.coc(), &[0xFF, 0x30]] {
+        let hidden = [before, between, end].concat();
+        assert!(matches!(headers::read(&hidden, &image), Err(Error::Unsupported(_) | Error::Damaged(_))));
+    }
+    assert!(headers::read(before, &image).is_ok());
+    assert!(headers::read(&[before, &[0, 0, 0]].concat(), &image).is_ok());
+}
