@@ -73,8 +73,7 @@ pub(super) fn initiation(config: &Config) -> String {
         let name = if one.service == "Storage" { "Storage SOP Classes" } else { one.name };
         let syntaxes = one.proposed_in.map_or_else(
             || {
-                "that of the instances, and those that it can be transcoded into of Explicit and Implicit VR Little Endian and, until one of \
-                 these is taken, JPEG-LS, JPEG 2000, JPEG Lossless (Selection Value 1), RLE, Deflated and HTJ2K, all lossless, in a context each"
+                "that of the instances, and Explicit and Implicit VR Little Endian, in a context each"
                     .to_owned()
             },
             names,

@@ -18,12 +18,6 @@ pub(super) fn proposed(kind: &Kind) -> impl Iterator<Item = Kind> {
     possible(&kind.1, PROPOSED).map(move |syntax| (class.clone(), syntax))
 }
 
-/// What is proposed besides to a peer that is not known to take the kind, or what [`proposed`] has, for those that take nothing native.
-pub(super) fn proposed_besides(kind: &Kind) -> impl Iterator<Item = Kind> {
-    let class = kind.0.clone();
-    possible(&kind.1, COMPRESSED).map(move |syntax| (class.clone(), syntax))
-}
-
 /// All that an instance in this transfer syntax can be transcoded into, best first.
 pub(super) fn made_of(stored: &TransferSyntaxUid) -> impl Iterator<Item = TransferSyntaxUid> {
     possible(stored, BEST_FIRST)
@@ -41,16 +35,6 @@ fn possible(
 }
 
 const PROPOSED: &[&str] = &[EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN];
-
-/// Without losses, in the order in which they are given room.
-const COMPRESSED: &[&str] = &[
-    "1.2.840.10008.1.2.4.80",
-    "1.2.840.10008.1.2.4.90",
-    "1.2.840.10008.1.2.4.70",
-    "1.2.840.10008.1.2.5",
-    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
-    "1.2.840.10008.1.2.4.201",
-];
 
 /// First what says the most and is made of everything that can be decoded; then what is compressed, in the order of what that costs; at
 /// last what hardly anybody reads.
@@ -90,18 +74,6 @@ mod tests {
         assert_eq!(of(IMPLICIT_VR_LITTLE_ENDIAN), [EXPLICIT_VR_LITTLE_ENDIAN]);
         assert_eq!(of(MPEG4), [""; 0]);
         assert_eq!(of("1.3.6.1.4.1.99999.2"), [""; 0]);
-    }
-
-    #[test]
-    fn besides_comes_what_is_compressed_without_losses_but_for_what_was_lossy() {
-        let of =
-            |uid| proposed_besides(&kind(2, uid)).map(|(_, syntax)| syntax.to_string()).collect::<Vec<_>>();
-        assert_eq!(of(EXPLICIT_VR_LITTLE_ENDIAN), COMPRESSED);
-        let others: Vec<&str> = COMPRESSED.iter().copied().filter(|uid| *uid != JPEG_2000).collect();
-        assert_eq!(of(JPEG_2000), others);
-        assert_eq!(of(JPEG), [DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN]);
-        assert_eq!(of(MPEG4), [""; 0]);
-        assert!(COMPRESSED.iter().all(|uid| BEST_FIRST.contains(uid)));
     }
 
     #[test]

@@ -220,8 +220,7 @@ impl Contexts {
         if self.takes_any(kind) {
             return self.knows(kind) || is_refused;
         }
-        let mut others = alternatives::proposed(kind).chain(alternatives::proposed_besides(kind));
-        self.knows(kind) && others.all(|kind| self.knows(&kind))
+        self.knows(kind) && alternatives::proposed(kind).all(|kind| self.knows(&kind))
     }
 
     /// Whether it takes this kind, or what that can be transcoded into.
