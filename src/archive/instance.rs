@@ -66,18 +66,7 @@ pub struct Prepared {
 
 impl Prepared {
     pub(crate) fn new(received: NewInstance, dictionaries: &Dictionaries) -> Self {
-        let NewInstance {
-            ids,
-            transfer_syntax,
-            file,
-            data_offset,
-            length,
-            sha256,
-            crc64,
-            header,
-            source,
-            routing,
-        } = received;
+        let NewInstance { ids, header, .. } = received;
         let mut json = Vec::new();
         let omitted = json::write_header(&header, &bulk_base(&ids), &mut json);
         let dictionary = dictionaries.of(&SeriesKey::of(&ids));
@@ -85,14 +74,14 @@ impl Prepared {
             values: Values::from_header(&header, &ids.sop_class),
             json: metadata::pack(&json, dictionary.as_deref()),
             ids,
-            transfer_syntax,
-            file,
-            data_offset,
-            length,
-            sha256,
-            crc64,
-            source,
-            routing,
+            transfer_syntax: received.transfer_syntax,
+            file: received.file,
+            data_offset: received.data_offset,
+            length: received.length,
+            sha256: received.sha256,
+            crc64: received.crc64,
+            source: received.source,
+            routing: received.routing,
             omitted,
         }
     }

@@ -102,8 +102,8 @@ pub(crate) fn without(outcome: Outcome, silent: &[UpstreamName]) -> Outcome {
     let names: Vec<&str> = silent.iter().map(UpstreamName::as_str).collect();
     let words = match names.as_slice() {
         [] => return outcome,
-        [name] => format!("incomplete: upstream archive {name} did not answer"),
-        names => format!("incomplete: upstream archives {} did not answer", names.join(", ")),
+        [name] => format!("incomplete: upstream archive {name} did not give all"),
+        names => format!("incomplete: upstream archives {} did not give all", names.join(", ")),
     };
     Outcome { error_comment: outcome.error_comment.or_else(|| Some(words.into())), ..outcome }
 }

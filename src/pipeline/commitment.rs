@@ -16,7 +16,11 @@ use crate::{Error, Pipeline, Retry};
 /// What the index did not take of reports. Until it does, none is sent over an association of our own: each would be sent again and
 /// again.
 #[derive(Debug, Default)]
-pub(crate) struct Unwritten(Mutex<HashMap<CommitmentId, Change>>);
+pub(crate) struct Unwritten {
+    changes: Mutex<HashMap<CommitmentId, Change>>,
+    /// Held while one is written, and while a request is taken on anew that one may be of: either is whole before the other.
+    writing: tokio::sync::Mutex<()>,
+}
 
 /// A change of one request.
 #[derive(Debug, Clone)]
@@ -43,6 +47,11 @@ impl Pipeline {
         if !self.archive.has_space() {
             return Err(Error::NoSpace);
         }
+        let _alone = if self.unwritten.changes().is_empty() {
+            None
+        } else {
+            Some(self.unwritten.writing.lock().await)
+        };
         let accepted = self.archive.accept_commitment(asker, request).await?;
         if let Acceptance::Taken(id) = accepted {
             self.unwritten.forget(id);
@@ -193,6 +202,7 @@ impl Unwritten {
     /// Writes all, one after the other, until one fails. Cancel safe.
     async fn write(&self, archive: &Archive) -> Result<(), archive::Error> {
         loop {
+            let _alone = self.writing.lock().await;
             let next = self.changes().iter().next().map(|(id, change)| (*id, change.clone()));
             let Some((id, change)) = next else { return Ok(()) };
             match change {
@@ -204,6 +214,6 @@ impl Unwritten {
     }
 
     fn changes(&self) -> std::sync::MutexGuard<'_, HashMap<CommitmentId, Change>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

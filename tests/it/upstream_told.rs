@@ -101,7 +101,7 @@ fn an_archive_that_is_silent_is_named_beside_success() {
     let tables = tables(&[("old", "ARCHIVE", proxy.address, "")]);
     let server = Server::with("", "", &format!("{tables}{}", peer("STORESCP", viewer.address)));
     store(&server, &objects()[..1]);
-    let comment = "incomplete: upstream archive old did not answer";
+    let comment = "incomplete: upstream archive old did not give all";
     assert_eq!(find(&server, &[]), (vec![0xFF00, 0], comment.to_owned()));
 
     // Clients take it, and show it where they show such things.

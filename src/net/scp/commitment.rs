@@ -98,7 +98,7 @@ impl Scp<'_> {
 
     /// Notes a report that is owed, to go over this association or, where that is over with, another.
     async fn owe(&mut self, held: Held) {
-        if reporter::target(self.config, self.caller.peer.as_ref(), self.caller.calling.as_ref()).is_none() {
+        if !self.can_be_called() {
             tracing::warn!(
                 "no [peer] has this AE title: the report can only go over this association, while that lasts"
             );
@@ -123,14 +123,24 @@ impl Scp<'_> {
         Ok(())
     }
 
-    /// [`Scp::report`] behind a message that was served.
+    /// Whether a report can go over an association of our own.
+    fn can_be_called(&self) -> bool {
+        reporter::target(self.config, self.caller.peer.as_ref(), self.caller.calling.as_ref()).is_some()
+    }
+
+    /// [`Scp::report`] behind a message that was served. A report that is overdue goes over another association where one can be had: a
+    /// peer that sends on and on may expect nothing but answers.
     pub(crate) async fn served(&mut self, drive: &mut Drive) -> Result<(), End> {
         let now = Instant::now();
         self.owed.is_disturbed(now);
         if self.owed.is_unanswered(now) {
             self.miss_answer().await;
         } else if let Some(held) = self.owed.overdue(now) {
-            return self.make_report(drive, held).await;
+            if self.can_be_called() {
+                self.let_go(vec![held.id]).await;
+            } else {
+                return self.make_report(drive, held).await;
+            }
         }
         Ok(())
     }

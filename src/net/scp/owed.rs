@@ -7,14 +7,14 @@ use tokio::time::{Duration, Instant};
 /// The storage commitment reports that are to go over one association, and when.
 ///
 /// A report waits until the association has been quiet for [`limits::REPORT_DELAY`]: a peer that means to release it has done so by
-/// then, and gets its report over an association of our own. On one that is never quiet it goes behind an answer, after
+/// then, and gets its report over an association of our own. On one that is never quiet it is overdue after
 /// [`limits::REPORT_DELAY_MOST`]. One report at a time waits for its answer.
 #[derive(Debug)]
 pub(crate) struct Owed<I = CommitmentId> {
     waiting: VecDeque<Held<I>>,
     sent: Option<Sent<I>>,
     quiet_since: Option<Instant>,
-    /// Since when the first of those that wait could have gone.
+    /// Since when the first of those that wait has been that.
     waiting_since: Option<Instant>,
     message_id: u16,
     /// The peer did not answer a report: it gets no further ones here.
@@ -77,20 +77,25 @@ impl<I: Copy> Owed<I> {
     /// The report that is to be sent now that nothing is under way, if any.
     pub(crate) fn due(&mut self, now: Instant) -> Option<Held<I>> {
         let is_due = self.sent.is_none() && self.wake_at().is_some_and(|at| at <= now);
-        if is_due { self.waiting.pop_front() } else { None }
+        if is_due { self.next(now) } else { None }
     }
 
-    /// The report that is to be sent behind an answer, because it has waited for too long.
+    /// The report that has waited for too long, if any.
     pub(crate) fn overdue(&mut self, now: Instant) -> Option<Held<I>> {
         let has_waited = self.waiting_since.is_some_and(|since| since + limits::REPORT_DELAY_MOST <= now);
-        if has_waited && self.sent.is_none() && !self.is_mute { self.waiting.pop_front() } else { None }
+        if has_waited && self.sent.is_none() && !self.is_mute { self.next(now) } else { None }
+    }
+
+    fn next(&mut self, now: Instant) -> Option<Held<I>> {
+        let next = self.waiting.pop_front();
+        self.waiting_since = (!self.waiting.is_empty()).then_some(now);
+        next
     }
 
     /// A report goes out; gives its Message ID.
     pub(crate) fn send(&mut self, held: Held<I>, failed: usize, patience: Duration, now: Instant) -> u16 {
         self.message_id = self.message_id.wrapping_add(1);
         self.sent = Some(Sent { held, failed, answer_due: now + patience });
-        self.waiting_since = (!self.waiting.is_empty()).then_some(now);
         self.message_id
     }
 

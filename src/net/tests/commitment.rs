@@ -298,6 +298,28 @@ async fn an_association_that_is_never_quiet_gets_its_report() {
 }
 
 #[tokio::test]
+async fn on_an_association_that_is_never_quiet_a_peer_that_can_be_called_gets_answers_only() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = with_image(Config { peers: vec![peer_at(&listener, "PEER")], ..config() }).await;
+    let mut peer =
+        Peer::associate(server.address, &[(COMMITMENT, &[EXPLICIT]), (sop::VERIFICATION, &[EXPLICIT])]).await;
+    assert_eq!(ask(&mut peer, &request("2.25.1", &[(CT, 1)])).await, 0);
+    let stream = loop {
+        peer.send(3, CEchoRq { message_id: 9 }, None).await;
+        let Command::CEchoRsp(_) = peer.message().await.0 else { panic!("not an answer") };
+        let called = tokio::time::timeout(limits::REPORT_DELAY / 4, listener.accept()).await;
+        if let Ok(called) = called {
+            break called.unwrap().0;
+        }
+    };
+    let mut called = Peer::accept_silently(stream).await;
+    let (event, _) = report(&mut called, EXPLICIT).await;
+    called.answer(event.answer(Status::SUCCESS.into())).await;
+    settled(&server).await;
+    peer.release().await;
+}
+
+#[tokio::test]
 async fn a_report_that_is_owed_for_too_long_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut config = Config { peers: vec![peer_at(&listener, "PEER")], ..config() };

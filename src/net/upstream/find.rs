@@ -31,7 +31,7 @@ pub(super) async fn find(
     };
     // That others keep it busy says nothing against it.
     let Ok(_place) = place else {
-        return answers.end(Err(UpstreamError::refused("as many queries as may be are under way"))).await;
+        return answers.end(Err(UpstreamError::busy("as many queries as may be are under way"))).await;
     };
     let associated = tokio::select! {
         associated = timeout_at(deadline, FindScu::associate(&way.target, &way.settings, question.root)) => associated,

@@ -155,8 +155,12 @@ impl Member {
     ) {
         let upstream = self.name().clone();
         let is_there = !matches!(end, Err(error) if error.kind != UpstreamFault::Refused);
-        let is_news = self.health.note(is_there);
-        if let Err(error) = end {
+        // That we keep it busy says nothing of it.
+        let is_busy = matches!(end, Err(error) if error.kind == UpstreamFault::Busy);
+        let is_news = !is_busy && self.health.note(is_there);
+        if let Err(error) = end
+            && !is_busy
+        {
             self.health.note_failure(error);
         }
         match end {
@@ -165,6 +169,9 @@ impl Member {
             }
             Ok(()) if is_news => tracing::info!(%upstream, "the upstream archive answers again"),
             Ok(()) => {}
+            Err(error) if is_busy => {
+                tracing::warn!(%upstream, reason = error.reason, "an upstream archive was not asked");
+            }
             Err(error) if is_news => {
                 tracing::warn!(%upstream, reason = error.reason, "an upstream archive did not answer a query");
             }
@@ -193,6 +200,11 @@ impl UpstreamError {
         Self { kind: UpstreamFault::Refused, reason: reason.into() }
     }
 
+    /// It was not asked, for this reason.
+    pub fn busy(reason: impl Into<String>) -> Self {
+        Self { kind: UpstreamFault::Busy, reason: reason.into() }
+    }
+
     pub(super) fn broken_off() -> Self {
         Self::failed("its answer was broken off")
     }
@@ -201,7 +213,9 @@ impl UpstreamError {
         match end {
             Ok(_) => UpstreamEnd::Answered,
             Err(Self { kind: UpstreamFault::Late, .. }) => UpstreamEnd::Late,
-            Err(Self { kind: UpstreamFault::Failed | UpstreamFault::Refused, .. }) => UpstreamEnd::Failed,
+            Err(Self {
+                kind: UpstreamFault::Failed | UpstreamFault::Refused | UpstreamFault::Busy, ..
+            }) => UpstreamEnd::Failed,
         }
     }
 }

@@ -81,6 +81,8 @@ pub enum UpstreamFault {
     Late,
     /// It answers, and does not do this.
     Refused,
+    /// It was not asked: as much is under way there as may be.
+    Busy,
 }
 
 /// For whom upstream archives are asked.

@@ -55,33 +55,45 @@ pub(super) fn decode(bytes: &[u8], image: &Image) -> Result<Decoded, Error> {
 /// Parses a codestream piece by piece, and no further than to one layer too many: the decoder goes down a level for each, on the stack.
 fn parse(bytes: &[u8], tracker: AllocTracker) -> Result<JxlImage, Error> {
     let failed = |error| Error::codec("JPEG XL", error);
-    let mut rest = bytes;
+    let mut pieces = Pieces { rest: bytes, length: PIECE_BYTES };
     let mut empty = JxlImage::builder().alloc_tracker(tracker).build_uninit();
     let mut jxl = loop {
-        let piece = next_piece(&mut rest).ok_or(Error::Damaged("a JPEG XL codestream that is cut short"))?;
-        empty.feed_bytes(piece).map_err(failed)?;
+        let piece = pieces.next().ok_or(Error::Damaged("a JPEG XL codestream that is cut short"))?;
+        pieces.took(empty.feed_bytes(piece).map_err(failed)?);
         match empty.try_init().map_err(failed)? {
             InitializeResult::NeedMoreData(more) => empty = more,
             InitializeResult::Initialized(jxl) => break jxl,
         }
     };
-    loop {
-        if jxl.num_loaded_frames() > MOST_LAYERS {
-            return Err(Error::TooLarge("the JPEG XL codestream has too many layers"));
-        }
-        match next_piece(&mut rest) {
-            Some(piece) if !jxl.is_loading_done() => drop(jxl.feed_bytes(piece).map_err(failed)?),
-            _ => break,
-        }
+    while jxl.num_loaded_frames() <= MOST_LAYERS && !jxl.is_loading_done() {
+        let Some(piece) = pieces.next() else { break };
+        pieces.took(jxl.feed_bytes(piece).map_err(failed)?);
+    }
+    if jxl.num_loaded_frames() > MOST_LAYERS {
+        return Err(Error::TooLarge("the JPEG XL codestream has too many layers"));
     }
     jxl.finalize().map_err(failed)?;
     Ok(jxl)
 }
 
-fn next_piece<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let (piece, behind) = rest.split_at(rest.len().min(PIECE_BYTES));
-    *rest = behind;
-    (!piece.is_empty()).then_some(piece)
+/// What is still to be parsed. Of a piece that ends within a header of the container, the parser takes what is before that.
+struct Pieces<'a> {
+    rest: &'a [u8],
+    length: usize,
+}
+
+impl<'a> Pieces<'a> {
+    fn next(&self) -> Option<&'a [u8]> {
+        let piece = self.rest.get(..self.length).unwrap_or(self.rest);
+        (!piece.is_empty()).then_some(piece)
+    }
+
+    /// So much of the piece was taken. Where that is nothing the next piece is longer, and the last one has been.
+    fn took(&mut self, bytes: usize) {
+        self.length = if bytes > 0 { PIECE_BYTES } else { self.length + PIECE_BYTES };
+        let is_end = bytes == 0 && self.length - PIECE_BYTES >= self.rest.len();
+        self.rest = if is_end { &[] } else { self.rest.get(bytes..).unwrap_or_default() };
+    }
 }
 
 /// Pixels that are touched at most: all layers, and the patches on them, whose number and size are up to the stream.

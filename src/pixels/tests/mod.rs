@@ -287,6 +287,22 @@ fn a_stream_of_too_many_layers_is_refused() {
 }
 
 #[test]
+fn a_container_is_read_wherever_its_boxes_begin() {
+    let shape = Shape { rows: 64, columns: 64, ..gray(8, 8, false) };
+    let boxed =
+        |kind: &[u8], content: &[u8]| [&(content.len() as u32 + 8).to_be_bytes()[..], kind, content].concat();
+    let codestream = boxed(b"jxlc", &[JXL_HEAD, &JXL_LAYER.repeat(4)].concat());
+    let start = [boxed(b"JXL ", b"\r\n\x87\n"), boxed(b"ftyp", b"jxl \0\0\0\0jxl ")].concat();
+    for before in 960..1030 {
+        let stream = [start.as_slice(), &boxed(b"Exif", &vec![0; before]), &codestream].concat();
+        let read = convert(JXL, EXPLICIT, &objects::encapsulated(&shape, &[&stream]));
+        assert!(read.unwrap().ends_with(&[0; 64 * 64]), "{before}");
+    }
+    let cut = [start.as_slice(), &codestream[..5]].concat();
+    assert!(convert(JXL, EXPLICIT, &objects::encapsulated(&shape, &[&cut])).is_err());
+}
+
+#[test]
 fn it_stops_when_nobody_waits() {
     let shape = Shape { frames: 3, ..gray(8, 8, false) };
     for to in [RLE, IMPLICIT, BIG] {
