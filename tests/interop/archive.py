@@ -3,6 +3,7 @@ and ways in which it is odd:
 
   pending    a retrieve is pending for ever, and nothing comes
   partial    rows have UIDs only, and the status FF01H
+  coarse     a query for instances fails
   endless    a query for studies has matches of 50 KiB without end
 
 It matches UIDs only, and no lists of them; tells no SOP classes in a study, and counts in Pending responses as pynetdicom does.
@@ -37,6 +38,9 @@ def matching(identifier):
 def find(event):
     identifier = event.identifier
     unique = UNIQUE[identifier.QueryRetrieveLevel]
+    if "coarse" in ways and unique == "SOPInstanceUID":
+        yield 0xC000, None
+        return
     if "endless" in ways and unique == "StudyInstanceUID" and not identifier.StudyInstanceUID:
         yield from studies(event)
         return

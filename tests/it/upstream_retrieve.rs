@@ -98,6 +98,14 @@ fn an_archive_that_knows_no_lists_gives_one_by_one() {
     let before = proxy.accepted();
     let nothing = "/dicom-web/studies/2.25.70/series/2.25.70.2/instances/2.25.70.2.9";
     assert_eq!((server.get(nothing).status, proxy.accepted() - before), (404, 1));
+    // That it lacks the first says nothing of the others.
+    let lacks = |object: &Object| object.instance != "2.25.70.2.2";
+    let archive =
+        PyArchive::with(&study().into_iter().filter(lacks).collect::<Vec<_>>(), free_ports::<1>()[0], &[]);
+    let proxy = Proxy::start(address(&archive.target), Mode::Pass);
+    let server = behind(&proxy, "ARCHIVE", free_ports(), "");
+    let (got, _) = get_by_name(&server, &proxy, "2.25.70.2");
+    assert_eq!((got.len(), fetched(&server)), (1, 1));
 }
 
 #[test]
@@ -132,4 +140,14 @@ fn a_retrieve_that_is_pending_for_ever_has_an_end() {
     let log = server.log();
     assert!(log.contains("nothing came of the retrieve in time"), "{log}");
     assert_eq!(server.metric("gantry_upstream_fetches_total{upstream=\"old\",outcome=\"late\"}"), 1);
+}
+
+#[test]
+fn what_cannot_be_listed_keeps_nothing_else_from_being_fetched() {
+    let archive = PyArchive::with(&study(), free_ports::<1>()[0], &["coarse"]);
+    let server = server(&[("old", "ARCHIVE", address(&archive.target), "")]);
+    store(&server, &study()[..1]);
+    let answer = server.get("/dicom-web/studies/2.25.70");
+    assert_eq!((answer.status, answer.parts().len(), fetched(&server)), (206, 4, 3), "{answer:?}");
+    assert!(answer.header("warning").contains("old did not give all"), "{answer:?}");
 }
