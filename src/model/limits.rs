@@ -75,7 +75,7 @@ pub const COMMITMENT_REFERENCES: usize = 20_000;
 /// release it after the request does so at once.
 pub const REPORT_DELAY: Duration = Duration::from_millis(200);
 
-/// How long a report waits for an association to be quiet: after that it goes behind the next answer.
+/// How long a report waits for an association to be quiet: after that it goes over another, or behind the next answer where none can be had.
 pub const REPORT_DELAY_MOST: Duration = Duration::from_secs(5);
 
 /// Data sets above 256 KiB that are read into memory at once, such as large requests for storage commitment: with what is made of it
