@@ -9,11 +9,11 @@ use std::process::Stdio;
 use model::part10::{self, Split};
 use model::scan::scan;
 use model::syntax::{EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, form};
-use model::{SopClassUid, SopInstanceUid, TransferSyntaxUid};
+use model::{SopClassUid, SopInstanceUid, StudyInstanceUid, TransferSyntaxUid};
 use pixels::{Object, abilities, transcode};
 use tempfile::TempDir;
 
-use crate::harness::{Server, corpus, files_below, python, say};
+use crate::harness::{Server, corpus, dcmtk, files_below, python, run, say};
 use crate::routed::{State, dicom, everything_to};
 use crate::sinks::{StoreScp, script};
 use crate::synthetic::data_set_of;
@@ -24,6 +24,9 @@ const VERDICTS: &str = "testdata/transcoding.tsv";
 const ENCODED: &str = "testdata/encoding.tsv";
 /// Larger objects are left out where each is encoded several times.
 const ENCODED_BYTES: u64 = 300 << 10;
+const JPEG_LS: &str = "1.2.840.10008.1.2.4.80";
+const JPEG_2000: &str = "1.2.840.10008.1.2.4.90";
+const RLE: &str = "1.2.840.10008.1.2.5";
 
 /// A copy of a file in another transfer syntax, or why there is none.
 fn copy(file: &[u8], to: &str, path: &Path) -> Result<(), String> {
@@ -214,6 +217,96 @@ fn a_peer_gets_what_it_can_read() {
     }
 }
 
+/// storescp takes instances of these classes in one transfer syntax only, whose UID this is.
+fn takes_only(syntax: &str, folder: &Path) -> StoreScp {
+    let classes = ["CTImageStorage", "MRImageStorage", "SecondaryCaptureImageStorage"];
+    let contexts =
+        classes.iter().zip(1..).map(|(class, n)| format!("PresentationContext{n} = {class}\\Only\n"));
+    let profile = format!(
+        "[[TransferSyntaxes]]\n[Only]\nTransferSyntax1 = {syntax}\n\
+         [[PresentationContexts]]\n[Storage]\n{}\
+         [[Profiles]]\n[Default]\nPresentationContexts = Storage\n",
+        contexts.collect::<String>()
+    );
+    let path = folder.join("storescp.cfg");
+    fs::write(&path, profile).unwrap();
+    StoreScp::with(&["-xf", path.to_str().unwrap(), "Default"])
+}
+
+/// JPEG-LS, native and RLE; in grey and in colour.
+const LOSSLESS: [&str; 3] = [
+    "chafey__dicomParser/CT1_UNC.fragmented_no_bot_jpeg_ls.80.dcm",
+    "pydicom__pydicom/MR_small.dcm",
+    "pydicom__pydicom/SC_rgb_rle_2frame.dcm",
+];
+
+/// All came in this transfer syntax, with their pixels.
+fn assert_came(scp: &StoreScp, syntax: &str, paths: &[PathBuf]) {
+    let got = scp.files();
+    assert_eq!(got.len(), paths.len());
+    let by_instance: BTreeMap<String, PathBuf> =
+        got.iter().map(|path| (instance(path).1, path.clone())).collect();
+    assert!(got.iter().all(|path| instance(path).0 == syntax), "{syntax}");
+    let pairs: Vec<_> =
+        paths.iter().map(|path| (path.clone(), by_instance[&instance(path).1].clone())).collect();
+    let verdicts = compare(&pairs);
+    assert_eq!(verdicts.len(), paths.len());
+    for (path, verdict) in verdicts {
+        assert!(verdict.starts_with("equal"), "{path} in {syntax}: {verdict}");
+    }
+}
+
+#[test]
+fn a_peer_that_takes_one_compressed_transfer_syntax_only_gets_that() {
+    let Some(corpus) = corpus() else { return };
+    let paths = LOSSLESS.map(|file| corpus.join("files").join(file));
+    let bodies = paths.each_ref().map(|path| fs::read(path).unwrap());
+    let bodies: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
+    let studies = paths.each_ref().map(|path| study(path)).join("\\");
+    for syntax in [JPEG_LS, RLE, JPEG_2000] {
+        let folder = TempDir::new().unwrap();
+        let scp = takes_only(syntax, folder.path());
+        let server = Server::routed(&everything_to(&["pacs"]), &dicom("pacs", "STORESCP", scp.address));
+        assert_eq!(server.stow("/dicom-web/studies", &bodies).status, 200);
+        server.wait_until_delivered("pacs", paths.len());
+        assert_came(&scp, syntax, &paths);
+
+        // To C-MOVE it is a stranger.
+        let scp = takes_only(syntax, folder.path());
+        let peer = format!("[peer.pacs]\nae_title = \"STORESCP\"\naddress = \"{}\"\n", scp.address);
+        let server = Server::routed(&everything_to(&[]), &peer);
+        assert_eq!(server.stow("/dicom-web/studies", &bodies).status, 200);
+        let (ok, printed) = run(dcmtk("movescu")
+            .args(["-v", "-S", "-aec", "GANTRY", "-aem", "STORESCP", "-k", "QueryRetrieveLevel=STUDY"])
+            .args([
+                "-k",
+                &format!("StudyInstanceUID={studies}"),
+                "127.0.0.1",
+                &server.dimse.port().to_string(),
+            ]));
+        assert!(ok && printed.contains("Received Final Move Response (Success)"), "{printed}");
+        assert_came(&scp, syntax, &paths);
+    }
+}
+
+#[test]
+fn a_peer_that_takes_everything_gets_what_is_stored() {
+    let Some(corpus) = corpus() else { return };
+    let paths = LOSSLESS.map(|file| corpus.join("files").join(file));
+    let bodies = paths.each_ref().map(|path| fs::read(path).unwrap());
+    let bodies: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
+    let scp = StoreScp::with(&["+xa"]);
+    let server = Server::routed(&everything_to(&["pacs"]), &dicom("pacs", "STORESCP", scp.address));
+    assert_eq!(server.stow("/dicom-web/studies", &bodies).status, 200);
+    server.wait_until_delivered("pacs", paths.len());
+    let stored = |path: &PathBuf| instance(path);
+    let (mut came, mut sent) =
+        (scp.files().iter().map(stored).collect::<Vec<_>>(), paths.iter().map(stored).collect::<Vec<_>>());
+    came.sort();
+    sent.sort();
+    assert_eq!(came, sent);
+}
+
 #[test]
 fn what_cannot_be_decoded_is_refused_with_both_reasons() {
     let Some(corpus) = corpus() else { return };
@@ -225,6 +318,15 @@ fn what_cannot_be_decoded_is_refused_with_both_reasons() {
     let reason = server.reason("pacs");
     assert!(reason.contains("the peer takes no") && reason.contains("not transcoded: "), "{reason}");
     assert!(reason.contains("single bits are not decoded"), "{reason}");
+}
+
+/// Study Instance UID of a file.
+fn study(path: &Path) -> String {
+    let file = fs::read(path).unwrap();
+    let Split::Part10(meta) = part10::split(&file, true) else { panic!("{path:?}") };
+    let header = scan(form(meta.transfer_syntax.as_str()), &file[meta.data_offset..]).unwrap();
+    let uid: StudyInstanceUid = header.uid(model::Tag(0x0020, 0x000D)).unwrap();
+    uid.to_string()
 }
 
 /// Transfer syntax and SOP Instance UID of a file.

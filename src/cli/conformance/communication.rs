@@ -73,7 +73,8 @@ pub(super) fn initiation(config: &Config) -> String {
         let name = if one.service == "Storage" { "Storage SOP Classes" } else { one.name };
         let syntaxes = one.proposed_in.map_or_else(
             || {
-                "that of the instances, and Explicit and Implicit VR Little Endian, in a context each"
+                "that of the instances, and Explicit and Implicit VR Little Endian; to a peer that refused all these also JPEG-LS, JPEG 2000, \
+                 JPEG Lossless (Selection Value 1), RLE and HTJ2K, all lossless, as far as they can be made; in a context each"
                     .to_owned()
             },
             names,

@@ -155,8 +155,8 @@ fn retrieval() -> String {
     format!(
         "C-MOVE goes to any configured peer, by its AE title, over as many associations as `move_associations` says; C-GET over the \
          association that it was asked on, on presentation contexts for which the requestor took the SCP role. What the other end does \
-         not take as it is stored is transcoded (Annex B): with C-MOVE into Explicit or Implicit VR Little Endian, which are proposed \
-         beside the stored transfer syntax, with C-GET into the best that a context has. Both take unique keys \
+         not take as it is stored is transcoded (Annex B): with C-MOVE into one of those that are proposed beside the stored transfer \
+         syntax (5.4), native before compressed, with C-GET into the best that a context has. Both take unique keys \
          with lists of UIDs, at every level of both models, up to {} series or named instances. One sub-operation that fails is \
          counted and listed in Failed SOP Instance UID List (up to {} bytes), and the rest goes on. C-CANCEL ends both.\n\n\
          What an upstream archive has of it and we lack is fetched first, by C-GET, or by C-MOVE to our own AE title, while Pending \

@@ -69,11 +69,13 @@ pub(super) struct Awake(Arc<Pool>);
 
 impl Pool {
     pub(super) fn new(
-        target: Target,
+        mut target: Target,
         settings: Settings,
         associations: NonZeroUsize,
         telemetry: Telemetry,
     ) -> Arc<Self> {
+        // One instance after the other goes over each.
+        target.terms.ahead = 0;
         let width = associations.get();
         let state = State {
             idle: Vec::new(),

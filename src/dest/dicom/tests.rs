@@ -138,7 +138,9 @@ fn is_retried(outcome: &Outcome) -> bool {
 #[tokio::test]
 async fn one_association_lasts_until_all_couriers_rest() {
     let scp = Scp::start(Behaviour::default()).await;
-    let (shelf, pacs) = (Shelf::new(), destination(&scp.target, 2));
+    let mut target = scp.target.clone();
+    target.terms.ahead = 4;
+    let (shelf, pacs) = (Shelf::new(), destination(&target, 2));
     let mut couriers = [pacs.store_courier(), pacs.store_courier()];
     for number in 1..=6 {
         let courier = &mut couriers[number as usize % 2];
@@ -155,6 +157,7 @@ async fn one_association_lasts_until_all_couriers_rest() {
     assert_eq!(first.send(&shelf.put(8, CT), &NOTHING).await, success(8));
     let expected: Vec<_> = (1..=8).map(|number| (if number < 8 { 1 } else { 2 }, uid(number))).collect();
     assert_eq!(scp.notes().received, expected);
+    assert!(!scp.notes().was_asked_for_operations, "one after the other is sent");
 }
 
 #[tokio::test]

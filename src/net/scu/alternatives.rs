@@ -18,6 +18,12 @@ pub(super) fn proposed(kind: &Kind) -> impl Iterator<Item = Kind> {
     possible(&kind.1, PROPOSED).map(move |syntax| (class.clone(), syntax))
 }
 
+/// What is proposed to a peer that refused a kind and all that [`proposed`] has for it: what is compressed without losses.
+pub(super) fn proposed_at_last(kind: &Kind) -> impl Iterator<Item = Kind> {
+    let class = kind.0.clone();
+    possible(&kind.1, COMPRESSED).map(move |syntax| (class.clone(), syntax))
+}
+
 /// All that an instance in this transfer syntax can be transcoded into, best first.
 pub(super) fn made_of(stored: &TransferSyntaxUid) -> impl Iterator<Item = TransferSyntaxUid> {
     possible(stored, BEST_FIRST)
@@ -35,6 +41,15 @@ fn possible(
 }
 
 const PROPOSED: &[&str] = &[EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN];
+
+/// What archives are known to insist on.
+const COMPRESSED: &[&str] = &[
+    "1.2.840.10008.1.2.4.80",
+    "1.2.840.10008.1.2.4.90",
+    "1.2.840.10008.1.2.4.70",
+    "1.2.840.10008.1.2.5",
+    "1.2.840.10008.1.2.4.201",
+];
 
 /// First what says the most and is made of everything that can be decoded; then what is compressed, in the order of what that costs; at
 /// last what hardly anybody reads.
@@ -74,6 +89,18 @@ mod tests {
         assert_eq!(of(IMPLICIT_VR_LITTLE_ENDIAN), [EXPLICIT_VR_LITTLE_ENDIAN]);
         assert_eq!(of(MPEG4), [""; 0]);
         assert_eq!(of("1.3.6.1.4.1.99999.2"), [""; 0]);
+    }
+
+    #[test]
+    fn at_last_comes_what_is_compressed_without_losses_but_for_what_was_lossy() {
+        let of =
+            |uid| proposed_at_last(&kind(2, uid)).map(|(_, syntax)| syntax.to_string()).collect::<Vec<_>>();
+        assert_eq!(of(EXPLICIT_VR_LITTLE_ENDIAN), COMPRESSED);
+        let others: Vec<&str> = COMPRESSED.iter().copied().filter(|uid| *uid != JPEG_2000).collect();
+        assert_eq!(of(JPEG_2000), others);
+        assert_eq!(of(JPEG), [""; 0]);
+        assert_eq!(of(MPEG4), [""; 0]);
+        assert!(COMPRESSED.iter().all(|uid| BEST_FIRST.contains(uid)));
     }
 
     #[test]

@@ -178,10 +178,13 @@ pub(super) fn refusal(result: &ContextResult, proposed: &str) -> Option<&'static
         ContextOutcome::Accepted { .. } => Some("it answered with another transfer syntax"),
         ContextOutcome::UserRejection => Some("rejected by its user"),
         ContextOutcome::NoReason => Some("rejected without reason"),
-        ContextOutcome::AbstractSyntaxNotSupported => Some("SOP class not supported"),
+        ContextOutcome::AbstractSyntaxNotSupported => Some(UNKNOWN_CLASS),
         ContextOutcome::TransferSyntaxesNotSupported => Some("transfer syntax not supported"),
     }
 }
+
+/// The peer does not take the SOP class, in whatever transfer syntax.
+pub(super) const UNKNOWN_CLASS: &str = "SOP class not supported";
 
 /// Operations that we may have under way, of those that we asked for; without an answer it is one.
 ///

@@ -4,7 +4,6 @@ use std::time::Duration;
 use dimse::Outcome;
 use dimse::service::store::MoveOriginator;
 use model::{SopInstanceUid, TransferSyntaxUid};
-use pipeline::peers::Said;
 use telemetry::{Event, Telemetry};
 use tokio::time::timeout;
 
@@ -63,11 +62,10 @@ impl StoreAssociation {
     }
 
     /// Whether the peer was asked for all that an instance of this kind can go as, until it took one: another association would be no
-    /// better. As it is it need not have been asked for it where it is known to refuse that, and takes another (see
-    /// [`proposal`](super::proposal())).
+    /// better. As it is it need not have been asked for it where it is known to refuse that, and takes another; compressed only where
+    /// it is known to refuse all else (see [`proposal`](super::proposal())).
     pub fn settles(&self, kind: &Kind, target: &Target) -> bool {
-        let is_refused = target.said(kind) == Some(Said::Refuses);
-        self.scu.as_ref().is_some_and(|scu| scu.contexts().settles(kind, is_refused))
+        self.scu.as_ref().is_some_and(|scu| scu.contexts().settles(kind, |kind| target.said(kind)))
     }
 
     /// Whether the peer takes instances of this kind, or what they can be transcoded into.

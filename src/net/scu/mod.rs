@@ -89,8 +89,7 @@ pub struct Terms {
     /// The user identity that we present to it.
     pub identity: Option<OurIdentity>,
     /// Instances that are sent before the first of them is answered, where it grants as many asynchronous operations; 0 and 1: none
-    /// ahead, and it is not asked. A [`StoreAssociation`] asks for as many, and sends one after the other; C-MOVE and [`send_all`] use
-    /// them.
+    /// ahead, and it is not asked. For whoever sends several before an answer, as C-MOVE and [`send_all`] do.
     pub ahead: u16,
     /// The longest P-DATA-TF PDU in associations with it, either way; `None`: [`Settings::max_pdu_bytes`] from it, and what it takes to
     /// it.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use pipeline::peers::Said;
 
-use super::alternatives::{Kind, proposed};
+use super::alternatives::{Kind, proposed, proposed_at_last};
 use super::store::MAX_KINDS;
 
 /// What a new association is proposed for: this kind, those that wait, and those that were sent before; and what these can be
@@ -16,26 +16,52 @@ use super::store::MAX_KINDS;
 /// 4. what the peer refuses.
 ///
 /// What the peer refuses is left out where it takes the same in another form: it is asked again when it no longer does, and when what is
-/// remembered no longer holds.
+/// remembered no longer holds. Where it refuses the first as it is and native, it is asked for it compressed as well; where it takes one
+/// of the others only so, that is proposed for it.
 pub fn proposal(kinds: &[Kind], said: impl Fn(&Kind) -> Option<Said>) -> Vec<Kind> {
     let Some((first, others)) = kinds.split_first() else { return Vec::new() };
     let (mut second, mut third, mut fourth) = (Vec::new(), Vec::new(), Vec::new());
-    for ways in others.iter().map(|kind| open_ways(kind, &said)) {
+    for kind in others {
+        let is_taken = |kind: &Kind| said(kind) == Some(Said::Takes);
         let is_refused = |kind: &Kind| said(kind) == Some(Said::Refuses);
-        let (refused, open): (Vec<Kind>, Vec<Kind>) = ways.into_iter().partition(is_refused);
+        let packed = packed_ways(kind, &said).into_iter().filter(is_taken);
+        let ways = packed.chain(open_ways(kind, &said));
+        let (refused, open): (Vec<Kind>, Vec<Kind>) = ways.partition(is_refused);
         let mut open = open.into_iter();
         second.extend(open.next());
         third.extend(open);
         fourth.extend(refused);
     }
-    let all = open_ways(first, &said).into_iter().chain(second).chain(third).chain(fourth);
+    let ways = open_ways(first, &said).into_iter().chain(packed_ways(first, &said));
+    let all = ways.chain(second).chain(third).chain(fourth);
     let mut seen = HashSet::new();
     all.filter(|kind| seen.insert(kind.clone())).take(MAX_KINDS).collect()
 }
 
-/// As what an instance of a kind can go, best first, without what the peer is known to refuse where it is known to take another.
+/// Whether a peer is known to refuse a kind as it is and native: nothing but compressed forms is left.
+pub(super) fn is_left_to_compression(kind: &Kind, said: impl Fn(&Kind) -> Option<Said>) -> bool {
+    plain_ways(kind).all(|way| said(&way) == Some(Said::Refuses))
+}
+
+/// As what an instance of a kind can go as it is or native, best first.
+pub(super) fn plain_ways(kind: &Kind) -> impl Iterator<Item = Kind> {
+    std::iter::once(kind.clone()).chain(proposed(kind))
+}
+
+/// The same without what the peer is known to refuse, where it is known to take another.
 fn open_ways(kind: &Kind, said: impl Fn(&Kind) -> Option<Said>) -> Vec<Kind> {
-    let ways: Vec<Kind> = std::iter::once(kind.clone()).chain(proposed(kind)).collect();
+    without_refused(plain_ways(kind).collect(), said)
+}
+
+/// As what it can go compressed, where that is all that is left.
+fn packed_ways(kind: &Kind, said: impl Fn(&Kind) -> Option<Said>) -> Vec<Kind> {
+    if !is_left_to_compression(kind, &said) {
+        return Vec::new();
+    }
+    without_refused(proposed_at_last(kind).collect(), said)
+}
+
+fn without_refused(ways: Vec<Kind>, said: impl Fn(&Kind) -> Option<Said>) -> Vec<Kind> {
     let is_taken = ways.iter().any(|way| said(way) == Some(Said::Takes));
     ways.into_iter().filter(|way| !is_taken || said(way) != Some(Said::Refuses)).collect()
 }
@@ -50,6 +76,9 @@ mod tests {
     const EXPLICIT: &str = "1.2.840.10008.1.2.1";
     const JPEG_LS: &str = "1.2.840.10008.1.2.4.80";
     const JPEG_2000: &str = "1.2.840.10008.1.2.4.90";
+    const JPEG_LOSSLESS: &str = "1.2.840.10008.1.2.4.70";
+    const RLE: &str = "1.2.840.10008.1.2.5";
+    const HTJ2K: &str = "1.2.840.10008.1.2.4.201";
     const VIDEO: &str = "1.2.840.10008.1.2.4.102";
 
     fn kind(class: &str, syntax: &str) -> Kind {
@@ -108,7 +137,8 @@ mod tests {
     fn what_is_refused_in_every_form_is_asked_for_last_but_for_what_is_to_go() {
         let mr = [("MR", JPEG_2000), ("MR", EXPLICIT), ("MR", IMPLICIT)];
         let ct = [("CT", EXPLICIT), ("CT", IMPLICIT)];
-        check(&[mr[0], ct[0]], &[], &mr, &[mr[0], mr[1], mr[2], ct[0], ct[1]]);
+        let packed = [JPEG_LS, JPEG_LOSSLESS, RLE, HTJ2K].map(|syntax| ("MR", syntax));
+        check(&[mr[0], ct[0]], &[], &mr, &[&mr[..], &packed, &ct].concat());
         check(&[ct[0], mr[0]], &[], &mr, &[ct[0], ct[1], mr[0], mr[1], mr[2]]);
         check(
             &[ct[0], mr[0], ("MR", VIDEO)],
@@ -116,6 +146,21 @@ mod tests {
             &mr[..1],
             &[ct[0], ct[1], mr[1], ("MR", VIDEO), mr[2], mr[0]],
         );
+    }
+
+    #[test]
+    fn what_is_taken_compressed_only_is_proposed_so_until_it_is_taken_otherwise() {
+        let plain = [EXPLICIT, IMPLICIT].map(|syntax| ("CT", syntax));
+        let taken = [("CT", RLE)];
+        let unknown = [JPEG_2000, JPEG_LOSSLESS, HTJ2K].map(|syntax| ("CT", syntax));
+        let refused = [&plain[..], &[("CT", JPEG_LS)]].concat();
+        // It is asked again for what says more.
+        let expected = [&plain[..], &unknown[..2], &taken, &unknown[2..]].concat();
+        check(&plain[..1], &taken, &refused, &expected);
+        check(&[("MR", VIDEO), plain[0]], &taken, &refused, &[&[("MR", VIDEO)], &taken[..], &plain].concat());
+        check(&plain[..1], &[&taken[..], &plain[1..]].concat(), &plain[..1], &plain[1..]);
+        // It has never been asked for it compressed.
+        check(&[("MR", VIDEO), plain[0]], &[], &plain, &[&[("MR", VIDEO)], &plain[..]].concat());
     }
 
     #[test]

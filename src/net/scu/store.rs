@@ -7,12 +7,14 @@ use dimse::service::store::{CStoreRq, CStoreRsp, MoveOriginator};
 use dimse::{Command, Outcome};
 use futures_util::FutureExt;
 use model::{SopClassUid, SopInstanceUid, TransferSyntaxUid, sop};
+use pipeline::peers::Said;
 use ul::PresentationContext;
 use ul::pdata::{self, Fragments};
 
 use super::alternatives::{self, Kind};
-use super::associate::{self, Requested, Wishes};
+use super::associate::{self, Requested, UNKNOWN_CLASS, Wishes};
 use super::file::Chunk;
+use super::proposal::{is_left_to_compression, plain_ways};
 use super::queue::Instance;
 use super::{Settings, Target};
 use crate::drive::Drive;
@@ -215,12 +217,17 @@ impl Contexts {
     }
 
     /// Whether the peer was asked for all that an instance of this kind can go as, until it took one. As it is it need not have been asked
-    /// for it where it is known to refuse that, as `is_refused` says, and takes another.
-    pub(super) fn settles(&self, kind: &Kind, is_refused: bool) -> bool {
+    /// for it where it is known to refuse that, and takes another; compressed only where it is known to refuse all else, and knows the
+    /// SOP class.
+    pub(super) fn settles(&self, kind: &Kind, said: impl Fn(&Kind) -> Option<Said>) -> bool {
         if self.takes_any(kind) {
-            return self.knows(kind) || is_refused;
+            return self.knows(kind) || said(kind) == Some(Said::Refuses);
         }
-        self.knows(kind) && alternatives::proposed(kind).all(|kind| self.knows(&kind))
+        let is_of_unknown_class = |way: Kind| self.0.get(&way) == Some(&Err(UNKNOWN_CLASS));
+        plain_ways(kind).all(|way| self.knows(&way))
+            && (alternatives::proposed_at_last(kind).all(|way| self.knows(&way))
+                || plain_ways(kind).any(is_of_unknown_class)
+                || !is_left_to_compression(kind, said))
     }
 
     /// Whether it takes this kind, or what that can be transcoded into.

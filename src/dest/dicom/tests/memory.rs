@@ -27,6 +27,15 @@ impl Shelf {
     }
 }
 
+/// In what else Explicit VR Little Endian is proposed to a peer that takes nothing native.
+const COMPRESSED: [&str; 5] = [
+    "1.2.840.10008.1.2.4.80",
+    "1.2.840.10008.1.2.4.90",
+    "1.2.840.10008.1.2.4.70",
+    "1.2.840.10008.1.2.5",
+    "1.2.840.10008.1.2.4.201",
+];
+
 /// The peer, remembered under this name.
 fn remembered(scp: &Scp, name: &str) -> Target {
     let settings = settings(Duration::from_secs(10));
@@ -67,16 +76,30 @@ async fn a_peer_that_changed_its_mind_is_asked_for_all_before_anything_is_given_
     scp.refuse(&[IMPLICIT]);
     let (outcome, proposed) = send(&scp, "fickle", 2).await;
     assert!(outcome.starts_with("Delivered") && !outcome.contains("transcoded"), "{outcome}");
-    assert_eq!(proposed, [&[IMPLICIT][..], &[EXPLICIT, IMPLICIT]]);
+    let all = [&[EXPLICIT, IMPLICIT][..], &COMPRESSED].concat();
+    assert_eq!(proposed, [&[IMPLICIT][..], &all]);
     // And now it takes nothing.
-    scp.refuse(&[EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT]);
+    scp.refuse(&all);
     let (outcome, proposed) = send(&scp, "fickle", 3).await;
     assert!(outcome.starts_with("Refused") && outcome.contains("transfer syntax not supported"), "{outcome}");
-    assert_eq!(proposed, [&[EXPLICIT][..], &[EXPLICIT, IMPLICIT]]);
+    assert_eq!(proposed, [&[EXPLICIT][..], &all]);
     // Then everything.
     scp.refuse(&[]);
     let (outcome, proposed) = send(&scp, "fickle", 4).await;
     assert!(outcome.starts_with("Delivered") && !outcome.contains("transcoded"), "{outcome}");
+    assert_eq!(proposed, [all]);
+}
+
+#[tokio::test]
+async fn what_is_refused_native_is_asked_for_compressed_unless_the_class_is_unknown() {
+    let scp = Scp::start(Behaviour::default()).await;
+    let all = [&[EXPLICIT, IMPLICIT][..], &COMPRESSED].concat();
+    scp.refuse(&all);
+    assert_eq!(send(&scp, "strict", 1).await.1, [&[EXPLICIT, IMPLICIT][..], &all]);
+    assert_eq!(send(&scp, "strict", 2).await.1, [all]);
+    let scp = Scp::start(Behaviour { refused: &[CT], ..Behaviour::default() }).await;
+    let (outcome, proposed) = send(&scp, "without CT", 3).await;
+    assert!(outcome.starts_with("Refused") && outcome.contains("SOP class not supported"), "{outcome}");
     assert_eq!(proposed, [[EXPLICIT, IMPLICIT]]);
 }
 

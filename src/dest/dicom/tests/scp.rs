@@ -51,6 +51,8 @@ pub(super) struct Notes {
     pub(super) proposals: Vec<Vec<String>>,
     /// The transfer syntaxes of the same.
     pub(super) syntaxes: Vec<Vec<String>>,
+    /// Whether somebody asked for asynchronous operations.
+    pub(super) was_asked_for_operations: bool,
     /// SOP Instance UIDs that came, with the number of their association.
     pub(super) received: Vec<(usize, String)>,
     pub(super) open: usize,
@@ -130,6 +132,7 @@ async fn serve(stream: TcpStream, behaviour: Behaviour, notes: &Mutex<Notes>) {
             notes
                 .syntaxes
                 .push(rq.contexts.iter().map(|context| context.transfer_syntaxes.concat()).collect());
+            notes.was_asked_for_operations |= rq.window.is_some();
             notes.open += 1;
             notes.most_open = notes.most_open.max(notes.open);
             Some(notes.proposals.len())
