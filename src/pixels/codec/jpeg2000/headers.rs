@@ -22,8 +22,17 @@ pub(super) fn read(codestream: &[u8], image: &Image) -> Result<Headers, Error> {
         return Err(Error::Damaged("a frame that is no JPEG 2000 codestream"));
     };
     let grid = Grid::read(reader.segment()?, image)?;
-    let mut coding =
-        Coding { grid: &grid, layers: 1, resolutions: 1, precincts: 1, bytes: 0, is_reversible: true };
+    let mut coding = Coding {
+        grid: &grid,
+        coded_bytes: codestream.len() as u64,
+        layers: 1,
+        resolutions: 1,
+        precincts: 1,
+        blocks: 0,
+        bytes: 0,
+        passes_end_alone: false,
+        is_reversible: true,
+    };
     loop {
         match reader.marker().ok_or(CUT)? {
             SOT => break,
@@ -161,12 +170,18 @@ fn precision(components: &[u8], image: &Image) -> Result<u32, Error> {
 /// The most that any coding style of a codestream makes of a tile.
 struct Coding<'a> {
     grid: &'a Grid,
+    /// Of the whole codestream.
+    coded_bytes: u64,
     layers: u64,
     resolutions: u64,
     /// Of one resolution.
     precincts: u64,
+    /// Of a component.
+    blocks: u64,
     /// Of the precincts and code-blocks of a component.
     bytes: u64,
+    /// Coding passes are segments of their own, all or many.
+    passes_end_alone: bool,
     is_reversible: bool,
 }
 
@@ -188,23 +203,37 @@ impl Coding<'_> {
             self.grid.tile_bytes(),
             self.grid.components.saturating_mul(self.bytes),
             inclusions.saturating_mul(self.precincts).saturating_mul(INCLUSION_BYTES),
+            self.segments().saturating_mul(SEGMENT_BYTES),
         ];
         if all.into_iter().fold(0, u64::saturating_add) > self.grid.most_bytes {
             return Err(Error::TooLarge(
-                "a JPEG 2000 codestream of too many layers, precincts and code-blocks for its size",
+                "a JPEG 2000 codestream of too many layers, precincts, code-blocks and passes for its size",
             ));
         }
         Ok(())
     }
 
+    /// The most segments of code-blocks that the data can have: the length of each takes 3 bits at least (T.800 §B.10.7).
+    fn segments(&self) -> u64 {
+        let of_layer = if self.passes_end_alone { MOST_PASSES } else { 2 };
+        let blocks = self.grid.components.saturating_mul(self.blocks);
+        blocks
+            .saturating_mul(self.layers)
+            .saturating_mul(of_layer)
+            .min(self.coded_bytes.saturating_mul(8) / 3)
+    }
+
     fn style(&mut self, style: u8, parameters: &[u8]) -> Result<(), Error> {
-        let [levels, width, height, _, transformation, exponents @ ..] = parameters else { return Err(CUT) };
+        let [levels, width, height, passes, transformation, exponents @ ..] = parameters else {
+            return Err(CUT);
+        };
         if *levels > MOST_LEVELS || *width > MOST_BLOCK || *height > MOST_BLOCK {
             return Err(Error::Damaged("a JPEG 2000 coding style that there is not"));
         }
         self.is_reversible &= *transformation == 1;
+        self.passes_end_alone |= passes & (BYPASS | TERMINATION) != 0;
         self.resolutions = self.resolutions.max(u64::from(*levels) + 1);
-        let mut bytes = 0_u64;
+        let (mut all_blocks, mut bytes) = (0_u64, 0_u64);
         for resolution in 0..=*levels {
             let [across, down] = match exponents.get(usize::from(resolution)).filter(|_| style & 1 == 1) {
                 Some(exponents) => [exponents & 0x0F, exponents >> 4],
@@ -225,7 +254,9 @@ impl Coding<'_> {
             let band =
                 precincts.saturating_mul(PRECINCT_BYTES).saturating_add(blocks.saturating_mul(BLOCK_BYTES));
             bytes = bytes.saturating_add(band.saturating_mul(bands));
+            all_blocks = all_blocks.saturating_add(blocks.saturating_mul(bands));
         }
+        self.blocks = self.blocks.max(all_blocks);
         self.bytes = self.bytes.max(bytes);
         Ok(())
     }
@@ -267,16 +298,23 @@ const SOT: u16 = 0xFF90;
 const SOD: u16 = 0xFF93;
 const EOC: u16 = 0xFFD9;
 
+/// Of the style of code-blocks (T.800 Table A.19): some passes end a segment, and each does.
+const BYPASS: u8 = 0x01;
+const TERMINATION: u8 = 0x04;
+/// Of a code-block in a layer (T.800 Table B.4).
+const MOST_PASSES: u64 = 164;
+
 const MOST_LEVELS: u8 = 32;
 /// Of the exponent of a code-block's width or height, less 2.
 const MOST_BLOCK: u8 = 8;
 
-/// What the decoder holds for each tile, for each component of one, for each precinct, code-block, and place of a packet.
+/// What the decoder holds for each tile, for each component of one, for each precinct, code-block, place of a packet, and segment.
 const TILE_BYTES: u64 = 16 << 10;
 const COMPONENT_BYTES: u64 = 1200;
 const PRECINCT_BYTES: u64 = 272;
 const BLOCK_BYTES: u64 = 512;
 const INCLUSION_BYTES: u64 = 2;
+const SEGMENT_BYTES: u64 = 56;
 
 /// What it may hold for each sample, beside the samples, and for the rest: room for code-blocks of 8 by 8 samples, and in small images
 /// for any.

@@ -1,5 +1,6 @@
 //! Codestreams of few bytes that would take much memory.
 
+use std::collections::HashSet;
 use std::fs;
 use std::iter::repeat_n;
 
@@ -14,14 +15,16 @@ struct Style {
     levels: u8,
     /// Of the width and of the height, less 2.
     block: u8,
+    /// How coding passes end.
+    passes: u8,
     precinct: Option<u8>,
 }
 
-const PLAIN: Style = Style { layers: 1, levels: 0, block: 4, precinct: None };
+const PLAIN: Style = Style { layers: 1, levels: 0, block: 4, passes: 0, precinct: None };
 
 impl Style {
     fn parameters(self) -> Vec<u8> {
-        let mut out = vec![self.levels, self.block, self.block, 0, 1];
+        let mut out = vec![self.levels, self.block, self.block, self.passes, 1];
         out.extend(repeat_n(self.precinct, usize::from(self.levels) + 1).flatten());
         out
     }
@@ -43,13 +46,61 @@ fn segment(marker: u8, content: &[u8]) -> Vec<u8> {
 
 /// A codestream of 8 bits whose first tile-part has nothing in it.
 fn codestream(size: u32, tile: u32, main: &[Vec<u8>], part: &[Vec<u8>]) -> Vec<u8> {
+    filled(size, tile, main, part, &[0x00, 0x00])
+}
+
+/// The same with these packets in it.
+fn filled(size: u32, tile: u32, main: &[Vec<u8>], part: &[Vec<u8>], packets: &[u8]) -> Vec<u8> {
     let numbers = [size, size, 0, 0, tile, tile, 0, 0].map(u32::to_be_bytes).concat();
     let siz = segment(0x51, &[&[0, 0], numbers.as_slice(), &[0, 1, 7, 1, 1]].concat());
     let quantization = segment(0x5C, &[&[0x40][..], &[0x40; 97]].concat());
-    let part = [part.concat(), vec![0xFF, 0x93, 0x00, 0x00]].concat();
+    let part = [&part.concat(), &[0xFF, 0x93][..], packets].concat();
     let length = (part.len() as u32 + 12).to_be_bytes();
     let sot = segment(0x90, &[&[0, 0], length.as_slice(), &[0, 1]].concat());
     [&[0xFF, 0x4F][..], &siz, &main.concat(), &quantization, &sot, &part, &[0xFF, 0xD9]].concat()
+}
+
+/// The header of a packet with so many code-blocks in either direction, of as many coding passes as there can be, each of which ends
+/// alone and is of no length (T.800 §B.10).
+fn passes(across: usize) -> Vec<u8> {
+    let mut out = Bits::default();
+    out.put(1, 1);
+    // Tag trees of nothing but zeros, one for inclusion, one for missing bit-planes: a bit when a node is met first.
+    let mut met = [HashSet::new(), HashSet::new()];
+    for (y, x) in (0..across).flat_map(|y| (0..across).map(move |x| (y, x))) {
+        for tree in &mut met {
+            let nodes =
+                (0..=across.next_power_of_two().ilog2()).rev().map(|level| (level, y >> level, x >> level));
+            nodes.filter(|node| tree.insert(*node)).for_each(|_| out.put(1, 1));
+        }
+        out.put(0xFFFF, 16);
+        out.put(0, 1);
+        (0..164).for_each(|_| out.put(0, 3));
+    }
+    out.put(0, 7);
+    out.bytes
+}
+
+/// Bits behind each other, seven to a byte after one of ones.
+#[derive(Default)]
+struct Bits {
+    bytes: Vec<u8>,
+    current: u8,
+    count: u8,
+}
+
+impl Bits {
+    fn put(&mut self, value: u32, count: u32) {
+        for bit in (0..count).rev() {
+            self.current = self.current << 1 | (value >> bit & 1) as u8;
+            self.count += 1;
+            let whole = if self.bytes.last() == Some(&0xFF) { 7 } else { 8 };
+            if self.count == whole {
+                self.bytes.push(std::mem::take(&mut self.current));
+                self.count = 0;
+            }
+        }
+    }
 }
 
 /// The most that this process has had resident, from now on.
@@ -93,17 +144,34 @@ fn a_codestream_takes_no_more_memory_than_its_samples_call_for() {
 }
 
 #[test]
+fn passes_that_end_alone_take_no_more_memory_either() {
+    let style = Style { block: 1, passes: 4, ..PLAIN };
+    let image = image((8, 8), false, 1, (1200, 1200));
+    let bomb = filled(1200, 1200, &[style.cod()], &[], &passes(150));
+    let before = forget_peak();
+    let decoded = decode(&bomb, &image);
+    let taken = peak().saturating_sub(before);
+    assert!(taken < 100 << 20, "{} become {taken} bytes", bomb.len());
+    assert!(matches!(decoded, Err(Error::TooLarge(_))), "{:?}", decoded.err());
+    // Larger code-blocks have room for so many.
+    let usual = filled(1200, 1200, &[Style { block: 3, ..style }.cod()], &[], &passes(38));
+    assert!(headers::read(&usual, &image).is_ok());
+}
+
+#[test]
 fn what_encoders_make_is_within_the_bounds() {
     let named = [
         (64, 64, Style { block: 0, levels: 5, ..PLAIN }),
         (512, 512, Style { block: 1, levels: 5, precinct: Some(0x77), ..PLAIN }),
         (512, 64, PLAIN),
-        (8192, 8192, Style { block: 2, levels: 5, layers: 50, precinct: Some(0x88) }),
-        (8192, 256, Style { block: 4, levels: 5, layers: 20, precinct: Some(0x77) }),
+        (8192, 8192, Style { block: 3, levels: 5, layers: 30, precinct: Some(0x88), ..PLAIN }),
+        (8192, 256, Style { block: 4, levels: 5, layers: 20, precinct: Some(0x77), ..PLAIN }),
+        (8192, 8192, Style { block: 4, levels: 5, passes: 5, ..PLAIN }),
     ];
     for (size, tile, style) in named {
         let image = image((8, 8), false, 1, (size as usize, size as usize));
-        let headers = headers::read(&codestream(size, tile, &[style.cod()], &[]), &image).unwrap();
+        let packets = vec![0; image.frame_samples()];
+        let headers = headers::read(&filled(size, tile, &[style.cod()], &[], &packets), &image).unwrap();
         assert!(headers.is_reversible && headers.precision == 8, "{size} {tile}");
     }
 }
