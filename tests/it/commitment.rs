@@ -274,6 +274,13 @@ pub(crate) fn n_action(scu: &mut Scu, transaction: &str, instances: &[&str]) -> 
     let extra: &[(u16, &[u8])] =
         &[(0x0003, &class(COMMITMENT)), (0x1001, &class("1.2.840.10008.1.20.1.1")), (0x1008, &[1, 0])];
     let command = scu.command(0x0130, COMMITMENT, extra, true);
+    scu.send(1, true, &command).unwrap();
+    scu.send(1, false, &action(transaction, instances)).unwrap();
+    scu.receive().unwrap().status()
+}
+
+/// The data set of a request to commit to these.
+pub(crate) fn action(transaction: &str, instances: &[&str]) -> Vec<u8> {
     let mut items = Vec::new();
     for instance in instances {
         let item = [element(0x0008, 0x1150, "UI", CT), element(0x0008, 0x1155, "UI", instance)].concat();
@@ -285,7 +292,5 @@ pub(crate) fn n_action(scu: &mut Scu, transaction: &str, instances: &[&str]) -> 
     data.extend([0x08, 0x00, 0x99, 0x11, b'S', b'Q', 0, 0]);
     data.extend(u32::try_from(items.len()).unwrap().to_le_bytes());
     data.extend(items);
-    scu.send(1, true, &command).unwrap();
-    scu.send(1, false, &data).unwrap();
-    scu.receive().unwrap().status()
+    data
 }

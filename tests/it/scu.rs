@@ -77,6 +77,46 @@ impl Scu {
         }
     }
 
+    /// Accepts the association that comes over this connection, with all contexts that it proposes, in Explicit VR Little Endian where
+    /// that is among its transfer syntaxes, and with the roles that it proposes; and the contexts by abstract syntax.
+    pub(crate) fn accept(mut stream: TcpStream) -> io::Result<(Self, BTreeMap<String, u8>)> {
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        let (kind, request) = read_pdu(&mut stream)?;
+        if kind != 1 {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+        let (mut answer, mut contexts) = (request[..68].to_vec(), BTreeMap::new());
+        answer.extend(item(0x10, b"1.2.840.10008.3.1.1.1"));
+        let mut user = item(0x51, &131_072_u32.to_be_bytes());
+        user.extend(item(0x52, b"2.25.1"));
+        let mut peer_max_pdu = 0;
+        for (kind, value) in items(&request[68..]) {
+            match kind {
+                0x20 => {
+                    let inner = || items(&value[4..]);
+                    let class = inner().find(|(kind, _)| *kind == 0x30).map(|(_, class)| text(class));
+                    let syntaxes: Vec<_> = inner().filter(|(kind, _)| *kind == 0x40).collect();
+                    let explicit = syntaxes.iter().find(|(_, syntax)| *syntax == b"1.2.840.10008.1.2.1");
+                    let (_, syntax) = explicit.or(syntaxes.first()).expect("a transfer syntax");
+                    answer.extend(item(0x21, &[&[value[0], 0, 0, 0], &item(0x40, syntax)[..]].concat()));
+                    contexts.insert(class.expect("an abstract syntax"), value[0]);
+                }
+                0x50 => items(value).for_each(|(kind, value)| match (kind, value) {
+                    (0x51, [a, b, c, d]) => peer_max_pdu = u32::from_be_bytes([*a, *b, *c, *d]),
+                    (0x54, role) => user.extend(item(0x54, role)),
+                    _ => {}
+                }),
+                _ => {}
+            }
+        }
+        answer.extend(item(0x50, &user));
+        stream.write_all(&pdu(2, &answer))?;
+        let (accepted, refused) = Default::default();
+        Ok((Self { stream, accepted, refused, peer_max_pdu, message_id: 0 }, contexts))
+    }
+
     /// C-STORE on a context; the data set goes out as it is.
     pub(crate) fn store(&mut self, id: u8, class: &str, instance: &str, data: &[u8]) -> io::Result<Response> {
         let command = self.command(0x0001, class, &[(0x0700, &[0, 0]), (0x1000, &padded(instance))], true);
@@ -303,6 +343,16 @@ pub(crate) fn item(kind: u8, value: &[u8]) -> Vec<u8> {
     bytes.extend((value.len() as u16).to_be_bytes());
     bytes.extend(value);
     bytes
+}
+
+/// The items of A-ASSOCIATE that stand there.
+fn items(mut rest: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    std::iter::from_fn(move || {
+        let [kind, _, a, b, ..] = *rest else { return None };
+        let (value, after) = rest[4..].split_at(usize::from(u16::from_be_bytes([a, b])));
+        rest = after;
+        Some((kind, value))
+    })
 }
 
 /// A UID of even length.

@@ -3,6 +3,8 @@
 //!
 //! `make soak` is the long run.
 
+mod called;
+mod elsewhere;
 mod hostile;
 mod hostile_web;
 mod peers;
@@ -43,6 +45,7 @@ fn memory_after_a_soak_is_that_before() {
     stage.run(length, length, "soaking");
     let end = stage.quiet();
     say(&format!("soak: quiet again after {:?}: {end}\nsoak: done {}", started.elapsed(), stage.done()));
+    elsewhere::assert_all_was_met(&stage);
     is_flat(&warm, &end, length).unwrap();
     assert_eq!(stage.peers.server().metric("gantry_panics_total"), 0);
     stage.assert_every_act_was_done();
@@ -68,6 +71,7 @@ impl Stage {
     fn start(length: Duration) -> Self {
         let (peers, pool) = (Peers::start(), Pool::new(length));
         pool.store_in(peers.server());
+        pool.store_elsewhere(&peers.far);
         let is_over = AtomicBool::new(false);
         Self { peers, pool, is_over, done: Mutex::default(), numbers: AtomicU64::new(1) }
     }
@@ -100,7 +104,7 @@ impl Stage {
 
     fn work(&self, worker: usize) {
         let mut random = Random::new(worker as u64);
-        let acts = [valid::ACTS, valid_web::ACTS].concat();
+        let acts = valid_acts();
         let mut turns = Turns { next: worker * acts.len() / VALID, left: acts.len() };
         while !self.is_over.load(Ordering::SeqCst) {
             let (name, act) = acts[turns.next(acts.len(), &mut random)];
@@ -112,7 +116,7 @@ impl Stage {
 
     fn harm(&self, worker: usize) {
         let mut random = Random::new(100 + worker as u64);
-        let acts = [hostile::ACTS, hostile_web::ACTS].concat();
+        let acts = hostile_acts();
         let mut turns = Turns { next: worker * acts.len() / HOSTILE, left: acts.len() };
         let mut held: Vec<(Instant, Held)> = Vec::new();
         while !self.is_over.load(Ordering::SeqCst) {
@@ -142,10 +146,9 @@ impl Stage {
 
     fn assert_every_act_was_done(&self) {
         let done = self.done.lock().unwrap();
-        let valid = [valid::ACTS, valid_web::ACTS].concat();
-        let hostile = [hostile::ACTS, hostile_web::ACTS].concat();
-        let names = valid.iter().map(|(name, _)| name).chain(hostile.iter().map(|(name, _)| name));
-        let missing: Vec<_> = names.filter(|name| !done.contains_key(*name)).collect();
+        let names = valid_acts().into_iter().map(|(name, _)| name);
+        let names = names.chain(hostile_acts().into_iter().map(|(name, _)| name));
+        let missing: Vec<_> = names.filter(|name| !done.contains_key(name)).collect();
         assert!(missing.is_empty(), "never done: {missing:?}");
     }
 
@@ -157,6 +160,14 @@ impl Stage {
     fn quiet(&self) -> Reading {
         watch::when_quiet(&self.peers)
     }
+}
+
+fn valid_acts() -> Vec<(&'static str, Valid)> {
+    [valid::ACTS, valid_web::ACTS, elsewhere::ACTS].concat()
+}
+
+fn hostile_acts() -> Vec<(&'static str, Hostile)> {
+    [hostile::ACTS, hostile_web::ACTS, elsewhere::HARM].concat()
 }
 
 /// Every act once, and from then on any.

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::called::Called;
 use crate::harness::{Launch, Server, free_ports};
 use crate::pki::{Ca, Files};
 use crate::scu::{Context, Refusal, Scu, associate_rq};
@@ -12,9 +13,13 @@ use crate::sinks::StoreScp;
 pub(super) struct Peers {
     server: Server,
     pub(super) tls: SocketAddr,
+    /// An upstream archive.
+    pub(super) far: Server,
+    /// Takes reports, and is an upstream archive that gives all with damage.
+    pub(super) called: Called,
     /// Takes what a C-MOVE brings, and keeps nothing.
     _sink: StoreScp,
-    /// Connections to it are made, and that is all.
+    /// Connections to it are made, and that is all; it is an upstream archive as well.
     _mute: TcpListener,
     _files: Files,
     /// Certificate and key of a caller that is trusted, and of one that is not.
@@ -25,6 +30,10 @@ pub(super) struct Peers {
 
 impl Peers {
     pub(super) fn start() -> Self {
+        // What is said of hostile peers would fill the disk.
+        let launch = Launch { environment: &[("RUST_LOG", "error")], ..Launch::default() };
+        let far = Server::furnished(&[], ["ae_title = \"FAR\"", "max_associations = 400", ""], launch);
+        let called = Called::start();
         let sink = StoreScp::with(&["--ignore"]);
         let mute = TcpListener::bind("127.0.0.1:0").unwrap();
         let [tls, gone] = free_ports();
@@ -34,11 +43,14 @@ impl Peers {
             ("storescp", "STORESCP", sink.address),
             ("mute", "MUTE", mute.local_addr().unwrap()),
             ("gone", "GONE", gone),
+            ("far", "FAR", far.dimse),
+            ("modality", "MODALITY", called.address),
+            ("odd", "ODD", called.address),
         ]
         .iter()
         .map(|(name, title, at)| format!("[peer.{name}]\nae_title = \"{title}\"\naddress = \"{at}\"\n"))
         .collect();
-        let tables = tables + IDENTIFIED;
+        let tables = tables + IDENTIFIED + UPSTREAMS;
         let dimse = format!("{LIMITS}\n[dimse.tls]\nlisten = \"{tls}\"\n{CERTIFICATES}");
         let pem = ca.pem();
         let furniture = [
@@ -47,13 +59,11 @@ impl Peers {
             ("tls/ca.pem", &pem),
             ("secret", SECRET),
         ];
-        // What it says of hostile peers would fill the disk.
-        let launch = Launch { environment: &[("RUST_LOG", "error")], ..Launch::default() };
         let server = Server::furnished(&furniture, ["", &dimse, &tables], launch);
         let trusted = files.keep("trusted", &ca.local("CT1"));
         let stranger = files.keep("stranger", &Ca::new("Another CA").local("CT1"));
         let ca = files.write("ca.pem", &pem);
-        Self { server, tls, _sink: sink, _mute: mute, _files: files, trusted, stranger, ca }
+        Self { server, tls, far, called, _sink: sink, _mute: mute, _files: files, trusted, stranger, ca }
     }
 
     pub(super) fn server(&self) -> &Server {
@@ -87,11 +97,26 @@ const LIMITS: &str = "artim_timeout = \"3s\"
 idle_timeout = \"20s\"
 message_timeout = \"20s\"
 connect_timeout = \"2s\"
-max_associations = 200";
+max_associations = 200
+report_retry = { first = \"200ms\", max = \"1s\", give_up = \"4s\" }";
 const CERTIFICATES: &str =
     "certificate = \"tls/gantry.pem\"\nkey = \"tls/gantry.key\"\nca = \"tls/ca.pem\"\n";
 /// What the peer LOCKED has to say when it calls.
 pub(super) const SECRET: &str = "open sesame";
+/// Hostile peers hold many queries, and that archive is to be there for others all the same; the others are not waited for.
+const UPSTREAMS: &str = "[upstream.far]
+peer = \"far\"
+associations = 64
+timeout = \"30s\"
+[upstream.mute]
+peer = \"mute\"
+timeout = \"300ms\"
+fetch_timeout = \"300ms\"
+[upstream.odd]
+peer = \"odd\"
+timeout = \"1s\"
+fetch_timeout = \"1s\"
+";
 const IDENTIFIED: &str = "[peer.locked]
 ae_title = \"LOCKED\"
 address = \"127.0.0.1:104\"

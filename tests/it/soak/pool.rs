@@ -25,6 +25,15 @@ pub(super) const LARGE: &str = "/dicom-web/studies/2.25.900/series/2.25.900.1/in
 pub(super) const BOMB: &str = "/dicom-web/studies/2.25.901/series/2.25.901.1/instances/2.25.901.1.1";
 /// The study of objects whose pixels are not what they say.
 pub(super) const LIARS: u32 = 902;
+/// The study that an upstream archive has and that is never fetched.
+pub(super) const FAR: u32 = 950;
+/// Studies from here on are there, too, until they are retrieved for the first time.
+const FETCHED: u32 = 2_000;
+/// So many instances are in each of them.
+pub(super) const FAR_INSTANCES: u32 = 2;
+/// The numbers of the studies of the archive that gives all with damage begin so, and have two digits more.
+pub(super) const ODD: u32 = 960;
+pub(super) const ODD_STUDIES: usize = 10;
 const INFLATED_BYTES: usize = 32 << 20;
 /// Larger public files are not damaged and sent.
 const DAMAGED_BYTES: u64 = 48 << 10;
@@ -71,6 +80,25 @@ impl Pool {
         store(server, &[Object { pixel_bytes: 4 << 20, ..Object::new(900, 1, 1) }.file()]);
         store(server, std::slice::from_ref(&self.bomb));
         store(server, &self.liars);
+    }
+
+    /// Stores what another archive has: a study of ours, and those that are not.
+    pub(super) fn store_elsewhere(&self, far: &Server) {
+        let ours = (1..=SERIES).flat_map(|series| (1..=INSTANCES).map(move |n| object(1, series, n)));
+        let of = |study| (1..=FAR_INSTANCES).map(move |n| object(study, 1, n));
+        let theirs = (0..self.studies_elsewhere()).map(|n| FETCHED + n).chain([FAR]).flat_map(of);
+        let files: Vec<_> = ours.chain(theirs).map(|object| object.file()).collect();
+        files.chunks(50).for_each(|files| store(far, files));
+    }
+
+    /// One of them, which may have been fetched.
+    pub(super) fn elsewhere(&self, random: &mut Random) -> Object {
+        let study = FETCHED + random.below(self.studies_elsewhere() as usize) as u32;
+        object(study, 1, 1 + random.below(FAR_INSTANCES as usize) as u32)
+    }
+
+    fn studies_elsewhere(&self) -> u32 {
+        self.more as u32 / 2
     }
 
     /// One of the objects that are there.

@@ -70,14 +70,18 @@ fn find(stage: &Stage, random: &mut Random) {
     scu.release().unwrap();
 }
 
-fn holds(data: Option<&[u8]>, word: &str) -> bool {
+pub(super) fn holds(data: Option<&[u8]>, word: &str) -> bool {
     crate::harness::find(data.unwrap(), word.as_bytes()).is_some()
 }
 
 fn get(stage: &Stage, random: &mut Random) {
-    let study = stage.pool.fixed(random).study;
+    got(stage, &stage.pool.fixed(random).study, PER_STUDY);
+}
+
+/// Gets a study of so many instances, each as it should be.
+pub(super) fn got(stage: &Stage, study: &str, count: u16) {
     let mut scu = get_scu(stage);
-    ask(&mut scu, 0x0010, GET, &[], &study);
+    ask(&mut scu, 0x0010, GET, &[], study);
     let mut came = 0;
     let last = loop {
         let message = scu.receive().unwrap();
@@ -96,7 +100,7 @@ fn get(stage: &Stage, random: &mut Random) {
         answer_store(&mut scu, &message);
         came += 1;
     };
-    assert_eq!((last.status(), came, counter(&last, 0x1021)), (0, PER_STUDY, PER_STUDY));
+    assert_eq!((last.status(), came, counter(&last, 0x1021)), (0, count, count), "{study}: {last:?}");
     scu.release().unwrap();
 }
 
@@ -133,7 +137,8 @@ pub(super) fn field(message: &Response) -> u16 {
     counter(message, 0x0100)
 }
 
-fn counter(message: &Response, element: u16) -> u16 {
+/// A number of a command set.
+pub(super) fn counter(message: &Response, element: u16) -> u16 {
     message.command.get(&element).map_or(0, |value| u16::from_le_bytes([value[0], value[1]]))
 }
 
@@ -169,6 +174,12 @@ fn commit(stage: &Stage, random: &mut Random) {
     let report = scu.receive().unwrap();
     assert_eq!((field(&report), counter(&report, 0x1002)), (0x0100, if is_all { 1 } else { 2 }));
     assert!(instances.iter().all(|uid| holds(report.data.as_deref(), uid)));
+    answer_report(&mut scu, 1, &report);
+    scu.release().unwrap();
+}
+
+/// Success of an N-EVENT-REPORT.
+pub(super) fn answer_report(scu: &mut Scu, context: u8, report: &Response) {
     let elements = [
         (0x0002, padded(COMMITMENT)),
         (0x0100, vec![0x00, 0x81]),
@@ -176,8 +187,7 @@ fn commit(stage: &Stage, random: &mut Random) {
         (0x0800, vec![0x01, 0x01]),
         (0x0900, vec![0, 0]),
     ];
-    scu.send(1, true, &command_set(&elements.into_iter().collect())).unwrap();
-    scu.release().unwrap();
+    scu.send(context, true, &command_set(&elements.into_iter().collect())).unwrap();
 }
 
 fn identify(stage: &Stage, _: &mut Random) {

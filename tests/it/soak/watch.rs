@@ -70,11 +70,13 @@ impl fmt::Display for Reading {
     }
 }
 
-/// The reading when nobody has called for longer than a thread for blocking work waits for more, which are 10 s.
+/// The reading when nobody has called, and nobody was to be called, for longer than a thread for blocking work waits for more, which are 10 s.
 pub(super) fn when_quiet(peers: &Peers) -> Reading {
     let started = Instant::now();
-    while Reading::of(peers).associations > 0 {
-        assert!(started.elapsed() < Duration::from_secs(120), "never quiet: {}", Reading::of(peers));
+    let owed = || peers.server().metric(r#"gantry_commitment_reports_owed{state="waiting"}"#);
+    while Reading::of(peers).associations > 0 || owed() > 0 {
+        let now = Reading::of(peers);
+        assert!(started.elapsed() < Duration::from_secs(120), "never quiet, {} reports owed: {now}", owed());
         thread::sleep(Duration::from_millis(500));
     }
     // Whoever looks wakes the threads that should end.
