@@ -236,6 +236,9 @@ pub const FRAME_TIMEOUT: Duration = Duration::from_secs(60);
 /// [`FRAME_SAMPLES`] in memory.
 pub const TRANSCODED_AT_ONCE: usize = 2;
 
+/// The longest that anybody waits for a turn to transcode, while those before it go on.
+pub const TURN_TIMEOUT: Duration = Duration::from_secs(600);
+
 /// Fragments that are looked at one by one for where frames begin, where no table says it: two reads each.
 pub const MARKED_FRAGMENTS: usize = 1 << 14;
 

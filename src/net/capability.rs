@@ -181,6 +181,7 @@ mod tests {
         for error in [
             Error::NoSpace,
             Error::Busy,
+            Error::NoTurn("no turn"),
             Error::NotFound,
             Error::TooManySelected,
             Error::TooLong,

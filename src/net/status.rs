@@ -20,7 +20,7 @@ pub(crate) fn of_ingest(result: &Result<Stored, IngestError>) -> Outcome {
         Err(refused) => &refused.error,
     };
     match error {
-        Error::NoSpace | Error::Busy | Error::Archive(_) | Error::File(_) => {
+        Error::NoSpace | Error::Busy | Error::NoTurn(_) | Error::Archive(_) | Error::File(_) => {
             Outcome::because(store::OUT_OF_RESOURCES, error.to_string())
         }
         Error::Disagreement(_) | Error::OtherStudy => {
@@ -76,7 +76,7 @@ pub(crate) fn of_arrival(result: &Result<Kept, NotKept>) -> Outcome {
 /// PS3.4 Table C.4-1.
 pub(crate) fn of_find(error: &Error) -> Outcome {
     match error {
-        Error::NoSpace | Error::Busy | Error::TooLong => {
+        Error::NoSpace | Error::Busy | Error::NoTurn(_) | Error::TooLong => {
             Outcome::because(find::OUT_OF_RESOURCES, error.to_string())
         }
         Error::Archive(_)
@@ -113,7 +113,9 @@ pub(crate) fn without(outcome: Outcome, silent: &[UpstreamName]) -> Outcome {
 /// PS3.7 §10.1.4.1.10.
 pub(crate) fn of_commitment(error: &Error) -> Outcome {
     match error {
-        Error::NoSpace | Error::Busy => Outcome::because(Status::RESOURCE_LIMITATION, error.to_string()),
+        Error::NoSpace | Error::Busy | Error::NoTurn(_) => {
+            Outcome::because(Status::RESOURCE_LIMITATION, error.to_string())
+        }
         Error::Archive(_)
         | Error::File(_)
         | Error::Part10(_)
@@ -135,7 +137,7 @@ pub(crate) fn of_commitment(error: &Error) -> Outcome {
 /// PS3.4 Tables C.4-2, C.4-3.
 pub(crate) fn of_selection(error: &Error) -> Outcome {
     match error {
-        Error::NoSpace | Error::Busy | Error::TooManySelected | Error::TooLong => {
+        Error::NoSpace | Error::Busy | Error::NoTurn(_) | Error::TooManySelected | Error::TooLong => {
             Outcome::because(retrieve::UNABLE_TO_CALCULATE, error.to_string())
         }
         Error::Archive(_) | Error::File(_) => {

@@ -12,6 +12,9 @@ pub enum Error {
     /// Too many instances with large headers are on their way; the same one may be taken in a moment.
     #[error("too many large headers at once")]
     Busy,
+    /// No codec could be had, for this reason; the same may be transcoded later.
+    #[error("{0}")]
+    NoTurn(&'static str),
     /// What was announced as a file of PS3.10 is none.
     #[error("not a DICOM file")]
     NotPart10,
@@ -81,7 +84,7 @@ impl Error {
     /// Who must act.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::NoSpace | Self::Busy => Fault::Transient { retry_after: None },
+            Self::NoSpace | Self::Busy | Self::NoTurn(_) => Fault::Transient { retry_after: None },
             Self::NotPart10
             | Self::Part10(_)
             | Self::Unreadable(_)

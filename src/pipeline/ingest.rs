@@ -123,6 +123,7 @@ fn error_label(error: &Error) -> &'static str {
         | Error::NotAvailable(_)
         | Error::TooManySelected
         | Error::TooLong
+        | Error::NoTurn(_)
         | Error::File(_)
         | Error::Archive(_) => "error",
     }

@@ -24,6 +24,7 @@ mod slice;
 #[cfg(test)]
 mod tests;
 mod transcode;
+mod turns;
 mod upstream;
 mod verification;
 

@@ -6,10 +6,12 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// What a piece of work on another thread and the one who waits for it know of each other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Pulse {
     is_given_up: AtomicBool,
-    beats: AtomicU64,
+    began: Instant,
+    /// When it went on last, in milliseconds since it began.
+    latest: AtomicU64,
 }
 
 /// Somebody waits for the work; once this is dropped, nobody does.
@@ -22,7 +24,7 @@ pub(crate) struct Beating<'a, W>(pub(crate) W, pub(crate) &'a Pulse);
 impl Pulse {
     /// Tells that the work goes on; whether it is to.
     pub(crate) fn beat(&self) -> bool {
-        self.beats.fetch_add(1, Ordering::Relaxed);
+        self.latest.store(self.age(), Ordering::Relaxed);
         !self.is_given_up.load(Ordering::Relaxed)
     }
 
@@ -32,16 +34,26 @@ impl Pulse {
         self.is_given_up.load(Ordering::Relaxed)
     }
 
-    /// Returns when the work has not gone on for so long, to within a sixteenth. Cancel safe.
+    /// For how long the work has not gone on.
+    pub(crate) fn idle(&self) -> Duration {
+        Duration::from_millis(self.age().saturating_sub(self.latest.load(Ordering::Relaxed)))
+    }
+
+    /// Returns when the work has not gone on for so long. Cancel safe.
     pub(crate) async fn stands_still(&self, patience: Duration) {
-        let mut seen = (self.beats.load(Ordering::Relaxed), Instant::now());
-        while seen.1.elapsed() < patience {
-            sleep(patience / 16).await;
-            let beats = self.beats.load(Ordering::Relaxed);
-            if beats != seen.0 {
-                seen = (beats, Instant::now());
-            }
+        while let Some(rest) = patience.checked_sub(self.idle()).filter(|rest| !rest.is_zero()) {
+            sleep(rest).await;
         }
+    }
+
+    fn age(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Self { is_given_up: AtomicBool::default(), began: Instant::now(), latest: AtomicU64::default() }
     }
 }
 
@@ -88,7 +100,7 @@ mod tests {
         };
         tokio::select! { () = works => (), () = pulse.stands_still(PATIENCE) => () }
         let (worked, least) = (started.elapsed(), PATIENCE * 15 / 4 + PATIENCE);
-        assert!(worked >= least && worked <= least + PATIENCE / 8, "{worked:?}");
+        assert!(worked >= least && worked <= least + Duration::from_millis(10), "{worked:?}");
         let pulse = Arc::clone(pulse);
         drop(waiting);
         assert!(pulse.is_given_up() && !pulse.beat());

@@ -34,11 +34,13 @@ impl Pipeline {
         Ok(self.archive.dead_letters(limit).await?)
     }
 
-    /// Sets the metrics of what waits: storage commitment reports, and deliveries for each configured destination. Cancel safe.
+    /// Sets the metrics of what waits: storage commitment reports, and deliveries for each configured destination; and of the codecs
+    /// that are overdue. Cancel safe.
     ///
     /// # Errors
-    /// [`Error::Archive`] when the index cannot be read; the metrics stay as they were.
+    /// [`Error::Archive`] when the index cannot be read; the metrics of what waits stay as they were.
     pub async fn measure_queues(&self) -> Result<(), Error> {
+        self.telemetry.set_codecs_overdue(self.transcoder.overdue());
         self.measure_reports().await?;
         if self.router.known().is_empty() {
             return Ok(());

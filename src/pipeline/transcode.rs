@@ -3,17 +3,16 @@ use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use archive::{Archive, StoredInstance};
 use model::check::{Check, Crc64};
 use model::header::Header;
 use model::{TransferSyntaxUid, limits, part10, syntax};
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
 
 use crate::budget::Budget;
 use crate::pulse::{Beating, Pulse, Waiting};
+use crate::turns::Turns;
 use crate::{Error, header};
 
 /// Whether objects of one transfer syntax can be transcoded into another.
@@ -31,9 +30,8 @@ pub fn transcoding_targets(from: &TransferSyntaxUid) -> Vec<TransferSyntaxUid> {
 pub struct Transcoder {
     archive: Archive,
     headers: Arc<Budget>,
-    turns: Arc<Semaphore>,
+    turns: Arc<Turns>,
     latest: Arc<AtomicU64>,
-    patience: Duration,
 }
 
 /// A copy of an instance in another transfer syntax: a file of PS3.10, removed when this is dropped.
@@ -59,8 +57,13 @@ struct Scratch(PathBuf);
 
 impl Transcoder {
     pub(crate) fn new(archive: Archive, headers: Arc<Budget>) -> Self {
-        let turns = Arc::new(Semaphore::new(limits::TRANSCODED_AT_ONCE));
-        Self { archive, headers, turns, latest: Arc::default(), patience: limits::FRAME_TIMEOUT }
+        let turns = Arc::new(Turns::new(limits::FRAME_TIMEOUT));
+        Self { archive, headers, turns, latest: Arc::default() }
+    }
+
+    /// How many codecs have run past [`limits::FRAME_TIMEOUT`] and keep their turn.
+    pub(crate) fn overdue(&self) -> usize {
+        self.turns.standing_still()
     }
 
     /// Makes a copy of `instance` in the transfer syntax `to`, with the same SOP Instance UID.
@@ -127,25 +130,25 @@ impl Transcoder {
     /// Does work on a thread for it once it is its turn; it is told when nobody waits for it any more.
     ///
     /// Nobody waits for longer than [`limits::FRAME_TIMEOUT`] for one frame. A codec cannot be ended from outside: it keeps the turn until
-    /// it is done.
+    /// it is done. Who waits for a turn is told when there is none to be had: [`Error::NoTurn`].
     async fn in_turn<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self, &Pulse) -> Result<T, NotTranscoded> + Send + 'static,
     ) -> Result<T, NotTranscoded> {
-        let turn = Arc::clone(&self.turns).acquire_owned().await.expect("the semaphore is never closed");
+        let turn = self.turns.take().await?;
         let transcoder = self.clone();
-        let waiting = Waiting::default();
-        let pulse = Arc::clone(&waiting.0);
+        let waiting = Waiting(Arc::clone(turn.pulse()));
         let done = tokio::task::spawn_blocking(move || {
-            let done = work(&transcoder, &pulse);
+            let done = work(&transcoder, turn.pulse());
             drop(turn);
             done
         });
+        let patience = self.turns.patience();
         let done = tokio::select! {
             done = done => done,
-            () = waiting.0.stands_still(self.patience) => {
-                let seconds = self.patience.as_secs();
-                tracing::warn!(seconds, "{TOO_LONG}; it is waited for no more");
+            () = waiting.0.stands_still(patience) => {
+                let (seconds, overdue) = (patience.as_secs(), self.overdue());
+                tracing::warn!(seconds, overdue, "{TOO_LONG}; it is waited for no more");
                 return Err(NotTranscoded::Cannot(TOO_LONG.to_owned()));
             }
         };
@@ -333,6 +336,7 @@ const TOO_LONG: &str = "a frame takes too long to decode or encode";
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::time::Duration;
 
     use archive::Config;
     use telemetry::Telemetry;
@@ -342,20 +346,32 @@ mod tests {
 
     #[tokio::test]
     async fn a_codec_that_does_not_end_is_not_waited_for_and_keeps_its_turn() {
-        let home = Home::new(&[]).await;
-        let patience = Duration::from_millis(50);
-        let transcoder = Transcoder { patience, ..home.pipeline.transcoder().clone() };
+        let mut home = Home::new(&[]).await;
+        let turns = Arc::new(Turns::new(Duration::from_millis(50)));
+        let transcoder = Transcoder { turns, ..home.pipeline.transcoder().clone() };
+        // They end when the sender is dropped.
         let (end, ended) = mpsc::sync_channel::<()>(1);
-        let made = transcoder.in_turn(move |_, pulse| {
-            // It ends when `end` is dropped.
-            assert!(ended.recv().is_err() && pulse.is_given_up());
-            Ok(())
-        });
-        assert!(matches!(made.await, Err(NotTranscoded::Cannot(reason)) if reason == TOO_LONG));
-        assert_eq!(transcoder.turns.available_permits(), limits::TRANSCODED_AT_ONCE - 1);
+        let ended = Arc::new(std::sync::Mutex::new(ended));
+        for overdue in 1..=limits::TRANSCODED_AT_ONCE {
+            let ended = Arc::clone(&ended);
+            let made = transcoder.in_turn(move |_, pulse| {
+                assert!(ended.lock().is_ok_and(|ended| ended.recv().is_err()) && pulse.is_given_up());
+                Ok(())
+            });
+            assert!(matches!(made.await, Err(NotTranscoded::Cannot(reason)) if reason == TOO_LONG));
+            assert_eq!(transcoder.overdue(), overdue);
+        }
+        let refused = transcoder.in_turn(|_, _| Ok(())).await;
+        assert!(matches!(refused, Err(NotTranscoded::Failed(Error::NoTurn(_)))));
+        home.pipeline.transcoder = transcoder.clone();
+        home.pipeline.measure_queues().await.unwrap();
+        let gauge = format!("gantry_codecs_overdue {}", limits::TRANSCODED_AT_ONCE);
+        assert!(home.telemetry.render().lines().any(|line| line == gauge));
         drop(end);
-        let all = u32::try_from(limits::TRANSCODED_AT_ONCE).unwrap();
-        drop(transcoder.turns.acquire_many(all).await.unwrap());
+        while transcoder.overdue() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(transcoder.in_turn(|_, _| Ok(())).await.is_ok());
     }
 
     #[test]

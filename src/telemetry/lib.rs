@@ -78,6 +78,11 @@ impl Telemetry {
         self.metrics.commitments.set(reports);
     }
 
+    /// Sets how many codecs have run past their time and keep a turn.
+    pub fn set_codecs_overdue(&self, count: usize) {
+        self.metrics.codecs_overdue.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
     /// All metrics as text in the format that [`CONTENT_TYPE`] names.
     pub fn render(&self) -> String {
         self.metrics.render()

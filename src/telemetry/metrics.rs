@@ -42,6 +42,7 @@ pub(crate) struct Metrics {
     commit_batch_instances: Histogram,
     commit_seconds: Histogram,
     panics: Counter,
+    pub(crate) codecs_overdue: Gauge,
     pub(crate) deliveries: Deliveries,
     pub(crate) commitments: Commitments,
     retrieves: Retrieves,
@@ -158,6 +159,7 @@ impl Metrics {
             commit_batch_instances: Histogram::new(exponential_buckets(1.0, 2.0, 8)),
             commit_seconds: durations(),
             panics: Counter::default(),
+            codecs_overdue: Gauge::default(),
             deliveries: Deliveries::new(),
             commitments: Commitments::new(),
             retrieves: Retrieves::new(),
@@ -208,6 +210,9 @@ impl Metrics {
         self.add("gantry_commit_batch_instances", "Instances in one index transaction", batch);
         let seconds = self.commit_seconds.clone();
         self.add("gantry_commit_seconds", "Time of one index transaction with its syncs", seconds);
+        let overdue = self.codecs_overdue.clone();
+        let help = "Codecs that have run past their time on a frame, each of which keeps a turn to transcode";
+        self.add("gantry_codecs_overdue", help, overdue);
         let panics = self.panics.clone();
         self.add("gantry_panics", "Tasks that panicked", panics);
     }

@@ -64,6 +64,7 @@ impl From<Error> for Problem {
             // PS3.18 §8.5: the request may succeed later.
             Error::NoSpace => Self::unavailable("not enough disk space", NO_SPACE_RETRY),
             Error::Busy => Self::unavailable("too many large headers at once", BUSY_RETRY),
+            Error::NoTurn(reason) => Self::unavailable(reason, NO_TURN_RETRY),
             // PS3.18 Table 10.5.3-1: nothing of the request could be stored.
             Error::Part10(_)
             | Error::NotPart10
@@ -99,7 +100,7 @@ impl From<Error> for Problem {
 pub(crate) fn failure_reason(error: &Error) -> u16 {
     match error {
         // Refused: out of resources.
-        Error::NoSpace | Error::Busy => 0xA700,
+        Error::NoSpace | Error::Busy | Error::NoTurn(_) => 0xA700,
         Error::Archive(error) if matches!(error.fault(), Fault::Transient { .. }) => 0xA700,
         // Error: the data set is not what the request says it is.
         Error::Disagreement(_) | Error::OtherStudy => 0xA900,
@@ -143,6 +144,7 @@ impl IntoResponse for Problem {
 }
 
 const NO_SPACE_RETRY: Duration = Duration::from_secs(60);
+const NO_TURN_RETRY: Duration = Duration::from_secs(60);
 const BUSY_RETRY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -160,6 +162,7 @@ mod tests {
         for (error, status, reason) in [
             (Error::NoSpace, 503, 0xA700),
             (Error::Busy, 503, 0xA700),
+            (Error::NoTurn("no turn"), 503, 0xA700),
             (Error::NotPart10, 409, 0xC000),
             (Error::Part10(Part10Error::Cut), 409, 0xC000),
             (Error::Unreadable(ScanError::Deflate), 500, 0xC000),

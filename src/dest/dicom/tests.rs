@@ -41,6 +41,17 @@ fn kind(class: &str) -> Kind {
     (SopClassUid::lenient(class).unwrap(), TransferSyntaxUid::lenient(EXPLICIT).unwrap())
 }
 
+#[test]
+fn what_cannot_be_transcoded_now_is_tried_again() {
+    let refusal = || Outcome::Refused { reason: "not taken".to_owned() };
+    let busy = NotTranscoded::Failed(pipeline::Error::NoTurn("no turn"));
+    let expected = Outcome::Retry { reason: "cannot transcode now: no turn".to_owned(), after: None };
+    assert_eq!(not_transcoded(refusal(), busy), expected);
+    let never = NotTranscoded::Cannot("no codec".to_owned());
+    let expected = Outcome::Refused { reason: "not taken; not transcoded: no codec".to_owned() };
+    assert_eq!(not_transcoded(refusal(), never), expected);
+}
+
 /// Instances in files of their own.
 struct Shelf(tempfile::TempDir);
 
