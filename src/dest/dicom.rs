@@ -107,13 +107,14 @@ impl Courier for StoreCourier {
 }
 
 impl StoreCourier {
-    /// Sends an instance; once more where an association broke that was used before, which its peer may have closed meanwhile.
+    /// Sends an instance; once more where an association broke that was used before, or had to wait for a copy: its peer may have closed it
+    /// meanwhile.
     async fn send(&mut self, instance: &StoredInstance, waiting: &dyn Waiting) -> Outcome {
         self.awake.get_or_insert_with(|| self.pool.wake());
         let mut copy = None;
         match self.try_to_send(instance, waiting, &mut copy).await {
             Ok(outcome) => outcome,
-            Err(NotSent { error, was_used: true }) if is_over_early(&error) => {
+            Err(NotSent { error, was_used }) if (was_used || copy.is_some()) && is_over_early(&error) => {
                 tracing::debug!(error = error.explain(), "trying again on another association");
                 self.pool.clear().await;
                 let sent = self.try_to_send(instance, waiting, &mut copy).await;

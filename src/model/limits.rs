@@ -91,7 +91,7 @@ pub const COMMITMENT_GATHERED: Duration = Duration::from_secs(2);
 /// How long an association on which a destination was asked to commit stays open for its report, which else comes over another.
 pub const REPORT_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Storage Commitment reports that may wait at once; one more request is told to come again.
+/// Storage Commitment reports that may wait at once, half of them for one AE; one more request is told to come again.
 pub const COMMITMENTS_WAITING: u64 = 10_000;
 
 /// How long a Storage Commitment request is kept after its report was sent or given up: so long its Transaction UID is known again.

@@ -100,6 +100,12 @@ impl Error {
             Self::Response => Fault::Peer,
         }
     }
+
+    /// Whether the peer has as many associations as it takes, or no room for another reason of the moment.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Association(End::Rejected(rejection)) if rejection.is_transient())
+    }
+
     /// The error with its causes, and what may be wrong where that can be told: for an operator.
     pub fn explain(&self) -> String {
         let causes = crate::chain(self);

@@ -12,7 +12,7 @@ pub enum Error {
     /// Too many instances with large headers are on their way; the same one may be taken in a moment.
     #[error("too many large headers at once")]
     Busy,
-    /// No codec could be had, for this reason; the same may be transcoded later.
+    /// No codec could be had, or none was done in time, for this reason; the same may be transcoded later.
     #[error("{0}")]
     NoTurn(&'static str),
     /// What was announced as a file of PS3.10 is none.

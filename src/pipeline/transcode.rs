@@ -130,7 +130,7 @@ impl Transcoder {
     /// Does work on a thread for it once it is its turn; it is told when nobody waits for it any more.
     ///
     /// Nobody waits for longer than [`limits::FRAME_TIMEOUT`] for one frame. A codec cannot be ended from outside: it keeps the turn until
-    /// it is done. Who waits for a turn is told when there is none to be had: [`Error::NoTurn`].
+    /// it is done. [`Error::NoTurn`] says that, and to who waits for a turn that there is none to be had.
     async fn in_turn<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self, &Pulse) -> Result<T, NotTranscoded> + Send + 'static,
@@ -149,7 +149,7 @@ impl Transcoder {
             () = waiting.0.stands_still(patience) => {
                 let (seconds, overdue) = (patience.as_secs(), self.overdue());
                 tracing::warn!(seconds, overdue, "{TOO_LONG}; it is waited for no more");
-                return Err(NotTranscoded::Cannot(TOO_LONG.to_owned()));
+                return Err(Error::NoTurn(TOO_LONG).into());
             }
         };
         match done {
@@ -358,7 +358,7 @@ mod tests {
                 assert!(ended.lock().is_ok_and(|ended| ended.recv().is_err()) && pulse.is_given_up());
                 Ok(())
             });
-            assert!(matches!(made.await, Err(NotTranscoded::Cannot(reason)) if reason == TOO_LONG));
+            assert!(matches!(made.await, Err(NotTranscoded::Failed(Error::NoTurn(TOO_LONG)))));
             assert_eq!(transcoder.overdue(), overdue);
         }
         let refused = transcoder.in_turn(|_, _| Ok(())).await;

@@ -42,7 +42,7 @@ pub(super) fn accept(
         connection.prepare_cached(AGAIN)?.execute([pk, now, HELD])?;
         return Ok(Acceptance::Taken(CommitmentId(pk)));
     }
-    if counts(connection)?.waiting >= limits::COMMITMENTS_WAITING {
+    if is_full(connection, aet)? {
         return Ok(Acceptance::Full);
     }
     connection.prepare_cached(ACCEPT)?.execute(params![
@@ -56,6 +56,19 @@ pub(super) fn accept(
         packed
     ])?;
     Ok(Acceptance::Taken(CommitmentId(connection.last_insert_rowid())))
+}
+
+/// Whether there is no place for one more of this AE: it has at most half of them, so that others have some whatever it does.
+fn is_full(connection: &Connection, aet: &str) -> Result<bool, Error> {
+    const HALF: u64 = limits::COMMITMENTS_WAITING / 2;
+    match counts(connection)?.waiting {
+        ..HALF => Ok(false),
+        limits::COMMITMENTS_WAITING.. => Ok(true),
+        _ => {
+            let own: i64 = connection.prepare_cached(COUNT_WAITING_OF)?.query_row([aet], |row| row.get(0))?;
+            Ok(u64::try_from(own).unwrap_or(0) >= HALF)
+        }
+    }
 }
 
 pub(super) fn references(
@@ -176,6 +189,9 @@ fn unpack(packed: &[u8]) -> Result<Vec<Reference>, Error> {
     pairs.into_iter().map(|pair| reference(pair).ok_or(Error::Damaged)).collect()
 }
 
+const COUNT_WAITING_OF: &str =
+    "SELECT count(*) FROM commitment INDEXED BY commitment_waiting WHERE state = 0 AND aet = ?1";
+
 /// The `due` of a report that is held for the association that it was asked on.
 pub(super) const HELD: i64 = i64::MAX;
 
@@ -215,4 +231,4 @@ const PRUNE: &str = "DELETE FROM commitment WHERE commitment_pk IN (
 
 /// For a look at their plans.
 #[cfg(test)]
-pub(crate) const STATEMENTS: &[&str] = &[BY_TRANSACTION, LOOK_UP, DUE, PRUNE];
+pub(crate) const STATEMENTS: &[&str] = &[BY_TRANSACTION, COUNT_WAITING_OF, LOOK_UP, DUE, PRUNE];

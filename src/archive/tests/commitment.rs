@@ -245,8 +245,16 @@ fn more_reports_than_can_wait_are_not_taken_on() {
         WITH RECURSIVE n (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM n WHERE n < ?1)
         SELECT 'X', '2.25.1.' || n, '', '', 0, 0, 0, 1, x'' FROM n";
     let most = i64::try_from(limits::COMMITMENTS_WAITING).unwrap();
-    home.index().execute(fill, [most]).unwrap();
-    assert_eq!(ask(&home, "CT1", &request("2.25.2", &["2.25.1.1.1"])), Acceptance::Full);
+    home.index().execute(fill, [most / 2]).unwrap();
+    let ask = |aet, transaction| ask(&home, aet, &request(transaction, &["2.25.1.1.1"]));
+    assert!(matches!(ask("X", "2.25.2"), Acceptance::Taken(_)), "it has one less than half");
+    assert_eq!(ask("X", "2.25.3"), Acceptance::Full);
+    assert!(matches!(ask("CT1", "2.25.4"), Acceptance::Taken(_)), "others have places");
+    home.index()
+        .execute("UPDATE commitment SET transaction_uid = '2.25.5.' || commitment_pk WHERE aet = 'X'", [])
+        .unwrap();
+    home.index().execute(fill, [most / 2]).unwrap();
+    assert_eq!(ask("CT1", "2.25.6"), Acceptance::Full);
     assert_eq!(taken(&home, "2.25.1"), first, "one that waits already");
 }
 

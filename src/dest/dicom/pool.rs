@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use net::scu::{Kind, MAX_KINDS, Settings, StoreAssociation, Target, proposal};
+use net::scu::{Heard, Kind, MAX_KINDS, Settings, StoreAssociation, Target, proposal};
 use net::{End, Error, Wait};
 use pipeline::Waiting;
 use telemetry::Telemetry;
@@ -203,20 +203,28 @@ impl Pool {
         }
     }
 
-    /// Opens an association that serves a kind, if the peer lets it: where it no longer takes what it took instead, it is asked once more,
-    /// now that this is known.
+    /// Opens an association that serves a kind, if the peer lets it: where it refused all that it was asked for, it is asked once more, now
+    /// that this is known.
     async fn open_for(&self, kind: &Kind, waiting: &dyn Waiting) -> Result<StoreAssociation, Error> {
-        let mut association = self.open_once(kind, waiting).await?;
-        if !association.settles(kind, &self.target) {
-            association.close().await;
-            association = self.open_once(kind, waiting).await?;
+        let association = self.open_once(kind, waiting, None).await?;
+        if association.settles(kind, &self.target) {
+            return Ok(association);
         }
-        Ok(association)
+        let (heard, counted) = (association.heard(), self.census.count());
+        association.close().await;
+        drop(counted);
+        self.open_once(kind, waiting, heard).await
     }
 
-    async fn open_once(&self, kind: &Kind, waiting: &dyn Waiting) -> Result<StoreAssociation, Error> {
+    async fn open_once(
+        &self,
+        kind: &Kind,
+        waiting: &dyn Waiting,
+        heard: Option<Heard>,
+    ) -> Result<StoreAssociation, Error> {
         let known = self.state().known(kind, waiting);
-        let kinds = proposal(&known, |kind| self.target.said(kind));
+        let heard = |kind: &Kind| heard.as_ref().and_then(|heard| heard.said(kind));
+        let kinds = proposal(&known, |kind| heard(kind).or_else(|| self.target.said(kind)));
         let association = self.open(&kinds).await?;
         tracing::debug!(proposed = kinds.len(), "association opened");
         Ok(association)
@@ -231,7 +239,7 @@ impl Pool {
             };
             match opened {
                 // It may still count the association that we closed a moment ago.
-                Err(error) if is_full(&error) && self.census.has_closed_within(AFTERMATH) => {
+                Err(error) if error.is_full() && self.census.has_closed_within(AFTERMATH) => {
                     sleep(AFTERMATH / 10).await;
                 }
                 opened => return opened,
@@ -340,10 +348,6 @@ impl Drop for Awake {
     fn drop(&mut self) {
         self.0.state().awake -= 1;
     }
-}
-
-fn is_full(error: &Error) -> bool {
-    matches!(error, Error::Association(End::Rejected(rejection)) if rejection.is_transient())
 }
 
 /// How long a peer may take for a further association before the couriers make do with those that are there.

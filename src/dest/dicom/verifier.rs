@@ -10,6 +10,8 @@ use telemetry::{AskEnd, Event, Telemetry};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::is_over_early;
+
 /// Asks a peer whether it keeps what it took: storage commitment as SCU.
 ///
 /// It is asked over one association, which stays open for a while for its report; one that comes later comes over an association of the
@@ -115,10 +117,12 @@ impl Verifier {
 
     async fn ask(&mut self) {
         self.verification.sweep().await;
-        let mut kept = match self.open.take() {
+        let former = self.open.take();
+        let was_used = former.is_some();
+        let mut kept = match former {
             Some(kept) => kept,
             None => match self.associate().await {
-                Ok(association) => Kept { association, until: Instant::now() + IDLE },
+                Ok(kept) => kept,
                 Err(error) => {
                     let end =
                         if let Error::NotAccepted { .. } = error { AskEnd::Refused } else { AskEnd::Failed };
@@ -131,7 +135,18 @@ impl Verifier {
             return;
         };
         let transaction = request.transaction.clone();
-        let answer = match kept.association.ask(&request).await {
+        let mut answer = kept.association.ask(&request).await;
+        if was_used && answer.as_ref().is_err_and(is_over_early) {
+            // The peer had ended it meanwhile.
+            answer = match self.associate().await {
+                Ok(anew) => {
+                    kept = anew;
+                    kept.association.ask(&request).await
+                }
+                Err(error) => Err(error),
+            };
+        }
+        let answer = match answer {
             Ok(answer) => answer,
             Err(error) => {
                 return self.verification.failed(Some(transaction), AskEnd::Failed, error.explain()).await;
@@ -154,9 +169,10 @@ impl Verifier {
         }
     }
 
-    async fn associate(&self) -> Result<CommitmentAssociation, Error> {
+    async fn associate(&self) -> Result<Kept, Error> {
         let Self { target, peer, settings, pipeline, telemetry, .. } = self;
-        CommitmentAssociation::open(target, peer.clone(), settings, pipeline, telemetry).await
+        let opening = CommitmentAssociation::open(target, peer.clone(), settings, pipeline, telemetry);
+        Ok(Kept { association: opening.await?, until: Instant::now() + IDLE })
     }
 
     async fn take(&mut self, incoming: Incoming) {

@@ -1,16 +1,18 @@
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dimse::Outcome;
 use dimse::service::store::MoveOriginator;
 use model::{SopInstanceUid, TransferSyntaxUid};
+use pipeline::peers::Said;
 use telemetry::{Event, Telemetry};
 use tokio::time::timeout;
 
 use super::alternatives::Kind;
 use super::file::{Chunk, DataSet, Whole};
 use super::queue::Instance;
-use super::store::{NotSent, Rest, StoreScu};
+use super::store::{Contexts, NotSent, Rest, StoreScu};
 use super::{Settings, Target};
 use crate::end::{End, Wait};
 use crate::error::Error;
@@ -25,6 +27,16 @@ pub struct StoreAssociation {
     chunk: Chunk,
     patience: Duration,
     open: Open,
+}
+
+/// What a peer said on one association, for what it is proposed on the next.
+pub struct Heard(Arc<Contexts>);
+
+impl Heard {
+    /// What it said to this kind, `None` when it was not asked.
+    pub fn said(&self, kind: &Kind) -> Option<Said> {
+        self.0.said(kind)
+    }
 }
 
 impl StoreAssociation {
@@ -62,10 +74,15 @@ impl StoreAssociation {
     }
 
     /// Whether the peer was asked for all that an instance of this kind can go as, until it took one: another association would be no
-    /// better. As it is it need not have been asked for it where it is known to refuse that, and takes another; compressed only where
-    /// it is known to refuse all else (see [`proposal`](super::proposal())).
+    /// better. What it is known to refuse it need not have been asked for as it is where it takes another, nor compressed (see
+    /// [`proposal`](super::proposal())).
     pub fn settles(&self, kind: &Kind, target: &Target) -> bool {
         self.scu.as_ref().is_some_and(|scu| scu.contexts().settles(kind, |kind| target.said(kind)))
+    }
+
+    /// What the peer said to each kind that it was asked for; `None` once the association is over.
+    pub fn heard(&self) -> Option<Heard> {
+        Some(Heard(self.scu.as_ref()?.contexts()))
     }
 
     /// Whether the peer takes instances of this kind, or what they can be transcoded into.

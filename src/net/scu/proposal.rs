@@ -38,11 +38,6 @@ pub fn proposal(kinds: &[Kind], said: impl Fn(&Kind) -> Option<Said>) -> Vec<Kin
     all.filter(|kind| seen.insert(kind.clone())).take(MAX_KINDS).collect()
 }
 
-/// Whether a peer is known to refuse a kind as it is and native: nothing but compressed forms is left.
-pub(super) fn is_left_to_compression(kind: &Kind, said: impl Fn(&Kind) -> Option<Said>) -> bool {
-    plain_ways(kind).all(|way| said(&way) == Some(Said::Refuses))
-}
-
 /// As what an instance of a kind can go as it is or native, best first.
 pub(super) fn plain_ways(kind: &Kind) -> impl Iterator<Item = Kind> {
     std::iter::once(kind.clone()).chain(proposed(kind))
@@ -53,9 +48,9 @@ fn open_ways(kind: &Kind, said: impl Fn(&Kind) -> Option<Said>) -> Vec<Kind> {
     without_refused(plain_ways(kind).collect(), said)
 }
 
-/// As what it can go compressed, where that is all that is left.
+/// As what it can go compressed, where the peer is known to refuse all else.
 fn packed_ways(kind: &Kind, said: impl Fn(&Kind) -> Option<Said>) -> Vec<Kind> {
-    if !is_left_to_compression(kind, &said) {
+    if plain_ways(kind).any(|way| said(&way) != Some(Said::Refuses)) {
         return Vec::new();
     }
     without_refused(proposed_at_last(kind).collect(), said)

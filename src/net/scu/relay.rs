@@ -5,6 +5,7 @@ mod work;
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dimse::Outcome;
 use dimse::service::store::MoveOriginator;
@@ -14,10 +15,12 @@ use pipeline::{StoredInstance, Transcoded, Transcoder};
 use telemetry::Telemetry;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
 use tracing::Instrument;
 
 use self::work::{Claim, Claimed, Job, Present, Work};
-use super::association::StoreAssociation;
+use super::alternatives::Kind;
+use super::association::{Heard, StoreAssociation};
 use super::file::Whole;
 use super::proposal::proposal;
 use super::queue::{Instance, kind, not_transcoded};
@@ -132,11 +135,10 @@ impl Drop for Feed {
 impl Sender {
     async fn run(self) {
         let present = Present::new(&self.work);
+        let mut heard = None;
         while let Some(kinds) = self.work.kinds().await {
-            let kinds = proposal(&kinds, |kind| self.target.said(kind));
-            let open = StoreAssociation::open(&self.target, &self.settings, &self.telemetry, &kinds);
             let opened = tokio::select! {
-                opened = open => opened,
+                opened = self.open(&kinds, heard.as_ref()) => opened,
                 // The others have sent everything.
                 () = self.work.done() => return,
             };
@@ -146,6 +148,7 @@ impl Sender {
                         Some(originator) => association.on_behalf_of(originator.clone()),
                         None => association,
                     };
+                    heard = association.heard();
                     self.send(association).await;
                 }
                 Err(error) => {
@@ -153,6 +156,23 @@ impl Sender {
                     let (left, error) = present.leave(Arc::new(error));
                     return self.fail(left, &error).await;
                 }
+            }
+        }
+    }
+
+    /// An association for these kinds, after one on which the peer said so.
+    async fn open(&self, kinds: &[Kind], heard: Option<&Heard>) -> Result<StoreAssociation, Error> {
+        let before = |kind: &Kind| heard.and_then(|heard| heard.said(kind));
+        let kinds = proposal(kinds, |kind| before(kind).or_else(|| self.target.said(kind)));
+        let started = Instant::now();
+        loop {
+            let opening = StoreAssociation::open(&self.target, &self.settings, &self.telemetry, &kinds);
+            match opening.await {
+                // It may still count the one that was closed a moment ago.
+                Err(error) if error.is_full() && heard.is_some() && started.elapsed() < AFTERMATH => {
+                    sleep(AFTERMATH / 10).await;
+                }
+                opened => return opened,
             }
         }
     }
@@ -322,5 +342,7 @@ async fn report(reports: &mpsc::Sender<Report>, job: Job, result: Result<Outcome
     drop(reports.send(report).await);
 }
 
+/// How long a peer may be full of what we have closed.
+const AFTERMATH: Duration = Duration::from_secs(2);
 /// Reports that wait for their reader.
 const REPORTS: usize = 64;

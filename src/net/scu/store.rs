@@ -14,7 +14,7 @@ use ul::pdata::{self, Fragments};
 use super::alternatives::{self, Kind};
 use super::associate::{self, Requested, UNKNOWN_CLASS, Wishes};
 use super::file::Chunk;
-use super::proposal::{is_left_to_compression, plain_ways};
+use super::proposal::plain_ways;
 use super::queue::Instance;
 use super::{Settings, Target};
 use crate::drive::Drive;
@@ -216,18 +216,24 @@ impl Contexts {
         self.0.get(kind).map(|context| context.map(drop))
     }
 
-    /// Whether the peer was asked for all that an instance of this kind can go as, until it took one. As it is it need not have been asked
-    /// for it where it is known to refuse that, and takes another; compressed only where it is known to refuse all else, and knows the
-    /// SOP class.
+    /// Whether the peer was asked for all that an instance of this kind can go as, until it took one. What it is known to refuse it need
+    /// not have been asked for as it is where it takes another, nor compressed; and nothing compressed where it does not know the SOP
+    /// class.
     pub(super) fn settles(&self, kind: &Kind, said: impl Fn(&Kind) -> Option<Said>) -> bool {
+        let is_refused = |way: &Kind| said(way) == Some(Said::Refuses);
         if self.takes_any(kind) {
-            return self.knows(kind) || said(kind) == Some(Said::Refuses);
+            return self.knows(kind) || is_refused(kind);
         }
         let is_of_unknown_class = |way: Kind| self.0.get(&way) == Some(&Err(UNKNOWN_CLASS));
         plain_ways(kind).all(|way| self.knows(&way))
-            && (alternatives::proposed_at_last(kind).all(|way| self.knows(&way))
-                || plain_ways(kind).any(is_of_unknown_class)
-                || !is_left_to_compression(kind, said))
+            && (plain_ways(kind).any(is_of_unknown_class)
+                || alternatives::proposed_at_last(kind).all(|way| self.knows(&way) || is_refused(&way)))
+    }
+
+    /// What the peer said to this kind.
+    pub(super) fn said(&self, kind: &Kind) -> Option<Said> {
+        let answer = self.0.get(kind)?;
+        Some(if answer.is_ok() { Said::Takes } else { Said::Refuses })
     }
 
     /// Whether it takes this kind, or what that can be transcoded into.

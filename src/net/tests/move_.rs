@@ -11,9 +11,9 @@ use model::{AeTitle, sop};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
-use ul::pdu::OperationsWindow;
+use ul::pdu::{AssociateRj, OperationsWindow};
 
-use super::peer::{IMPLICIT, Peer};
+use super::peer::{EXPLICIT, IMPLICIT, Peer};
 use super::retrieve::{
     Told, fill, final_told, is_implicit, kept, known, move_rq, of_images, told, with_destination,
 };
@@ -292,6 +292,31 @@ async fn what_an_association_was_lost_with_goes_again_alone() {
         }
         let expected: Vec<_> = came.into_iter().map(|request| request.affected_sop_instance_uid).collect();
         assert_eq!(again, expected);
+    });
+    let responses = move_images(&server, "STORE", 4).await;
+    assert_eq!(responses.last().unwrap(), &final_told(0, [4, 0, 0], &[]));
+    serving.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_destination_that_frees_its_one_place_late_gets_what_it_takes() {
+    let (mut config, listener) = with_destination().await;
+    config.move_associations = NonZeroUsize::MIN;
+    let server = Server::with(config, 0).await;
+    fill(&server, 4, 10).await;
+    let serving = TaskTracker::new().spawn(async move {
+        // It refuses what it is asked for first, is full for a moment, and takes everything then.
+        for (refused, is_full) in [(&[IMPLICIT, EXPLICIT][..], false), (&[], true), (&[], false)] {
+            let (stream, _) = listener.accept().await.unwrap();
+            if is_full {
+                Peer::reject(stream, AssociateRj::LOCAL_LIMIT).await;
+                continue;
+            }
+            let mut peer = Peer::accept(stream, refused).await;
+            while let Some((request, _)) = next(&mut peer).await {
+                peer.answer(request.answer(Status::SUCCESS.into())).await;
+            }
+        }
     });
     let responses = move_images(&server, "STORE", 4).await;
     assert_eq!(responses.last().unwrap(), &final_told(0, [4, 0, 0], &[]));

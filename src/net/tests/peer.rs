@@ -8,7 +8,8 @@ use model::{AeTitle, SopClassUid, SopInstanceUid};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use ul::pdu::{
-    AssociateAc, AssociateRq, ContextOutcome, Implementation, OperationsWindow, ProposedContext, Titles,
+    AssociateAc, AssociateRj, AssociateRq, ContextOutcome, Implementation, OperationsWindow, ProposedContext,
+    Titles,
 };
 use ul::{Association, Event, Pdv};
 
@@ -57,6 +58,14 @@ impl Peer {
         peer.flush().await;
         let event = peer.event().await;
         (peer, event)
+    }
+
+    /// The called end of a connection that is to have no association.
+    pub(crate) async fn reject(stream: TcpStream, rj: AssociateRj) {
+        let mut peer = Self::on(stream, Association::acceptor(Duration::from_secs(10)));
+        let Event::AssociateRequested(_) = peer.event().await else { panic!("no request") };
+        peer.association.reject(rj, Duration::ZERO).unwrap();
+        peer.flush().await;
     }
 
     /// The called end of a connection: takes every context with its first transfer syntax, but those of `refused` SOP classes and transfer

@@ -114,3 +114,50 @@ async fn a_peer_that_was_away_is_asked_again() {
     let (_, proposed) = send(&scp, "away", 3).await;
     assert_eq!(proposed, [[EXPLICIT, IMPLICIT]]);
 }
+
+#[tokio::test]
+async fn what_was_refused_is_asked_for_compressed_also_where_nothing_is_remembered() {
+    let scp = Scp::start(Behaviour::default()).await;
+    scp.refuse(&[EXPLICIT, IMPLICIT]);
+    let pacs = destination(&scp.target, 1);
+    let outcome = pacs.store_courier().send(&Shelf::new().put_whole(1), &NOTHING).await;
+    assert!(format!("{outcome:?}").contains("not transcoded: "), "it has no pixels: {outcome:?}");
+    assert_eq!(
+        scp.notes().syntaxes,
+        [&[EXPLICIT, IMPLICIT][..], &[&[EXPLICIT, IMPLICIT][..], &COMPRESSED].concat()]
+    );
+}
+
+#[tokio::test]
+async fn a_peer_that_frees_its_one_place_late_is_no_peer_that_is_down() {
+    let lingers = Duration::from_millis(300);
+    let scp = Scp::start(Behaviour { most: 1, lingers, ..Behaviour::default() }).await;
+    let all = [&[EXPLICIT, IMPLICIT][..], &COMPRESSED].concat();
+    scp.refuse(&all);
+    let (outcome, proposed) = send(&scp, "slow", 1).await;
+    assert!(outcome.starts_with("Refused"), "{outcome}");
+    assert_eq!(proposed, [&[EXPLICIT, IMPLICIT][..], &all]);
+}
+
+#[tokio::test]
+async fn two_kinds_that_are_refused_in_every_form_share_an_association() {
+    let scp = Scp::start(Behaviour::default()).await;
+    scp.refuse(&[&[EXPLICIT, IMPLICIT][..], &COMPRESSED].concat());
+    let (shelf, pacs) = (Shelf::new(), destination(&remembered(&scp, "neither"), 1));
+    let mut courier = pacs.store_courier();
+    for (number, expected) in [(1, 2), (2, 4), (3, 4), (4, 4)] {
+        let class = if number % 2 == 1 { CT } else { MR };
+        let outcome = courier.send(&shelf.put(number, class), &NOTHING).await;
+        assert!(matches!(outcome, Outcome::Refused { .. }), "{outcome:?}");
+        assert_eq!(scp.notes().proposals.len(), expected, "{number}");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_an_association_did_not_wait_for_goes_over_the_next() {
+    let scp = Scp::start(Behaviour { stillborn: 1, ..Behaviour::default() }).await;
+    scp.refuse(&[EXPLICIT]);
+    let (outcome, proposed) = send(&scp, "impatient", 1).await;
+    assert!(outcome.starts_with("Delivered") && outcome.contains("transcoded"), "{outcome}");
+    assert_eq!(proposed.len(), 2);
+}

@@ -35,6 +35,8 @@ pub(super) struct Behaviour {
     /// Instances that it answers on one association; it closes the connection when the next one has come, or at once.
     pub(super) lives: usize,
     pub(super) closes_at_once: bool,
+    /// Its first associations end before anything has come.
+    pub(super) stillborn: usize,
     /// With what it answers.
     pub(super) answer: Outcome,
 }
@@ -70,6 +72,7 @@ impl Default for Behaviour {
             refused_syntaxes: Arc::default(),
             lives: usize::MAX,
             closes_at_once: false,
+            stillborn: 0,
             answer: Status::SUCCESS.into(),
         }
     }
@@ -162,7 +165,7 @@ async fn serve(stream: TcpStream, behaviour: Behaviour, notes: &Mutex<Notes>) {
     let ac = AssociateAc::answer(&rq, contexts, Vec::new(), 16_384, Implementation::default());
     end.association.accept(&ac).unwrap();
     end.flush().await;
-    let is_released = end.store(number, &behaviour, notes).await;
+    let is_released = number > behaviour.stillborn && end.store(number, &behaviour, notes).await;
     if !behaviour.lingers.is_zero() {
         tokio::time::sleep(behaviour.lingers).await;
     }

@@ -203,9 +203,11 @@ impl Coding<'_> {
             self.grid.tile_bytes(),
             self.grid.components.saturating_mul(self.bytes),
             inclusions.saturating_mul(self.precincts).saturating_mul(INCLUSION_BYTES),
-            self.segments().saturating_mul(SEGMENT_BYTES),
         ];
-        if all.into_iter().fold(0, u64::saturating_add) > self.grid.most_bytes {
+        let segments = self.segments().saturating_mul(SEGMENT_BYTES);
+        if all.into_iter().fold(0, u64::saturating_add) > self.grid.most_bytes
+            || segments > 2 * self.grid.most_bytes + SEGMENTS_BASE_BYTES
+        {
             return Err(Error::TooLarge(
                 "a JPEG 2000 codestream of too many layers, precincts, code-blocks and passes for its size",
             ));
@@ -320,3 +322,5 @@ const SEGMENT_BYTES: u64 = 56;
 /// for any.
 const BYTES_PER_SAMPLE: u64 = 8;
 const BASE_BYTES: u64 = 32 << 20;
+/// What segments may take beside twice that: how many there are is not known before, and few of those that there could be.
+const SEGMENTS_BASE_BYTES: u64 = 256 << 20;

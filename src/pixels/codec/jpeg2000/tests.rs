@@ -145,16 +145,16 @@ fn a_codestream_takes_no_more_memory_than_its_samples_call_for() {
 
 #[test]
 fn passes_that_end_alone_take_no_more_memory_either() {
-    let style = Style { block: 1, passes: 4, ..PLAIN };
+    let style = Style { block: 1, passes: 4, layers: 3, ..PLAIN };
     let image = image((8, 8), false, 1, (1200, 1200));
-    let bomb = filled(1200, 1200, &[style.cod()], &[], &passes(150));
+    let bomb = filled(1200, 1200, &[style.cod()], &[], &passes(150).repeat(3));
     let before = forget_peak();
     let decoded = decode(&bomb, &image);
     let taken = peak().saturating_sub(before);
     assert!(taken < 100 << 20, "{} become {taken} bytes", bomb.len());
     assert!(matches!(decoded, Err(Error::TooLarge(_))), "{:?}", decoded.err());
     // Larger code-blocks have room for so many.
-    let usual = filled(1200, 1200, &[Style { block: 3, ..style }.cod()], &[], &passes(38));
+    let usual = filled(1200, 1200, &[Style { block: 3, ..style }.cod()], &[], &passes(38).repeat(3));
     assert!(headers::read(&usual, &image).is_ok());
 }
 
@@ -166,7 +166,10 @@ fn what_encoders_make_is_within_the_bounds() {
         (512, 64, PLAIN),
         (8192, 8192, Style { block: 3, levels: 5, layers: 30, precinct: Some(0x88), ..PLAIN }),
         (8192, 256, Style { block: 4, levels: 5, layers: 20, precinct: Some(0x77), ..PLAIN }),
-        (8192, 8192, Style { block: 4, levels: 5, passes: 5, ..PLAIN }),
+        (8192, 8192, Style { block: 4, levels: 5, passes: 5, layers: 5, ..PLAIN }),
+        (2236, 2236, Style { block: 4, levels: 5, passes: 1, layers: 12, ..PLAIN }),
+        (2236, 2236, Style { block: 3, levels: 5, passes: 5, layers: 4, ..PLAIN }),
+        (512, 512, Style { block: 4, levels: 5, passes: 5, layers: 50, ..PLAIN }),
     ];
     for (size, tile, style) in named {
         let image = image((8, 8), false, 1, (size as usize, size as usize));
