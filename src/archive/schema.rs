@@ -141,6 +141,7 @@ const STATEMENTS: usize = 128;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peers::Manner;
 
     #[test]
     fn makes_the_schema_once_and_refuses_a_newer_one() {
@@ -154,6 +155,41 @@ mod tests {
         drop(connection);
         let error = open_writer(&path, true).unwrap_err();
         assert!(matches!(error, Error::NewerSchema { found: 99, known } if known == super::known()));
+    }
+
+    #[test]
+    fn of_who_was_shown_to_a_peer_only_that_somebody_was_is_known_after_the_twelfth_file() {
+        let identity = include_str!("schema/012_identity.sql");
+        let before = MIGRATIONS.iter().position(|file| *file == identity).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index.sqlite");
+        let index = Connection::open(&path).unwrap();
+        MIGRATIONS[..before].iter().for_each(|file| index.execute_batch(file).unwrap());
+        for (peer, shows_user) in [("bare", 0), ("shown", 1)] {
+            let called = "INSERT INTO peer_called VALUES (?1, 'PACS', 'pacs:104', 'GANTRY', ?2, 5, 'TLS 1.3', '1.2', 'V1', 16384, 3, 1, 6,
+                'rejected', 7, 'failed')";
+            index.execute(called, rusqlite::params![peer, shows_user]).unwrap();
+            let context =
+                "INSERT INTO peer_context VALUES (?1, '1.2.840.10008.1.1', '1.2.840.10008.1.2', NULL, 5)";
+            index.execute(context, [peer]).unwrap();
+        }
+        index.pragma_update(None, "user_version", i64::try_from(before).unwrap()).unwrap();
+        drop(index);
+        let index = open_writer(&path, false).unwrap();
+        assert_eq!(version(&index).unwrap(), known());
+        let records = crate::peers::records(&index).unwrap();
+        let called = |at: usize| records[at].called.clone().unwrap();
+        let (bare, shown) = (called(0), called(1));
+        let identities = [&bare, &shown].map(|called| called.manner.identity.as_deref());
+        assert_eq!(identities, [None, Some("")]);
+        assert_eq!(Manner { identity: None, ..shown.manner.clone() }, bare.manner);
+        assert_eq!((shown.accepted.clone(), shown.contexts.len()), (bare.accepted, 1));
+        let accepted = shown.accepted.unwrap();
+        assert_eq!((accepted.max_pdu_bytes, accepted.operations, accepted.knows_user), (16384, 3, true));
+        assert_eq!(
+            (shown.rejected.unwrap().1, shown.failed.unwrap().1),
+            ("rejected".into(), "failed".into())
+        );
     }
 
     #[test]

@@ -217,3 +217,70 @@ impl Unwritten {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use model::commitment::Reference;
+    use model::{SopClassUid, SopInstanceUid, TransactionUid};
+
+    use super::*;
+    use crate::tests::{CT, Home};
+
+    fn request() -> Request {
+        let reference = Reference {
+            sop_class: SopClassUid::lenient(CT).unwrap(),
+            sop_instance: SopInstanceUid::lenient("1.2.3").unwrap(),
+        };
+        Request { transaction: TransactionUid::lenient("1.2.3.4").unwrap(), references: vec![reference] }
+    }
+
+    fn delivered() -> Reported {
+        Reported::Delivered { answer: "0000H".to_owned() }
+    }
+
+    /// A request whose report was delivered, which the index was not told.
+    async fn taken_and_unwritten(pipeline: &Pipeline) -> CommitmentId {
+        let taken = pipeline.accept_commitment(Asker::default(), request()).await.unwrap();
+        let Acceptance::Taken(id) = taken else { panic!("{taken:?}") };
+        pipeline.unwritten.note_reported(id, Some(0), delivered());
+        id
+    }
+
+    /// Whether a report is owed once its association has ended.
+    async fn is_owed(pipeline: &Pipeline, id: CommitmentId) -> bool {
+        pipeline.let_reports_go(vec![id]).await.unwrap();
+        pipeline.due_reports(Vec::new()).await.unwrap().iter().any(|owed| owed.id == id)
+    }
+
+    #[tokio::test]
+    async fn a_request_that_comes_anew_waits_for_what_is_being_written_of_it() {
+        let home = Home::new(&[]).await;
+        let pipeline = &home.pipeline;
+        let id = taken_and_unwritten(pipeline).await;
+        let writing = pipeline.unwritten.writing.lock().await;
+        let mut anew = Box::pin(pipeline.accept_commitment(Asker::default(), request()));
+        assert!((&mut anew).now_or_never().is_none());
+        pipeline.archive.reported(id, Some(0), delivered()).await.unwrap();
+        pipeline.unwritten.forget(id);
+        drop(writing);
+        assert_eq!(anew.await.unwrap(), Acceptance::Taken(id));
+        assert!(is_owed(pipeline, id).await);
+    }
+
+    #[tokio::test]
+    async fn what_is_to_be_written_of_a_request_waits_while_that_comes_anew() {
+        let home = Home::new(&[]).await;
+        let pipeline = &home.pipeline;
+        let id = taken_and_unwritten(pipeline).await;
+        let accepting = pipeline.unwritten.writing.lock().await;
+        let mut written = Box::pin(pipeline.unwritten.write(&pipeline.archive));
+        let accepted = pipeline.archive.accept_commitment(Asker::default(), request()).await.unwrap();
+        assert!((&mut written).now_or_never().is_none());
+        pipeline.unwritten.forget(id);
+        drop(accepting);
+        written.await.unwrap();
+        assert_eq!(accepted, Acceptance::Taken(id));
+        assert!(is_owed(pipeline, id).await);
+    }
+}

@@ -325,6 +325,22 @@ async fn a_fetch_asks_for_sop_classes_when_it_has_a_place_for_a_query() {
 }
 
 #[tokio::test]
+async fn that_our_own_queries_take_all_places_is_no_failure_of_the_archive() {
+    let (address, taken) = silent().await;
+    let timeout = Duration::from_millis(50);
+    let (server, upstream) = above(address, UpstreamConfig { timeout, ..configured() }).await;
+    let places = Arc::clone(&upstream.queries).acquire_many_owned(2).await.unwrap();
+    let query = model::query::Query::new(model::QueryRetrieveLevel::Study);
+    let behalf = pipeline::Behalf::default();
+    let gathered = server.pipeline.ask_upstreams(&query, &behalf).unwrap().gather().await.unwrap();
+    assert_eq!(gathered.incomplete, [UpstreamName::new("up")]);
+    let seen = &server.pipeline.upstreams()[0];
+    assert!(!seen.is_down && seen.failure.is_none(), "{seen:?}");
+    assert_eq!(taken.load(Ordering::Relaxed), 0);
+    drop(places);
+}
+
+#[tokio::test]
 async fn a_query_that_is_cancelled_is_cancelled_there() {
     let (server, mut heard) = bridged(Deed::Cancel, RetrieveBy::Get).await;
     let behalf = pipeline::Behalf::default();

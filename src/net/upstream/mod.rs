@@ -55,7 +55,7 @@ pub struct Upstream {
     peer: PeerName,
     way: Way,
     /// Queries that may be under way.
-    queries: Arc<Semaphore>,
+    pub(crate) queries: Arc<Semaphore>,
     /// Those for retrieves: no client that reads slowly is in their way.
     listings: Arc<Semaphore>,
     /// Retrieves that may be under way.

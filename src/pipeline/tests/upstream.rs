@@ -1,7 +1,7 @@
 //! Upstream archives that say exactly what the test wants.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt;
@@ -12,7 +12,10 @@ use model::{AeTitle, PeerName, QueryRetrieveLevel, Scope, StudyInstanceUid, Tag,
 use tokio_util::sync::CancellationToken;
 
 use super::{Bytes, CT, Home, data_set, eventually, received_from, uid};
-use crate::{Answers, Asked, Behalf, Error, Fetched, Gathered, Pipeline, Progress, Upstream, UpstreamError};
+use crate::{
+    Answers, Asked, Behalf, Error, Fetched, Gathered, Pipeline, Progress, Upstream, UpstreamError,
+    UpstreamSummary,
+};
 
 const SOP: Tag = Tag(0x0008, 0x0018);
 const STUDY: Tag = Tag(0x0020, 0x000D);
@@ -47,6 +50,8 @@ struct Log {
     asked: AtomicUsize,
     fetched: Mutex<Vec<Vec<Scope>>>,
     cancelled: AtomicUsize,
+    /// From now on we keep it busy ourselves.
+    is_busy: AtomicBool,
 }
 
 impl Memory {
@@ -124,6 +129,9 @@ impl Upstream for Memory {
         let this = self.clone();
         async move {
             this.log.asked.fetch_add(1, Ordering::Relaxed);
+            if this.log.is_busy.load(Ordering::Relaxed) {
+                return answers.end(Err(UpstreamError::busy("all places are taken"))).await;
+            }
             for row in this.rows(&asked) {
                 if !answers.give(row, 100, false).await {
                     this.log.cancelled.fetch_add(1, Ordering::Relaxed);
@@ -338,6 +346,26 @@ async fn one_that_says_nothing_is_named_and_one_that_nobody_waits_for_is_stopped
         }
     }
     eventually("it is stopped", || slow.0.log.cancelled.load(Ordering::Relaxed) == 1).await;
+}
+
+#[tokio::test]
+async fn that_we_keep_one_busy_says_nothing_of_it() {
+    let away = Memory { fails: true, ..Memory::new("away") };
+    let there = Memory { studies: vec!["2.25.7".to_owned()], ..Memory::new("there") };
+    let home = home(&[&away, &there]).await;
+    let seen = || {
+        let of = |one: UpstreamSummary| (one.is_down, one.answered, one.failure);
+        home.pipeline.upstreams().into_iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(complete(&home).await.1, ["away"]);
+    let before = seen();
+    assert!(before[0].0 && before[0].1.is_none() && before[0].2.is_some(), "{before:?}");
+    assert!(!before[1].0 && before[1].1.is_some() && before[1].2.is_none(), "{before:?}");
+    for one in [&away, &there] {
+        one.log.is_busy.store(true, Ordering::Relaxed);
+    }
+    assert_eq!(complete(&home).await.1, ["away", "there"]);
+    assert_eq!(seen(), before);
 }
 
 /// Two archives that ask each other for the same study would else wait for each other.
