@@ -36,6 +36,7 @@ pub(super) fn read(codestream: &[u8], image: &Image) -> Result<Headers, Error> {
     loop {
         match reader.marker().ok_or(CUT)? {
             SOT => break,
+            PRF => pass_over(reader.segment()?)?,
             marker @ (COD | COC | RGN | QCD | QCC | POC | TLM | PLM | PPM | CRG | COM | CAP | CPF) => {
                 coding.take(marker, reader.segment()?)?;
             }
@@ -62,6 +63,18 @@ pub(super) fn read(codestream: &[u8], image: &Image) -> Result<Headers, Error> {
         }
     }
     Ok(Headers { precision: grid.precision, is_reversible: coding.is_reversible })
+}
+
+/// Lets a marker segment pass that the decoder does not know: it looks for the next marker word by word, from the length on, and must not
+/// find one that we do not.
+fn pass_over(segment: &[u8]) -> Result<(), Error> {
+    let (words, odd) = segment.as_chunks::<2>();
+    let is_short = segment.len() + 2 < 0xFF00;
+    if is_short && odd.is_empty() && words.iter().all(|[high, _]| *high < 0xFF) {
+        Ok(())
+    } else {
+        Err(UNKNOWN)
+    }
 }
 
 /// Walks markers and their segments.
@@ -285,6 +298,7 @@ const SIZ: u16 = 0xFF51;
 const COD: u16 = 0xFF52;
 const COC: u16 = 0xFF53;
 const TLM: u16 = 0xFF55;
+const PRF: u16 = 0xFF56;
 const PLM: u16 = 0xFF57;
 const PLT: u16 = 0xFF58;
 const CPF: u16 = 0xFF59;

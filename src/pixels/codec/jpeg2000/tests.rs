@@ -202,6 +202,27 @@ fn headers_that_are_cut_or_unknown_are_refused() {
 }
 
 #[test]
+fn a_profile_passes_and_hides_nothing() {
+    let image = image((8, 8), false, 1, (16, 16));
+    let frame: Vec<u8> = (0..=255).collect();
+    let bomb = Style { precinct: Some(0), ..PLAIN };
+    for high_throughput in [false, true] {
+        let encoded = encode(&frame, &image, high_throughput).unwrap();
+        let (before, after) = encoded.split_at(4 + 41); // behind SIZ, which is so long for one component
+        let with = |content: &[u8]| [before, &segment(0x56, content), after].concat();
+        for profile in [&[0, 1][..], &[0xFE, 0xFF, 0x12, 0x34]] {
+            assert_eq!(decode(&with(profile), &image).unwrap().frame, frame);
+        }
+        let long = [0; 0xFF52 - 2];
+        for hidden in [&bomb.cod()[..], &[&[0, 1][..], &bomb.coc()].concat(), &[0, 1, 2], &long] {
+            assert!(matches!(headers::read(&with(hidden), &image), Err(Error::Unsupported(_))));
+        }
+    }
+    let in_tile = codestream(16, 16, &[PLAIN.cod()], &[segment(0x56, &[0, 1])]);
+    assert!(matches!(headers::read(&in_tile, &image), Err(Error::Unsupported(_))));
+}
+
+#[test]
 fn nothing_hides_between_tile_parts() {
     let image = image((8, 8), false, 1, (8, 8));
     let bomb = Style { precinct: Some(0), ..PLAIN };
