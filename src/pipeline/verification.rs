@@ -162,7 +162,8 @@ impl Verification {
         let retry = &self.terms.retry;
         let give_up = (Instant::now() >= self.grace_ends).then(|| GiveUp {
             after: retry.give_up,
-            patience: self.terms.patience,
+            // What is asked about is gathered first, and sweeping goes before asking.
+            patience: self.terms.patience + limits::COMMITMENT_GATHERED * 2,
             reason: gave_up(retry.give_up),
         });
         let mut all = Swept::default();
@@ -307,7 +308,10 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use archive::{Settlement, Turn};
+
     use super::*;
+    use crate::tests::{CT, Home};
 
     const HOUR: Duration = Duration::from_secs(3600);
     const FIRST: Duration = Duration::from_secs(10);
@@ -375,6 +379,28 @@ mod tests {
         ] {
             assert_eq!(wait(due, pause, rest), expected, "{due:?} {pause:?} {rest:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_given_up_soon_is_asked_about_all_the_same() {
+        let give_up = Duration::from_millis(10);
+        let terms = CommitmentTerms { retry: Retry { give_up, ..RETRY }, patience: give_up };
+        let name = DestinationName::new("pacs");
+        let facts = DestinationFacts { name: name.clone(), peer: None, commitment: Some(terms) };
+        let home = Home::without_rules(vec![facts]).await;
+        home.route("[[rule]]\nname = 'all'\nwhen = 'true'\nsend = ['pacs']\n").await;
+        home.store(1, CT).await;
+        let id = home.pipeline.router.id(&name).unwrap();
+        let claim = Turn { claim: 1, lease: HOUR, ..Turn::default() };
+        let parcel = home.archive.turn(id, claim).await.unwrap().parcels.remove(0);
+        let ask_after = limits::COMMITMENT_GATHERED;
+        let stored = Settlement::Stored { answer: "0000H".into(), sent: [7; 32], ask_after };
+        let settle = Turn { settled: vec![(parcel.id, stored)], ..Turn::default() };
+        home.archive.turn(id, settle).await.unwrap();
+        let mut verification = home.pipeline.verification(&name).unwrap();
+        verification.due().await;
+        verification.sweep().await;
+        assert_eq!(verification.request().await.unwrap().references.len(), 1);
     }
 
     #[test]
