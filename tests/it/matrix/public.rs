@@ -43,27 +43,27 @@ pub(super) fn section() -> Option<String> {
     let copies = named_copies(&files, folder.path());
     storescu(&one.server, &paths, folder.path());
     storescu_of_rust(&one.server, &files, &copies);
-    pynetdicom(&other.server, &copies);
+    let taken = pynetdicom(&other.server, &copies);
     let texts = Texts::of(&paths, &corpus, &files);
     let (by_findscu, by_pynetdicom) = (findscu(&one.server, folder.path()), found(&other.server));
-    let (from_one, from_other) = (get_all(&one.server, &files), get_all(&other.server, &files));
+    let (kept_by_one, kept_by_other) = (kept(&one.server, &files), kept(&other.server, &files));
+    let got = get_all(&other.server, &files);
     let moved = other.moved(&files);
     let sent: BTreeMap<&str, Vec<u8>> =
         files.iter().map(|(uid, (_, file))| (uid.as_str(), padded(file))).collect();
     let is_exact = |uid: &str, from: &BTreeMap<String, Vec<u8>>| from.get(uid) == sent.get(uid);
-    let others = from_one.iter().filter(|(uid, _)| !is_exact(uid, &from_one));
+    let others = kept_by_one.iter().filter(|(uid, _)| !is_exact(uid, &kept_by_one));
     let others: Vec<_> =
         others.map(|(uid, came)| (uid.clone(), &files[uid].0, &came[..], &sent[uid.as_str()][..])).collect();
     let alike = alike(&others);
     let right = files.keys().map(|uid| {
-        let came = from_one.contains_key(uid) && (is_exact(uid, &from_one) || alike.contains(uid));
         let right = [
-            came,
-            is_exact(uid, &from_other),
+            is_exact(uid, &kept_by_one) || alike.contains(uid),
+            taken.contains(uid) && is_exact(uid, &kept_by_other),
             texts.are_right(uid, &by_findscu),
             texts.are_right(uid, &by_pynetdicom),
             moved.contains(&sent[uid.as_str()]),
-            is_exact(uid, &from_other),
+            is_exact(uid, &got),
         ];
         (uid.clone(), right)
     });
@@ -238,8 +238,24 @@ fn is_proposed(syntax: &str) -> bool {
     PROFILED.contains(&syntax) || PROPOSED.iter().any(|(_, proposed)| proposed.contains(&syntax))
 }
 
-fn pynetdicom(server: &Server, copies: &[PathBuf]) {
-    told::<2>(&["store", &server.dimse.port().to_string()], &lines(copies));
+/// Stores them; the SOP Instance UIDs, which the copies are called by, of those that were answered with Success.
+fn pynetdicom(server: &Server, copies: &[PathBuf]) -> BTreeSet<String> {
+    let told = told::<2>(&["store", &server.dimse.port().to_string()], &lines(copies));
+    let taken = told.into_iter().filter(|[_, status]| status == "0");
+    taken.map(|[path, _]| Path::new(&path).file_name().unwrap().to_str().unwrap().to_owned()).collect()
+}
+
+/// The data sets that a server keeps of these, as they lie in its folder.
+fn kept(server: &Server, files: &Files) -> BTreeMap<String, Vec<u8>> {
+    let instances = files_below(&server.data_dir().join("instances"));
+    let of = |path: PathBuf| {
+        let file = fs::read(path).unwrap();
+        let model::part10::Split::Part10(meta) = model::part10::split(&file, true) else {
+            panic!("no file of PS3.10")
+        };
+        (meta.sop_instance.unwrap().as_str().to_owned(), data_set_of(&file).to_vec())
+    };
+    instances.into_iter().map(of).filter(|(uid, _)| files.contains_key(uid)).collect()
 }
 
 /// Some of the files name no SOP class before the data set, where clients look for it.
@@ -372,9 +388,10 @@ fn render(files: &Files, right: &Right) -> String {
 pub(super) const TITLE: &str = "## Transfer syntaxes and character sets\n";
 const HEAD: &str = "
 Public files that nobody here wrote, and how many of them came right. storescu and movescu are those of DCMTK; where it does not take
-the transfer syntax (*), they are those of dicom-rs. What pynetdicom stored and got, and what movescu brought, is bit by bit the data set;
-what storescu stored has each element with its value, as it writes data sets anew. What was found is the name of the patient as pydicom
-decodes it, in the answer and in the file. Where it is less, the client does not send the file or writes other values: both make an odd
-fragment even, neither knows the private transfer syntax, and pydicom leaves the escape sequences of ISO-IR 58 in a name.
+the transfer syntax (*), they are those of dicom-rs. What was stored is read in the data folder: of pynetdicom it is bit by bit the data
+set, as is what movescu brought and what pynetdicom got; of storescu it has each element with its value, as storescu writes data sets
+anew. What was found is the name of the patient as pydicom decodes it, in the answer and in the file. Where it is less, the client does
+not send the file or writes other values: both make an odd fragment even, neither knows the private transfer syntax, and pydicom leaves
+the escape sequences of ISO-IR 58 in a name.
 
 ";
