@@ -8,7 +8,10 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use model::attributes::Attributes;
 use model::query::{Query, Selection};
-use model::{AeTitle, PeerName, QueryRetrieveLevel, Scope, StudyInstanceUid, Tag, UpstreamName, limits, vr};
+use model::{
+    AeTitle, PeerName, QueryRetrieveLevel, Scope, SopInstanceUid, StudyInstanceUid, Tag, UpstreamName,
+    limits, vr,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{Bytes, CT, Home, data_set, eventually, received_from, uid};
@@ -42,6 +45,8 @@ struct Memory {
     hangs: bool,
     /// Instances that it does not give.
     keeps: BTreeSet<u32>,
+    /// Looks at the first value of a key only.
+    knows_no_lists: bool,
     log: Arc<Log>,
 }
 
@@ -66,6 +71,7 @@ impl Memory {
             fails: false,
             hangs: false,
             keeps: BTreeSet::new(),
+            knows_no_lists: false,
             log: Arc::default(),
         }
     }
@@ -96,12 +102,12 @@ impl Memory {
                 self.instances.iter().map(of).collect()
             }
         };
+        let most = if self.knows_no_lists { 1 } else { usize::MAX };
         let is_meant = |row: &Attributes| {
             asked.keys.iter().all(|(tag, key)| {
+                let mut values = key.values.iter().take(most);
                 key.values.is_empty()
-                    || row
-                        .get(*tag)
-                        .is_none_or(|found| key.values.iter().any(|value| found.values.contains(value)))
+                    || row.get(*tag).is_none_or(|found| values.any(|value| found.values.contains(value)))
             })
         };
         rows.into_iter().filter(is_meant).collect()
@@ -213,9 +219,18 @@ fn study() -> Selection {
     }
 }
 
+/// Instances of the study by their numbers.
+fn named(numbers: impl IntoIterator<Item = u32>) -> Selection {
+    let instances = numbers.into_iter().map(|number| SopInstanceUid::lenient(&uid(number)).unwrap());
+    Selection { level: QueryRetrieveLevel::Image, instances: instances.collect(), ..study() }
+}
+
 async fn complete(home: &Home) -> (u64, Vec<String>) {
-    let completion =
-        home.pipeline.complete(&study(), &Behalf::default(), &Progress::default()).await.unwrap();
+    completed(home, &study()).await
+}
+
+async fn completed(home: &Home, wanted: &Selection) -> (u64, Vec<String>) {
+    let completion = home.pipeline.complete(wanted, &Behalf::default(), &Progress::default()).await.unwrap();
     (completion.missing(), completion.silent.iter().map(ToString::to_string).collect())
 }
 
@@ -346,6 +361,30 @@ async fn one_that_says_nothing_is_named_and_one_that_nobody_waits_for_is_stopped
         }
     }
     eventually("it is stopped", || slow.0.log.cancelled.load(Ordering::Relaxed) == 1).await;
+}
+
+#[tokio::test]
+async fn one_that_knows_lists_is_not_asked_one_by_one_for_what_it_lacks() {
+    let up = Memory { instances: [1].into(), ..Memory::new("up") };
+    let home = home(&[&up]).await;
+    let mut questions = Vec::new();
+    // The last of many, then none, and none again.
+    for wanted in [named((100..150).chain([1])), named(200..250), named(300..350)] {
+        let before = up.log.asked.load(Ordering::Relaxed);
+        assert_eq!(completed(&home, &wanted).await, (0, vec![]));
+        questions.push(up.log.asked.load(Ordering::Relaxed) - before);
+    }
+    assert_eq!((questions, ours(&home).await), (vec![2, 1, 1], 1));
+}
+
+#[tokio::test]
+async fn one_that_knows_no_lists_is_asked_one_by_one() {
+    let up = Memory { instances: [1, 3, 5].into(), knows_no_lists: true, ..Memory::new("up") };
+    let home = home(&[&up]).await;
+    for (wanted, expected) in [([1, 2, 7], 1), ([2, 3, 7], 2), ([2, 7, 5], 3)] {
+        assert_eq!(completed(&home, &named(wanted)).await, (0, vec![]));
+        assert_eq!(ours(&home).await, expected, "{wanted:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use model::attributes::Attributes;
-use model::{UpstreamName, limits};
+use model::{StudyInstanceUid, UpstreamName, limits};
 use telemetry::{Event, Telemetry, UpstreamEnd};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
@@ -47,8 +47,10 @@ pub struct UpstreamSummary {
 pub(super) struct Member {
     pub(super) upstream: Arc<dyn Upstream>,
     pub(super) health: Health,
-    /// Whether it was seen to find several by a list of UIDs.
+    /// Whether it was seen to find what it has by a list of UIDs.
     pub(super) knows_lists: AtomicBool,
+    /// A study that it was seen to have.
+    study: Mutex<Option<StudyInstanceUid>>,
 }
 
 impl Pipeline {
@@ -62,7 +64,8 @@ impl Pipeline {
     ) {
         all.iter().for_each(|upstream| self.telemetry.show_upstream(upstream.name()));
         let member = |upstream| {
-            Arc::new(Member { upstream, health: Health::default(), knows_lists: AtomicBool::new(false) })
+            let (health, knows_lists, study) = Default::default();
+            Arc::new(Member { upstream, health, knows_lists, study })
         };
         let upstreams = all.into_iter().map(member).collect();
         self.bridge.get_or_init(|| Bridge { upstreams, turns: Turns::default(), tracker, shutdown });
@@ -136,6 +139,16 @@ impl Bridge {
 impl Member {
     pub(super) fn name(&self) -> &UpstreamName {
         self.upstream.name()
+    }
+
+    /// A study that it was seen to have; `None` where it has shown none yet.
+    pub(super) fn study(&self) -> Option<StudyInstanceUid> {
+        self.study.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes note of a study that it has.
+    pub(super) fn note_study(&self, study: &StudyInstanceUid) {
+        *self.study.lock().unwrap_or_else(PoisonError::into_inner) = Some(study.clone());
     }
 
     fn summary(&self) -> UpstreamSummary {

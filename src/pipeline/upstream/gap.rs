@@ -53,7 +53,7 @@ impl Source<'_> {
             if found.len() > 1 {
                 self.member.knows_lists.store(true, Ordering::Relaxed);
             }
-            let is_sure = piece.names() < 2 || self.member.knows_lists.load(Ordering::Relaxed);
+            let is_sure = piece.names() < 2 || self.knows_lists().await?;
             let rest = if is_sure { Vec::new() } else { piece.without(&found) };
             held.extend(found);
             // For an archive that may not know lists, each by itself: that there is nothing of one says nothing of the others.
@@ -64,9 +64,28 @@ impl Source<'_> {
         Ok(held)
     }
 
+    /// Whether it is sure that it knows lists of UIDs: where it has not shown that yet, it is asked for a study that it is known to have,
+    /// in the midst of others that nobody has. Who looks at one value only finds none.
+    async fn knows_lists(&self) -> Result<bool, UpstreamError> {
+        if self.member.knows_lists.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let Some(study) = self.member.study() else { return Ok(false) };
+        let found = match self.list(&Piece::amid_strangers(study)).await {
+            Err(error) if error.kind == UpstreamFault::Refused => return Ok(false),
+            listed => listed?,
+        };
+        self.member.knows_lists.fetch_or(!found.is_empty(), Ordering::Relaxed);
+        Ok(!found.is_empty())
+    }
+
     async fn list(&self, piece: &Piece) -> Result<Vec<Held>, UpstreamError> {
         let rows = self.bridge.list(self.member, piece.asked(self.hops), &self.pipeline.telemetry).await?;
-        Ok(rows.iter().filter_map(|row| piece.held(row)).collect())
+        let held: Vec<Held> = rows.iter().filter_map(|row| piece.held(row)).collect();
+        if let Some(one) = held.first() {
+            self.member.note_study(&one.scope.study);
+        }
+        Ok(held)
     }
 
     /// Fetches what it has here, all of one study, and we lack; `None` where that is nothing.

@@ -120,6 +120,19 @@ impl Piece {
         }
     }
 
+    /// A study, as one of a list in which it is neither the first nor the last, and the only one that there is.
+    pub(super) fn amid_strangers(study: StudyInstanceUid) -> Self {
+        let [first, last] = NOBODYS.map(|uid| StudyInstanceUid::parse(uid).expect("these are UIDs"));
+        Self {
+            level: QueryRetrieveLevel::Study,
+            patient_id: None,
+            issuer_of_patient_id: None,
+            studies: vec![first, study, last],
+            series: Vec::new(),
+            instances: Vec::new(),
+        }
+    }
+
     /// The question.
     pub(super) fn asked(&self, hops: u8) -> Asked {
         let mut keys = Attributes::new();
@@ -199,6 +212,10 @@ fn batches<K>(uids: &[Uid<K>]) -> Vec<Vec<Uid<K>>> {
 fn texts<K>(uids: &[Uid<K>]) -> Vec<String> {
     uids.iter().map(|uid| uid.as_str().to_owned()).collect()
 }
+
+/// From random UUIDs (PS3.5 §B.2).
+const NOBODYS: [&str; 2] =
+    ["2.25.329732722258098555605743857803903072914", "2.25.173886137706216489521542699743500181626"];
 
 const NUMBER_OF_STUDY_RELATED_INSTANCES: Tag = Tag(0x0020, 0x1208);
 const NUMBER_OF_SERIES_RELATED_INSTANCES: Tag = Tag(0x0020, 0x1209);
