@@ -60,7 +60,7 @@ pub use end::{End, Wait};
 pub use error::Error;
 pub use listener::Listener;
 pub use ul::pdu::{APPLICATION_CONTEXT, AssociateRj};
-pub use upstream::{RetrieveBy, Upstream, UpstreamConfig};
+pub use upstream::{RetrieveBy, Upstream, UpstreamConfig, fuzz_upstream};
 
 /// An error with its causes, for a log line.
 fn chain(error: &dyn std::error::Error) -> String {

@@ -49,7 +49,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 pub use transcode::{NotTranscoded, Transcoded, Transcoder, can_transcode, transcoding_targets};
 pub use upstream::{
     Answers, Asked, Behalf, Completion, Fetched, FromUpstreams, Gathered, Progress, Shortfall, Upstream,
-    UpstreamError, UpstreamFault, UpstreamRow, UpstreamSummary,
+    UpstreamError, UpstreamFault, UpstreamRow, UpstreamSummary, fuzz_row,
 };
 pub use verification::{CommitmentTerms, ReportTaken, Teller, Verification};
 

@@ -1,8 +1,9 @@
 //! The identifiers of a peer's responses.
 
+use model::element::put;
 use model::header::{Header, Value};
-use model::syntax::Form;
-use model::{SopInstanceUid, Tag, limits, scan};
+use model::syntax::{Encoding, Form};
+use model::{SopInstanceUid, Tag, Vr, limits, scan};
 
 use crate::drive::Drive;
 use crate::end::End;
@@ -58,15 +59,32 @@ impl Identifier {
     }
 }
 
+/// Reads anything as an identifier, and gives it as far as that is one. For fuzzing and for tests.
+///
+/// # Panics
+/// When its list of what failed is not the same once we have written it.
+pub(crate) fn fuzz_failures(form: Form, bytes: &[u8]) -> Option<Header> {
+    let identifier = Identifier::scan(form, bytes.to_vec())?;
+    let failed = identifier.failed_instances();
+    let texts: Vec<&str> = failed.iter().map(SopInstanceUid::as_str).collect();
+    assert!(texts.iter().all(|text| !text.is_empty() && !text.contains('\\')));
+    if texts.iter().all(|text| text.is_ascii()) {
+        let mut again = Vec::new();
+        let (encoding, value) = (Encoding::ImplicitLittle, texts.join("\\"));
+        put(&mut again, encoding, FAILED_SOP_INSTANCE_UID_LIST, Vr::UI, value.as_bytes());
+        let again = Identifier::scan(Form { encoding, deflated: false }, again);
+        assert_eq!(again.map(|again| again.failed_instances()), Some(failed));
+    }
+    Some(identifier.header)
+}
+
 const FAILED_SOP_INSTANCE_UID_LIST: Tag = Tag(0x0008, 0x0058);
 const FIRST_BYTES: usize = 4 << 10;
 const SMALL_BYTES: usize = 16 << 10;
 
 #[cfg(test)]
 mod tests {
-    use model::Vr;
-    use model::element::put;
-    use model::syntax::{self, Encoding};
+    use model::syntax;
 
     use super::*;
 

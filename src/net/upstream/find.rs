@@ -117,7 +117,7 @@ async fn matches(
 }
 
 /// Its attributes, decoded, and how many bytes it has.
-fn row(header: &Header) -> Option<(Attributes, usize)> {
+pub(super) fn row(header: &Header) -> Option<(Attributes, usize)> {
     let bytes = usize::try_from(header.len()).ok().filter(|_| header.len() <= limits::UPSTREAM_ROW_BYTES)?;
     let mut text = Vec::new();
     json::write_header(header, "", &mut text);

@@ -2,6 +2,7 @@
 
 mod fetch;
 mod find;
+mod fuzz;
 
 use std::io::ErrorKind;
 use std::num::NonZeroUsize;
@@ -20,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 use crate::error::Error;
 use crate::scu::{Settings, Target, Terms};
 use crate::{End, Peer};
+
+pub use fuzz::fuzz_upstream;
 
 /// How an upstream archive is used.
 #[derive(Debug, Clone)]

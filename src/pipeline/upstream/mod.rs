@@ -4,6 +4,7 @@
 mod bridge;
 mod complete;
 mod from;
+mod fuzz;
 mod gap;
 mod health;
 mod listing;
@@ -16,6 +17,7 @@ pub(crate) use bridge::Bridge;
 pub use bridge::UpstreamSummary;
 pub use complete::{Completion, Progress};
 pub use from::{FromUpstreams, Gathered};
+pub use fuzz::fuzz_row;
 pub use port::{Answers, Asked, Behalf, Fetched, Upstream, UpstreamError, UpstreamFault};
 pub use rows::UpstreamRow;
 pub use shortfall::Shortfall;
