@@ -11,6 +11,7 @@
   as         the AE title that it reports as, ARCHIVE where there is none
   roles      false: it says nothing of its role on associations of its own
   failed     failure reasons by SOP Instance UID
+  once       true: it aborts an association on which it is asked a second time
   untold     SOP Instance UIDs that it says nothing about
 `log` has a line of JSON for each event: store, action, report with the status that it was answered.
 """
@@ -81,6 +82,10 @@ def over_own_association(orders, told):
 
 def asked(event):
     orders = script()
+    if orders.get("once") and getattr(event.assoc, "was_asked", False):
+        event.assoc.abort()
+        return 0x0110, None
+    event.assoc.was_asked = True
     information = event.action_information
     transaction = str(information.TransactionUID)
     references = [

@@ -157,6 +157,21 @@ fn an_archive_that_refuses_or_is_away_is_asked_again_and_at_last_given_up() {
 }
 
 #[test]
+fn an_association_that_the_archive_ends_meanwhile_costs_no_attempt() {
+    let (archive, server) = pair(json!({"once": true}), "");
+    for number in 1..=2 {
+        server.store(&[Object::new(1, 1, number)]);
+        server.wait_until_delivered("archive", number as usize);
+    }
+    assert_eq!(archive.events("action").len(), 2);
+    let asked = |outcome: &str| {
+        server
+            .metric(&format!(r#"gantry_commitment_asked_total{{destination="archive",outcome="{outcome}"}}"#))
+    };
+    assert_eq!(["accepted", "failed"].map(asked), [2, 0]);
+}
+
+#[test]
 fn an_archive_that_is_down_is_asked_when_it_is_back() {
     let (mut archive, server) = pair(json!({"action": 0x0213}), "");
     server.store(&objects(2));
