@@ -25,17 +25,27 @@ pub const STUDY_ROOT_GET: &str = "1.2.840.10008.5.1.4.1.2.2.3";
 /// The Service Class UID of storage (PS3.6 Table A-1).
 pub const STORAGE_SERVICE_CLASS: &str = "1.2.840.10008.4.2";
 
-/// Whether instances of this class are taken by C-STORE: a storage class of the dictionary, any other UID below the storage root
-/// (classes newer than our dictionary), or a private one (PS3.4 §B.5).
+/// Whether instances of this class are taken by C-STORE: a storage class of the dictionary whose instances belong to a study, or one
+/// that the dictionary does not know: below the storage root (newer ones), or private (PS3.4 §B.5).
 pub fn is_storage(uid: &str) -> bool {
-    if is_below(uid, "1.2.840.10008.5.1.4.1.1") {
-        return true;
+    match name(uid) {
+        Some(name) => is_storage_name(name) && !NON_PATIENT.contains(&uid),
+        None => is_below(uid, "1.2.840.10008.5.1.4.1.1") || !format!("{uid}.").starts_with("1.2.840.10008."),
     }
-    if uid == "1.2.840.10008" || is_below(uid, "1.2.840.10008") {
-        return StandardSopClassDictionary.by_uid(uid).is_some_and(|class| is_storage_name(class.name()));
-    }
-    true
 }
+
+/// Non-Patient Object Storage: instances of these have no Study and Series Instance UID (PS3.4 §GG.3).
+const NON_PATIENT: &[&str] = &[
+    "1.2.840.10008.5.1.4.1.1.200.1",
+    "1.2.840.10008.5.1.4.1.1.200.3",
+    "1.2.840.10008.5.1.4.1.1.200.7",
+    "1.2.840.10008.5.1.4.1.1.201.1",
+    "1.2.840.10008.5.1.4.38.1",
+    "1.2.840.10008.5.1.4.39.1",
+    "1.2.840.10008.5.1.4.43.1",
+    "1.2.840.10008.5.1.4.44.1",
+    "1.2.840.10008.5.1.4.45.1",
+];
 
 /// The name in the standard's registry (PS3.6 Table A-1); `None` for a SOP class we do not know.
 pub fn name(uid: &str) -> Option<&'static str> {
@@ -60,7 +70,7 @@ fn is_below(uid: &str, root: &str) -> bool {
 }
 
 fn is_storage_name(name: &str) -> bool {
-    let name = ["(Retired)", "SOP Class", "- Trial"]
+    let name = ["(Retired)", "SOP Class", "- Trial", "- For Presentation", "- For Processing"]
         .iter()
         .fold(name, |name, suffix| name.trim_end().trim_end_matches(suffix).trim_end());
     name.ends_with("Storage") && name != "Media Storage Directory Storage"
@@ -99,6 +109,8 @@ mod tests {
     fn takes_storage_of_the_dictionary_newer_and_private_classes() {
         for uid in [
             "1.2.840.10008.5.1.4.1.1.2",
+            "1.2.840.10008.5.1.4.1.1.1.1.1",
+            "1.2.840.10008.5.1.4.1.1.88.4",
             "1.2.840.10008.5.1.4.1.1.999.1",
             "1.2.840.10008.5.1.4.34.7",
             "1.2.840.10008.5.1.1.27",
@@ -114,8 +126,34 @@ mod tests {
             "1.2.840.10008.1.20.1",
             "1.2.840.10008.1.3.10",
             "1.2.840.10008",
+            "1.2.840.10008.5.1.4.1.1",
         ] {
             assert!(!is_storage(uid), "{uid}");
+        }
+    }
+
+    #[test]
+    fn below_the_storage_root_are_queries_and_objects_without_a_study_too() {
+        let others =
+            registered().filter(|(uid, _)| is_below(uid, "1.2.840.10008.5.1.4.1.1") && !is_storage(uid));
+        let names: Vec<&str> = others.map(|(_, name)| name).collect();
+        let expected = [
+            "CT Defined Procedure Protocol Storage",
+            "Protocol Approval Storage",
+            "Protocol Approval Information Model - FIND",
+            "Protocol Approval Information Model - MOVE",
+            "Protocol Approval Information Model - GET",
+            "XA Defined Procedure Protocol Storage",
+            "Inventory Storage",
+            "Inventory - FIND",
+            "Inventory - MOVE",
+            "Inventory - GET",
+            "Inventory Creation",
+            "Repository Query",
+        ];
+        assert_eq!(names, expected);
+        for uid in NON_PATIENT {
+            assert!(name(uid).is_some_and(is_storage_name) && !is_storage(uid), "{uid}");
         }
     }
 }

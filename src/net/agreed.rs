@@ -192,6 +192,21 @@ mod tests {
     }
 
     #[test]
+    fn queries_below_the_storage_root_and_objects_without_a_study_are_not_accepted() {
+        let hanging_protocol = "1.2.840.10008.5.1.4.38.1";
+        let rq = request(&[
+            "1.2.840.10008.5.1.4.1.1.200.4",
+            "1.2.840.10008.5.1.4.1.1.201.5",
+            hanging_protocol,
+            CT,
+        ]);
+        let config = config(CallerTerms::default());
+        assert_eq!(accepted(&config, None, &rq), [false, false, false, true]);
+        let ac = Agreed::with(&config, None).answer(&rq, &|_| Vec::new());
+        assert_eq!(ac.contexts[2].outcome, ContextOutcome::AbstractSyntaxNotSupported);
+    }
+
+    #[test]
     fn what_a_peer_gets_is_none_that_it_stores() {
         let terms = CallerTerms {
             sop_classes: vec![SopClasses::One(sop::STUDY_ROOT_GET.to_owned())],

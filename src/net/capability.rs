@@ -26,8 +26,8 @@ pub struct Capability {
     pub proposed_in: Option<&'static [&'static str]>,
 }
 
-/// What we do with each registered SOP class that we accept as SCP; negotiation asks the same table. Storage classes below
-/// 1.2.840.10008.5.1.4.1.1 and private ones are accepted beside these.
+/// What we do with each registered SOP class that we accept as SCP; negotiation asks the same table. Unregistered classes
+/// below 1.2.840.10008.5.1.4.1.1 and private ones are accepted beside these.
 pub fn capabilities() -> impl Iterator<Item = Capability> {
     model::sop::registered().filter_map(|(sop_class, name)| {
         let service = scp::service(sop_class)?;

@@ -32,7 +32,8 @@ pub(super) fn overview() -> String {
          Gantry receives DICOM objects over DIMSE and DICOMweb, keeps them exactly as received, indexes them, routes them by rules to \
          application entities, S3 buckets and folders, and answers queries and retrieves, if so configured also for other archives.\n\n\
          ### 1.1 Network services\n\n{}\n\
-         Storage SOP Classes are those of Annex A; further ones below 1.2.840.10008.5.1.4.1.1 and private ones are taken too.\n\n\
+         Storage SOP Classes are those of Annex A; newer ones below 1.2.840.10008.5.1.4.1.1 and private ones are taken too, those of objects \
+         without a study (Non-Patient Object Storage, PS3.4 Annex GG) are not.\n\n\
          ### 1.2 DICOMweb services\n\n{}\n\
          ### 1.3 Media services\n\n\
          None. A destination of kind `folder` holds DICOM files (PS3.10) without a DICOMDIR, which is no media application profile.\n\n\

@@ -1,5 +1,5 @@
 use http::Method;
-use model::limits;
+use model::{Tag, Vr, limits};
 
 use super::object::{Object, SOP_CLASS};
 use super::server::Server;
@@ -46,6 +46,22 @@ async fn one_bad_part_does_not_keep_the_others_out() {
     assert_eq!(failed[1]["00081155"]["Value"][0], "2.1.1.2");
     assert_eq!(failed[1]["00081197"]["Value"][0], 0xC000);
     assert_eq!(server.get("/dicom-web/instances").await.json().as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn an_object_without_a_study_fails_alone() {
+    let server = Server::new();
+    let hanging_protocol = "1.2.840.10008.5.1.4.38.1";
+    let none = Object::new("", "", "2.1.1.9").text(Tag(0x0008, 0x0016), Vr::UI, hanging_protocol);
+    let answer = server.post("/dicom-web/studies", &[none.file(), object().file()]).await;
+    assert_eq!(answer.status, 202);
+    let json = answer.json();
+    assert_eq!(json["00081199"]["Value"].as_array().unwrap().len(), 1);
+    let failed = &json["00081198"]["Value"][0];
+    assert_eq!(failed["00081150"]["Value"][0], hanging_protocol);
+    assert_eq!(failed["00081155"]["Value"][0], "2.1.1.9");
+    assert_eq!(failed["00081197"]["Value"][0], 0xC000);
+    assert_eq!(server.post("/dicom-web/studies", &[none.file()]).await.status, 409);
 }
 
 #[tokio::test]
