@@ -107,7 +107,7 @@ pub const MATCHES_AFTER_CANCEL: u32 = 10_000;
 /// for from afar.
 pub const RETRIEVE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
-/// How many times as long as it may keep silent a peer may say of a C-MOVE or C-GET that it is pending, while nothing comes and its
+/// How many times as long as it may keep silent a peer may say of a C-MOVE or C-GET that it is pending, while nothing new comes and its
 /// counters stay as they are: it may fetch from afar what it is asked for.
 pub const RETRIEVE_STANDSTILL: u32 = 10;
 

@@ -163,7 +163,7 @@ fn retrieval() -> String {
          responses go on; up to {} studies, series or named instances are looked for. What it has and does not give is a failed \
          sub-operation; A701H says that we have nothing and it does not answer. Where we have something, one that does not answer is \
          named in Error Comment beside Success. Unique keys sent to it are lists of up to {} UIDs, and single values to an archive that \
-         does not know lists. A retrieve from it ends when nothing comes of it for {} times its `fetch_timeout`, whatever is pending.\n",
+         does not know lists. A retrieve from it ends when nothing new comes of it for {} times its `fetch_timeout`, whatever is pending.\n",
         limits::SELECTED_KEYS,
         limits::FAILED_UIDS_BYTES,
         limits::UPSTREAM_PIECES,

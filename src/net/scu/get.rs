@@ -74,9 +74,17 @@ pub async fn get(
     scu.end(got).await
 }
 
+/// What became of an instance that came.
+pub(crate) struct Arrived {
+    /// How it is answered.
+    pub(crate) outcome: Outcome,
+    /// It was not there before.
+    pub(crate) is_new: bool,
+}
+
 /// What becomes of instances that come by C-GET.
 pub(crate) trait Keeper: Send {
-    /// Takes an instance, whose data set comes by `drive` and is read to its end; how that is answered.
+    /// Takes an instance, whose data set comes by `drive` and is read to its end.
     ///
     /// # Errors
     /// The association is over.
@@ -84,7 +92,7 @@ pub(crate) trait Keeper: Send {
         &mut self,
         drive: &mut Drive,
         expected: Expected,
-    ) -> impl Future<Output = Result<Outcome, End>> + Send;
+    ) -> impl Future<Output = Result<Arrived, End>> + Send;
 
     /// Takes note of an instance that is not taken.
     fn refuse(&mut self, instance: Option<&SopInstanceUid>, reason: &NotKept);
@@ -126,7 +134,9 @@ impl GetScu {
         Err(Error::NotAccepted { sop_class, transfer_syntax, reason })
     }
 
-    /// Carries one C-GET out. Between two messages of the peer there may be as much time as `patience`; `stop` cancels it (C-CANCEL).
+    /// Carries one C-GET out. Between two messages of the peer there may be as much time as `patience`, and
+    /// [`limits::RETRIEVE_STANDSTILL`] times that in which no instance comes that is new, and the peer counts none as done that it had
+    /// not counted; `stop` cancels it (C-CANCEL).
     pub(crate) async fn get(
         &mut self,
         question: &Question,
@@ -136,24 +146,26 @@ impl GetScu {
     ) -> Result<Retrieved, End> {
         let (message_id, affected_sop_class_uid) = self.inquiry.next_request();
         self.inquiry.ask(&CGetRq { message_id, affected_sop_class_uid }.into(), question).await?;
-        let mut count = SubOperations::default();
+        let (mut count, mut most_done) = (SubOperations::default(), 0);
         let mut stopping = Stopping::new(message_id, patience);
         loop {
             let message = stopping.next_message(&mut self.inquiry, stop).await?;
             match message.command {
                 Command::CGetRsp(response) if response.message_id_being_responded_to == message_id => {
-                    let (response, before) = (Response::from(response), count);
-                    match response.read(&mut self.inquiry, &mut count).await? {
+                    match Response::from(response).read(&mut self.inquiry, &mut count).await? {
                         Some(retrieved) => return Ok(retrieved),
                         None => keeper.count(count),
                     }
-                    if count != before {
+                    if done(count) > most_done {
+                        most_done = done(count);
                         stopping.go_on();
                     }
                 }
                 Command::CStoreRq(request) => {
-                    self.store(message.context_id, request, message.has_data_set, keeper).await?;
-                    stopping.go_on();
+                    // One that comes again and again is no progress.
+                    if self.store(message.context_id, request, message.has_data_set, keeper).await? {
+                        stopping.go_on();
+                    }
                 }
                 other => return Err(End::OutOfTurn(other.name())),
             }
@@ -165,7 +177,7 @@ impl GetScu {
         self.inquiry.end(asked).await
     }
 
-    /// Takes one instance. A refused one is read to its end, so that the others still come.
+    /// Takes one instance; whether it is new. A refused one is read to its end, so that the others still come.
     ///
     /// PS3.7 §9.1.1.
     async fn store(
@@ -174,17 +186,18 @@ impl GetScu {
         request: CStoreRq,
         has_data_set: bool,
         keeper: &mut impl Keeper,
-    ) -> Result<(), End> {
-        let outcome = match self.expected(context_id, &request, has_data_set) {
+    ) -> Result<bool, End> {
+        let Arrived { outcome, is_new } = match self.expected(context_id, &request, has_data_set) {
             Ok(expected) => keeper.keep(&mut self.inquiry.drive, expected).await?,
             Err(reason) => {
                 keeper.refuse(request.affected_sop_instance_uid.as_ref(), &reason);
-                status::of_arrival(&Err(reason))
+                Arrived { outcome: status::of_arrival(&Err(reason)), is_new: false }
             }
         };
         self.inquiry.drive.drain().await?;
         self.inquiry.drive.queue(context_id, &request.answer(outcome).into(), None)?;
-        self.inquiry.drive.flush().await
+        self.inquiry.drive.flush().await?;
+        Ok(is_new)
     }
 
     /// What the command says that comes.
@@ -204,6 +217,11 @@ impl GetScu {
     }
 }
 
+/// How many instances the peer says to be through with.
+fn done(SubOperations { completed, failed, warning, .. }: SubOperations) -> u32 {
+    [completed, failed, warning].into_iter().flatten().map(u32::from).sum()
+}
+
 /// Puts what comes into a folder.
 struct Folder<R> {
     folder: PathBuf,
@@ -213,14 +231,15 @@ struct Folder<R> {
 }
 
 impl<R: FnMut(Step<'_>) + Send> Keeper for Folder<R> {
-    async fn keep(&mut self, drive: &mut Drive, expected: Expected) -> Result<Outcome, End> {
+    async fn keep(&mut self, drive: &mut Drive, expected: Expected) -> Result<Arrived, End> {
         let instance = expected.sop_instance.clone();
         let arrived = self.receive(drive, expected).await?;
         match &arrived {
             Ok(kept) => (self.report)(Step::Kept(kept)),
             Err(reason) => (self.report)(Step::NotKept { instance: Some(&instance), reason }),
         }
-        Ok(status::of_arrival(&arrived))
+        let is_new = arrived.as_ref().is_ok_and(|kept| !kept.was_there);
+        Ok(Arrived { outcome: status::of_arrival(&arrived), is_new })
     }
 
     fn refuse(&mut self, instance: Option<&SopInstanceUid>, reason: &NotKept) {

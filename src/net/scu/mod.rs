@@ -53,7 +53,7 @@ pub(crate) use ahead::Ahead;
 pub(crate) use echo::SYNTAXES as ECHO_SYNTAXES;
 pub(crate) use file::Chunk;
 pub(crate) use find::FindScu;
-pub(crate) use get::{Expected, GetScu, Keeper, classes};
+pub(crate) use get::{Arrived, Expected, GetScu, Keeper, classes};
 pub(crate) use identifier::fuzz_failures;
 pub(crate) use inquiry::READABLE;
 pub(crate) use queue::{kind, not_transcoded};

@@ -39,6 +39,8 @@ enum Deed {
     Refuse,
     /// Gives one study, and instance 1 of two; then fails.
     Half,
+    /// Gives one study, and instance 1 of it again and again, whose number it says in turns.
+    Repeat,
 }
 
 /// What it was told.
@@ -50,6 +52,12 @@ enum Heard {
 
 /// Starts one, and a server that it is upstream of.
 async fn bridged(deed: Deed, retrieve: RetrieveBy) -> (Server, mpsc::Receiver<Heard>) {
+    let timeout = Duration::from_millis(if deed == Deed::Hang { 400 } else { 20_000 });
+    let (server, _, heard) = doing(deed, UpstreamConfig { retrieve, timeout, ..configured() }).await;
+    (server, heard)
+}
+
+async fn doing(deed: Deed, config: UpstreamConfig) -> (Server, Arc<Upstream>, mpsc::Receiver<Heard>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let (sender, heard) = mpsc::channel(100);
@@ -61,9 +69,8 @@ async fn bridged(deed: Deed, retrieve: RetrieveBy) -> (Server, mpsc::Receiver<He
             tasks.spawn(async move { serve(Peer::accept(stream, &[]).await, deed, sender).await });
         }
     });
-    let timeout = Duration::from_millis(if deed == Deed::Hang { 400 } else { 20_000 });
-    let config = UpstreamConfig { retrieve, timeout, ..configured() };
-    (above(address, config).await.0, heard)
+    let (server, upstream) = above(address, config).await;
+    (server, upstream, heard)
 }
 
 fn configured() -> UpstreamConfig {
@@ -161,7 +168,7 @@ async fn found(
             peer.answer(request.answer(Status::CANCEL.into())).await;
             false
         }
-        Deed::Cancel | Deed::Half | Deed::Refuse => {
+        Deed::Cancel | Deed::Half | Deed::Refuse | Deed::Repeat => {
             peer.answer(request.answer(Status::SUCCESS.into())).await;
             false
         }
@@ -180,9 +187,32 @@ async fn got(peer: &mut Peer, request: &CGetRq, deed: Deed, heard: &mpsc::Sender
         peer.send(1, request.answer(Status(0xB000).into(), failed), None).await;
         return false;
     }
+    if deed == Deed::Repeat {
+        repeat(peer, request).await;
+        return true;
+    }
     wait_for_cancel(peer, request.message_id, heard).await;
     peer.send(1, request.answer(Status::CANCEL.into(), SubOperations::default()), None).await;
     false
+}
+
+/// Until the association is over.
+async fn repeat(peer: &mut Peer, request: &CGetRq) {
+    let of_ct = |context: &&ul::PresentationContext| context.abstract_syntax == CT;
+    let context = peer.association.contexts().iter().find(of_ct).unwrap().id;
+    for time in 0_u16.. {
+        let counts = SubOperations {
+            remaining: Some(2 + time % 2),
+            completed: Some(1 - time % 2),
+            ..SubOperations::default()
+        };
+        peer.send(1, request.answer(Status::PENDING.into(), counts), None).await;
+        let store = store(CT, &instance_uid(1));
+        peer.send(context, store, Some(&image(1, 10))).await;
+        if peer.try_message().await.is_none() {
+            return;
+        }
+    }
 }
 
 async fn moved(peer: &mut Peer, request: &CMoveRq, _: Deed, heard: &mpsc::Sender<Heard>) -> bool {
@@ -289,6 +319,17 @@ async fn what_it_has_and_does_not_give_is_a_failed_sub_operation() {
     assert_eq!((response.outcome.status, response.sub_operations.failed), (Status(0xA702), Some(2)));
     peer.release().await;
     assert!(server.counts(r#"gantry_upstream_fetched_instances_total{upstream="up"} 1"#));
+    assert!(server.counts(r#"gantry_instances_received_total{door="dimse",status="stored"} 1"#));
+}
+
+#[tokio::test]
+async fn one_that_sends_the_same_again_and_again_is_left() {
+    let config = UpstreamConfig { fetch_timeout: Duration::from_millis(200), ..configured() };
+    let (server, upstream, _heard) = doing(Deed::Repeat, config).await;
+    let fetch = upstream.fetch(vec![wanted()], 1, server.pipeline.clone(), server.shutdown.clone());
+    let fetched = timeout(Duration::from_secs(20), fetch).await.unwrap();
+    assert_eq!(fetched.end.unwrap_err().kind, UpstreamFault::Late);
+    assert!(fetched.came > 1, "{}", fetched.came);
     assert!(server.counts(r#"gantry_instances_received_total{door="dimse",status="stored"} 1"#));
 }
 

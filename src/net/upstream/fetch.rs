@@ -2,14 +2,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dimse::Class;
 use dimse::service::retrieve::SubOperations;
-use dimse::{Class, Outcome};
 use model::attributes::Attributes;
 use model::{
     AeTitle, PeerName, QueryRetrieveLevel, Scope, SeriesInstanceUid, SopInstanceUid, StudyInstanceUid, Tag,
     Vr, limits,
 };
-use pipeline::{Content, Fetched, Pipeline, Received, UpstreamError};
+use pipeline::{Committed, Content, Fetched, Pipeline, Received, UpstreamError};
 use telemetry::Door;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -20,7 +20,7 @@ use crate::drive::{Drive, Incoming};
 use crate::end::{End, Wait};
 use crate::error::Error;
 use crate::scu::{
-    Expected, GetScu, Keeper, MoveScu, NotKept, Question, Retrieved, classes, retrieve_meaning,
+    Arrived, Expected, GetScu, Keeper, MoveScu, NotKept, Question, Retrieved, classes, retrieve_meaning,
 };
 use crate::status;
 
@@ -264,7 +264,7 @@ struct Intake {
 }
 
 impl Keeper for Intake {
-    async fn keep(&mut self, drive: &mut Drive, expected: Expected) -> Result<Outcome, End> {
+    async fn keep(&mut self, drive: &mut Drive, expected: Expected) -> Result<Arrived, End> {
         let Expected { sop_class, sop_instance, transfer_syntax } = expected;
         let address = drive.peer_address();
         let received = Received {
@@ -292,7 +292,8 @@ impl Keeper for Intake {
                 tracing::warn!(instance, error, "an instance of an upstream archive is not kept");
             }
         }
-        Ok(status::of_ingest(&result))
+        let is_new = result.as_ref().is_ok_and(|stored| stored.outcome != Committed::Duplicate);
+        Ok(Arrived { outcome: status::of_ingest(&result), is_new })
     }
 
     fn refuse(&mut self, instance: Option<&SopInstanceUid>, reason: &NotKept) {
