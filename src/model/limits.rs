@@ -133,7 +133,7 @@ pub const UPSTREAM_ROWS_HELD: usize = 2_000;
 /// Bytes of these.
 pub const UPSTREAM_HELD_BYTES: usize = 4 << 20;
 
-/// Studies, series or instances that one retrieve has looked for at upstream archives; one that names more is refused.
+/// Studies, series or instances that one retrieve has looked for at upstream archives; for one that names more they are not asked.
 pub const UPSTREAM_PIECES: usize = 1_000;
 
 /// UIDs that one question to an upstream archive, or one retrieve from it, names together: some look each up by itself.

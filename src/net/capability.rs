@@ -184,6 +184,7 @@ mod tests {
             Error::NoTurn("no turn"),
             Error::NotFound,
             Error::TooManySelected,
+            Error::TooManySought,
             Error::TooLong,
             Error::OtherStudy,
         ] {

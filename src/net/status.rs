@@ -33,6 +33,7 @@ pub(crate) fn of_ingest(result: &Result<Stored, IngestError>) -> Outcome {
         | Error::Body(_)
         | Error::NotFound
         | Error::TooManySelected
+        | Error::TooManySought
         | Error::TooLong
         | Error::NotAvailable(_) => Outcome::because(store::CANNOT_UNDERSTAND, error.to_string()),
     }
@@ -90,6 +91,7 @@ pub(crate) fn of_find(error: &Error) -> Outcome {
         | Error::Body(_)
         | Error::NotFound
         | Error::TooManySelected
+        | Error::TooManySought
         | Error::NotAvailable(_) => Outcome::because(find::UNABLE_TO_PROCESS, error.to_string()),
     }
 }
@@ -127,6 +129,7 @@ pub(crate) fn of_commitment(error: &Error) -> Outcome {
         | Error::Body(_)
         | Error::NotFound
         | Error::TooManySelected
+        | Error::TooManySought
         | Error::TooLong
         | Error::NotAvailable(_) => Outcome::because(Status::PROCESSING_FAILURE, error.to_string()),
     }
@@ -137,12 +140,14 @@ pub(crate) fn of_commitment(error: &Error) -> Outcome {
 /// PS3.4 Tables C.4-2, C.4-3.
 pub(crate) fn of_selection(error: &Error) -> Outcome {
     match error {
-        Error::NoSpace | Error::Busy | Error::NoTurn(_) | Error::TooManySelected | Error::TooLong => {
-            Outcome::because(retrieve::UNABLE_TO_CALCULATE, error.to_string())
-        }
-        Error::Archive(_) | Error::File(_) => {
-            Outcome::because(retrieve::UNABLE_TO_CALCULATE, error.to_string())
-        }
+        Error::NoSpace
+        | Error::Busy
+        | Error::NoTurn(_)
+        | Error::TooManySelected
+        | Error::TooManySought
+        | Error::TooLong
+        | Error::Archive(_)
+        | Error::File(_) => Outcome::because(retrieve::UNABLE_TO_CALCULATE, error.to_string()),
         Error::Part10(_)
         | Error::NotPart10
         | Error::Unreadable(_)
@@ -252,6 +257,8 @@ mod tests {
         assert_eq!(failed, Outcome::because(Status(0xA701), "archive failed"));
         let refused = of_selection(&archive::Error::TooManySelected.into());
         assert_eq!(refused, Outcome::because(Status(0xA701), "more than 262144 series or instances at once"));
+        let refused = of_selection(&Error::TooManySought).error_comment.unwrap();
+        assert_eq!(refused.as_str(), Error::TooManySought.to_string(), "fits");
         assert_eq!(of_selection(&Error::NotFound).status, Status(0xC000));
     }
 }

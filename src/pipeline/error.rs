@@ -39,6 +39,9 @@ pub enum Error {
     /// A retrieve asks for more than can be kept count of.
     #[error("more than {} series or instances at once", model::limits::SELECTED_KEYS)]
     TooManySelected,
+    /// A retrieve names more than upstream archives are asked about, and we have nothing of it.
+    #[error("more than {} things at once to ask upstream archives for", model::limits::UPSTREAM_PIECES)]
+    TooManySought,
     /// What a query or retrieve asks for was looked for as long as it may be.
     #[error("the search took more than {} s, ask for less", model::limits::READ_TIMEOUT.as_secs())]
     TooLong,
@@ -93,6 +96,7 @@ impl Error {
             | Self::OtherStudy
             | Self::Body(_)
             | Self::TooManySelected
+            | Self::TooManySought
             | Self::TooLong
             | Self::NotFound
             | Self::NotAvailable(_) => Fault::Peer,

@@ -122,6 +122,7 @@ fn error_label(error: &Error) -> &'static str {
         Error::NotFound
         | Error::NotAvailable(_)
         | Error::TooManySelected
+        | Error::TooManySought
         | Error::TooLong
         | Error::NoTurn(_)
         | Error::File(_)

@@ -74,7 +74,7 @@ impl From<Error> for Problem {
             Error::Body(BodyError::Ended) => Self::bad_request("the body ended early"),
             Error::Body(BodyError::Stalled) => Self::new(StatusCode::REQUEST_TIMEOUT, "the body stalled"),
             // PS3.18 Table 10.6.3-1: a narrower query should be made.
-            Error::TooManySelected | Error::TooLong => {
+            Error::TooManySelected | Error::TooManySought | Error::TooLong => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
             }
             // PS3.18 Table 10.4.3-1
@@ -111,6 +111,7 @@ pub(crate) fn failure_reason(error: &Error) -> u16 {
         | Error::NotFound
         | Error::NotAvailable(_)
         | Error::TooManySelected
+        | Error::TooManySought
         | Error::TooLong
         | Error::File(_)
         | Error::Archive(_) => 0x0110,
@@ -174,6 +175,7 @@ mod tests {
             (Error::NotFound, 404, 0x0110),
             (Error::NotAvailable("no frames"), 406, 0x0110),
             (Error::TooManySelected, 413, 0x0110),
+            (Error::TooManySought, 413, 0x0110),
             (archive::Error::TooLong.into(), 413, 0x0110),
             (Error::File(io::ErrorKind::NotFound.into()), 500, 0x0110),
             (Error::Archive(archive::Error::NoSpace), 503, 0xA700),

@@ -160,7 +160,8 @@ fn retrieval() -> String {
          with lists of UIDs, at every level of both models, up to {} series or named instances. One sub-operation that fails is \
          counted and listed in Failed SOP Instance UID List (up to {} bytes), and the rest goes on. C-CANCEL ends both.\n\n\
          What an upstream archive has of it and we lack is fetched first, by C-GET, or by C-MOVE to our own AE title, while Pending \
-         responses go on; up to {} studies, series or named instances are looked for. What it has and does not give is a failed \
+         responses go on; up to {} studies, series or named instances are looked for; where \
+         more are named it is not asked, and counts as one that does not answer. What it has and does not give is a failed \
          sub-operation; A701H says that we have nothing and it does not answer. Where we have something, one that does not answer is \
          named in Error Comment beside Success. Unique keys sent to it are lists of up to {} UIDs, and single values to an archive that \
          does not know lists. A retrieve from it ends when nothing new comes of it for {} times its `fetch_timeout`, whatever is pending.\n",

@@ -149,7 +149,7 @@ impl Scp<'_> {
             return Err(Outcome::because(retrieve::UNABLE_TO_CALCULATE, reason).into());
         }
         for upstream in &completion.silent {
-            tracing::warn!(%upstream, "retrieved without an upstream archive, which may have more and does not answer");
+            tracing::warn!(%upstream, "retrieved without an upstream archive, which may have more and did not say so");
         }
         let mut counts = Counts::new(selected.instances() + completion.missing());
         let mut unfetched = Vec::new();

@@ -429,15 +429,24 @@ async fn who_is_asked_for_somebody_else_waits_for_no_other_request() {
 }
 
 #[tokio::test]
-async fn more_than_can_be_looked_for_is_refused() {
+async fn for_more_than_can_be_looked_for_what_is_ours_has_to_do() {
     let up = Memory { instances: [1].into(), ..Memory::new("up") };
     let home = home(&[&up]).await;
     let studies =
         (0..=limits::UPSTREAM_PIECES).map(|n| StudyInstanceUid::parse(&format!("2.25.9.{n}")).unwrap());
-    let wanted = Selection { studies: studies.collect(), ..study() };
+    let mut wanted = Selection { studies: studies.collect(), ..study() };
     let refused = home.pipeline.complete(&wanted, &Behalf::default(), &Progress::default()).await;
-    let refused = refused.map(|completion| completion.missing());
-    assert!(matches!(refused, Err(Error::TooManySelected)), "{refused:?}");
+    let told = "more than 1000 things at once to ask upstream archives for";
+    assert!(
+        matches!(&refused, Err(error @ Error::TooManySought) if error.to_string() == told),
+        "{refused:?}"
+    );
+    assert_eq!(complete(&home).await, (0, vec![]));
+    let asked = up.log.asked.load(Ordering::Relaxed);
+    wanted.studies.extend(study().studies);
+    let completion = home.pipeline.complete(&wanted, &Behalf::default(), &Progress::default()).await.unwrap();
+    assert_eq!((completion.missing(), completion.silent), (0, vec![UpstreamName::new("up")]));
+    assert_eq!(up.log.asked.load(Ordering::Relaxed), asked, "nobody is asked");
 }
 
 /// Answers, and hangs when it is fetched from.

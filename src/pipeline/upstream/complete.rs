@@ -49,11 +49,12 @@ impl Pipeline {
     /// Fetches what upstream archives have of a selection and we lack, so that it can be retrieved from us. It is kept like whatever
     /// comes in. Of each study one request at a time is fetched, and the others find it there.
     ///
-    /// Upstream archives that did not answer a moment ago are left alone where we have something of it ourselves. Takes as long as the
-    /// upstream archives make progress. Cancel safe: dropped, what is under way is cancelled there.
+    /// Upstream archives that did not answer a moment ago are left alone where we have something of it ourselves, and so are all of
+    /// them where more is named than [`limits::UPSTREAM_PIECES`]. Takes as long as the upstream archives make progress. Cancel safe:
+    /// dropped, what is under way is cancelled there.
     ///
     /// # Errors
-    /// [`Error::Archive`], [`Error::TooManySelected`]. What upstream archives fail at is in the [`Completion`].
+    /// [`Error::Archive`], [`Error::TooManySelected`]; [`Error::TooManySought`] where more is named, and we have nothing of it. What upstream archives fail at is in the [`Completion`].
     pub async fn complete(
         &self,
         wanted: &Selection,
@@ -68,9 +69,8 @@ impl Pipeline {
         let ours = self.select(wanted).await?.instances();
         progress.0.store(ours, Ordering::Relaxed);
         let lacking = self.lacking_of(wanted).await?;
-        let named = [lacking.studies.len(), lacking.series.len(), lacking.instances.len()];
-        if named.into_iter().any(|count| count > limits::UPSTREAM_PIECES) {
-            return Err(archive::Error::TooManySelected.into());
+        if named(&lacking) > limits::UPSTREAM_PIECES {
+            return self.unasked(&members, ours);
         }
         let pieces = Piece::of(&lacking);
         let names: usize = pieces.iter().map(Piece::names).sum();
@@ -129,6 +129,16 @@ impl Pipeline {
         self.complete(&selection(scope), behalf, &Progress::default()).await
     }
 
+    /// What is ours has to do.
+    fn unasked(&self, members: &[Arc<Member>], ours: u64) -> Result<Completion, Error> {
+        if ours == 0 {
+            return Err(Error::TooManySought);
+        }
+        members.iter().for_each(|member| self.note_skipped(member));
+        let silent = members.iter().map(|member| member.name().clone()).collect();
+        Ok(Completion { silent, ..Completion::default() })
+    }
+
     /// A selection without the instances that it names and we have: nobody has to be asked for these.
     async fn lacking_of(&self, wanted: &Selection) -> Result<Selection, Error> {
         let mut lacking = wanted.clone();
@@ -140,6 +150,15 @@ impl Pipeline {
             }
         }
         Ok(lacking)
+    }
+}
+
+/// How many things of its level a selection names.
+fn named(selection: &Selection) -> usize {
+    match selection.level {
+        QueryRetrieveLevel::Patient | QueryRetrieveLevel::Study => selection.studies.len(),
+        QueryRetrieveLevel::Series => selection.series.len(),
+        QueryRetrieveLevel::Image => selection.instances.len(),
     }
 }
 
