@@ -63,6 +63,30 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn what_the_doctor_does_is_stated() {
+        for one in net::capabilities() {
+            assert!(one.requested_by.contains("`gantry doctor"), "{}", one.name);
+        }
+        let stated = config::load(None, For::Asking).map(|config| statement(&config)).unwrap();
+        let section = |from: &str, to: &str| {
+            stated
+                .split_once(from)
+                .and_then(|(_, rest)| rest.split_once(to))
+                .map(|(section, _)| section)
+                .unwrap()
+        };
+        let initiation = section("### 5.4 Association initiation\n", "\n## 6");
+        for syntax in super::super::doctor::compressed_syntaxes() {
+            assert!(initiation.contains(model::syntax::name(syntax).unwrap()), "{syntax}");
+        }
+        for words in ["`--store`", "`--query`", "`--commitment`", "is also acceptor"] {
+            assert!(initiation.contains(words), "{words}");
+        }
+        let created = stated.split_once("\n## Annex C").unwrap().1;
+        assert!(created.contains(super::super::doctor::PATIENT_ID), "{created}");
+    }
+
     /// `UPDATE_REFERENCE=1 cargo test conformance` writes the file anew.
     #[test]
     fn the_statement_in_deploy_is_that_of_this_version() {

@@ -20,9 +20,11 @@ use super::tls::Tls;
 use super::user::User;
 use super::{BAD_CONFIGURATION, ConfigFile, WRONG_ARGUMENTS, say_error};
 use crate::config::{self, Config, For};
+pub(super) use offers::{compressed_syntaxes, kinds};
 use report::Report;
 use services::Wanted;
 use subject::{Called, Subject};
+pub(super) use synthetic::PATIENT_ID;
 
 /// Say step by step why a peer cannot be reached or does not take what it is sent, and what to try; without a peer, look at our own side
 ///

@@ -1,6 +1,7 @@
 use model::{sop, syntax};
 
 use super::table::Table;
+use crate::cli::doctor;
 
 pub(super) fn annex() -> String {
     format!(
@@ -9,9 +10,11 @@ pub(super) fn annex() -> String {
          Others are kept and given back as they are. Lossy objects are decompressed only.\n\n\
          ## Annex C Objects created, private attributes\n\n\
          No objects are created but by transcoding, which changes what the new transfer syntax demands: Photometric Interpretation, \
-         Planar Configuration, Lossy Image Compression and what goes with it. No private attributes are added.\n",
+         Planar Configuration, Lossy Image Compression and what goes with it; and by `gantry doctor --store`, which makes one Secondary \
+         Capture Image of the patient `{}` and stores it at the peer that it is to look at. No private attributes are added.\n",
         storage_classes(),
         transfer_syntaxes(),
+        doctor::PATIENT_ID,
     )
 }
 

@@ -3,6 +3,7 @@ use std::time::Duration;
 use model::{charset, limits, part10, syntax};
 
 use super::table::{Table, table};
+use crate::cli::doctor;
 use crate::config::Config;
 
 pub(super) fn communication(config: &Config) -> String {
@@ -90,12 +91,31 @@ pub(super) fn initiation(config: &Config) -> String {
         "### 5.4 Association initiation\n\n\
          Associations are requested of configured peers: by destinations, while there is something to deliver; by C-MOVE, to its \
          destination, up to {} at once; for storage commitment, to ask and to report, one at a time to each AE title; of upstream archives, \
-         while somebody asks; and by the commands that call a peer, one each, but `gantry send --associations`. One that fails is tried \
+         while somebody asks; and by the commands that call a peer, one each, but `gantry send --associations`, `gantry get`, which first \
+         asks for the SOP classes by C-FIND over another, and `gantry doctor`. One that fails is tried \
          again as `retry` of the destination and `report_retry` say, and by nobody else. What a peer took and refused is remembered and \
          shapes what it is proposed next. Where more SOP Classes and transfer syntaxes wait than an association has contexts, another \
-         follows.\n\n{}",
+         follows.\n\n{}\n{}",
         config.net.move_associations,
-        rows.finish()
+        rows.finish(),
+        of_doctor(),
+    )
+}
+
+/// What `gantry doctor` does besides.
+fn of_doctor() -> String {
+    let compressed: Vec<&str> = doctor::compressed_syntaxes().collect();
+    format!(
+        "`gantry doctor` opens two associations or more with the peer that it looks at, one after the other: with Verification, where it \
+         asks by C-ECHO, and where TLS fails as if the peer spoke none also without it; with {kinds} Storage SOP Classes and all other services, each in a context with \
+         Explicit and Implicit VR Little Endian; with those of these classes that were taken and have pixels, in a context for each of {compressed}, \
+         up to {contexts} contexts in each; and where Study Root GET was taken, with it and the {kinds} classes, in SCU and SCP role by role selection. Nothing is \
+         asked for there: on request, over associations of their own, `--store` stores one Secondary Capture, `--query` asks for a study, and \
+         `--commitment` asks for storage commitment of what was stored. For 30 s that one is also acceptor, at `listen` of `[dimse]` and of `[dimse.tls]` where no \
+         server holds them: from anybody, of Verification and Storage Commitment only, in either role, with the report of its one transaction.\n",
+        kinds = doctor::kinds(),
+        compressed = names(&compressed),
+        contexts = net::scu::examine::MAX_PROPOSALS,
     )
 }
 

@@ -179,8 +179,8 @@ fn commitment() -> String {
          file is there in full length. The report is sent over the association of its request, and over one of ours, with the SCP \
          role proposed, where that has ended or does not take it; it is tried again, over restarts too, until it is taken or \
          `report_retry` gives up. Retrieve AE Title is that of this AE; storage media are not told.\n\n\
-         As SCU, objects that a destination with `verify = \"commitment\"` took are asked about; its report is taken over the \
-         association of the request and over one that the SCP opens.\n",
+         As SCU, objects that a destination with `verify = \"commitment\"` took are asked about, and the one that `gantry doctor \
+         --commitment` stored; the report is taken over the association of the request and over one that the SCP opens.\n",
         limits::COMMITMENT_REFERENCES,
     )
 }

@@ -159,6 +159,16 @@ pub(super) fn read_sent(answer: &Answer) -> usize {
     taken.filter(|(_, class)| answer.scp_of.iter().any(|uid| uid == class.uid)).count()
 }
 
+/// How many kinds of objects a peer is asked for.
+pub(in crate::cli) fn kinds() -> usize {
+    STORAGE.len()
+}
+
+/// The compressed transfer syntaxes that it is asked for, by their UIDs.
+pub(in crate::cli) fn compressed_syntaxes() -> impl Iterator<Item = &'static str> {
+    COMPRESSED.iter().map(|(_, uid)| *uid)
+}
+
 /// What every association of ours proposes without compression.
 pub(super) const UNCOMPRESSED: [&str; 2] =
     [syntax::EXPLICIT_VR_LITTLE_ENDIAN, syntax::IMPLICIT_VR_LITTLE_ENDIAN];

@@ -20,7 +20,7 @@ pub(super) struct Capture {
 }
 
 /// Whose it says to be.
-pub(super) const PATIENT_ID: &str = "GANTRY-DOCTOR";
+pub(in crate::cli) const PATIENT_ID: &str = "GANTRY-DOCTOR";
 const PATIENT_NAME: &str = "TEST^GANTRY DOCTOR";
 
 impl Capture {

@@ -106,12 +106,23 @@ impl Service {
     /// What asks for it as SCU.
     pub(crate) fn requested_by(self) -> &'static str {
         match self {
-            Self::Verification => "`gantry echo`",
-            Self::Storage => "`dicom` destinations, `gantry send`, sub-operations of C-MOVE and C-GET",
-            Self::Find(_) => "`gantry find`, upstream archives",
-            Self::Move(_) => "`gantry move`, upstream archives with `retrieve = \"move\"`",
-            Self::Get(_) => "`gantry get`, upstream archives",
-            Self::Commitment => "`dicom` destinations with `verify = \"commitment\"`",
+            Self::Verification => "`gantry echo`, `gantry doctor`",
+            Self::Storage => {
+                "`dicom` destinations, `gantry send`, sub-operations of C-MOVE and C-GET, `gantry doctor --store`"
+            }
+            Self::Find(Root::Patient) => {
+                "`gantry find`, `gantry get`, upstream archives; `gantry doctor` proposes it only"
+            }
+            Self::Find(Root::Study) => {
+                "`gantry find`, `gantry get`, upstream archives, `gantry doctor --query`"
+            }
+            Self::Move(_) => {
+                "`gantry move`, upstream archives with `retrieve = \"move\"`; `gantry doctor` proposes it only"
+            }
+            Self::Get(_) => "`gantry get`, upstream archives; `gantry doctor` proposes it only",
+            Self::Commitment => {
+                "`dicom` destinations with `verify = \"commitment\"`, `gantry doctor --commitment`"
+            }
         }
     }
 }
