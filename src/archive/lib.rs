@@ -23,6 +23,7 @@
 mod archive;
 mod attribute;
 mod batch;
+mod below;
 pub mod checkup;
 mod claim;
 mod clock;
@@ -80,6 +81,7 @@ mod zoned;
 
 pub use archive::{Archive, Config};
 pub use attribute::{Support, indexed, indexed_within, support, support_within};
+pub use below::without_keys_below;
 pub use commitment::{
     Acceptance, Asker, CommitmentCounts, CommitmentId, CommitmentRecord, CommitmentState, Judgement,
     OwedReport, Reported,

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use model::QueryRetrieveLevel::{self, Image, Study};
+use model::QueryRetrieveLevel::{self, Image, Patient, Series, Study};
 use model::Tag;
 use model::query::{Key, Matching, Query, days_after};
 use rusqlite::Connection;
 
 use crate::Error;
 use crate::attribute::{Attribute, Kind, Terms, find};
+use crate::below::{TOLD_BY_STUDY, exists, level_below};
 use crate::condition::{
     Condition, OnTerms, json, literal_prefix, nothing, on_column, on_moments, on_terms, on_texts, sounds_of,
     text,
@@ -33,52 +34,18 @@ pub(crate) struct Plan {
 /// Chooses the start that leaves the fewest rows to look at, for the page after a cursor.
 pub(crate) fn plan(connection: &Connection, query: &Query, after: Option<&Cursor>) -> Result<Plan, Error> {
     let level = query.level;
-    let best = Offer { rank: u32::MAX, start: walk(level), by: By::Itself };
     let days = Days::of(query, after.is_some());
     let few = if level == Image { FEW_TO_SORT_INSTANCES_OF } else { FEW_TO_SORT };
     let probe = Probe { connection, few, is_settled: has_unique_key(query) };
-    let mut plan = Planning { probe, level, after, days, conditions: Vec::new(), best };
+    let mut plan = Planning::new(probe, level, after, days);
+    let mut below = Vec::new();
     for key in &query.keys {
-        if let Matching::Item(inner) = &key.matching {
-            plan.items(key.tag, inner)?;
-            continue;
-        }
-        let Some(attribute) = find(level, key.tag) else { continue };
-        let key = resolved(connection, attribute, &key.matching)?;
-        if let Some(zone) = query.zone
-            && let Some(zoned) = Zoned::of(attribute, level, zone)
-        {
-            plan.in_zone(attribute, &zoned, &key)?;
-            continue;
-        }
-        if let Matching::Moments { time, from, to } = &key {
-            plan.moments(attribute, *time, from.as_ref(), to.as_ref())?;
-            continue;
-        }
-        if query.fuzzy
-            && let Kind::Name(_) = attribute.kind
-            && plan.sounds(attribute, &key)?
-        {
-            continue;
-        }
-        match attribute.kind {
-            Kind::Count => {}
-            Kind::Constant(value) if key.is_met_by(value) => {}
-            Kind::Constant(_) => plan.conditions.push(nothing()),
-            Kind::Name(_) | Kind::Terms(_) => plan.terms(attribute, &key)?,
-            Kind::Date if plan.is_bound_by_page(attribute) => plan.column(attribute, &without_end(key))?,
-            Kind::Text
-            | Kind::Texts
-            | Kind::Number
-            | Kind::Decimal
-            | Kind::Date
-            | Kind::Time
-            | Kind::Uid
-            | Kind::Own => {
-                plan.column(attribute, &key)?;
-            }
+        match level_below(level, key).filter(|_| query.relational) {
+            Some(of) => below.push((of, key)),
+            None => plan.key(query, key)?,
         }
     }
+    plan.below(query, &below)?;
     Ok(plan.finish())
 }
 
@@ -102,20 +69,112 @@ struct Offer {
 
 /// What a start goes by.
 enum By {
-    /// Its index.
+    /// Nothing but its order.
     Itself,
+    /// Its index, by the condition at this place.
+    Index(usize),
     /// The value of the condition at this place, which has the keys to go through.
     Keys(usize),
     /// A stream; where it is exact, the condition at this place has nothing to add.
     Stream(Stream, usize),
 }
 
-impl Planning<'_> {
+impl<'a> Planning<'a> {
+    /// Without a key yet.
+    fn new(probe: Probe<'a>, level: QueryRetrieveLevel, after: Option<&'a Cursor>, days: Days) -> Self {
+        let best = Offer { rank: u32::MAX, start: walk(level), by: By::Itself };
+        Self { probe, level, after, days, conditions: Vec::new(), best }
+    }
+
+    /// One key, of the level or above it.
+    fn key(&mut self, query: &Query, key: &Key) -> Result<(), Error> {
+        let level = self.level;
+        if let Matching::Item(inner) = &key.matching {
+            return self.items(key.tag, inner);
+        }
+        let Some(attribute) = find(level, key.tag) else { return Ok(()) };
+        let key = resolved(self.probe.connection, attribute, &key.matching)?;
+        if let Some(zone) = query.zone
+            && let Some(zoned) = Zoned::of(attribute, level, zone)
+        {
+            return self.in_zone(attribute, &zoned, &key);
+        }
+        if let Matching::Moments { time, from, to } = &key {
+            return self.moments(attribute, *time, from.as_ref(), to.as_ref());
+        }
+        if query.fuzzy
+            && let Kind::Name(_) = attribute.kind
+            && self.sounds(attribute, &key)?
+        {
+            return Ok(());
+        }
+        match attribute.kind {
+            Kind::Count => Ok(()),
+            Kind::Constant(value) if key.is_met_by(value) => Ok(()),
+            Kind::Constant(_) => {
+                self.conditions.push(nothing());
+                Ok(())
+            }
+            Kind::Name(_) | Kind::Terms(_) => self.terms(attribute, &key),
+            Kind::Date if self.is_bound_by_page(attribute) => self.column(attribute, &without_end(key)),
+            Kind::Text
+            | Kind::Texts
+            | Kind::Number
+            | Kind::Decimal
+            | Kind::Date
+            | Kind::Time
+            | Kind::Uid
+            | Kind::Own => self.column(attribute, &key),
+        }
+    }
+
+    /// Keys of the levels below. Where one of them leaves few rows there, the query may start from what is above these; else a study
+    /// that says itself what it has of an attribute is found by that.
+    fn below(&mut self, query: &Query, keys: &[(QueryRetrieveLevel, &Key)]) -> Result<(), Error> {
+        let Some(lowest) = keys.iter().map(|(of, _)| *of).max() else { return Ok(()) };
+        let Self { probe, level, .. } = *self;
+        let mut below = Planning::new(probe, Image, None, Days::default());
+        for (_, key) in keys {
+            below.key(query, key)?;
+        }
+        let place = match below.best.by {
+            By::Index(at) | By::Keys(at) => below.conditions.get(at),
+            By::Itself | By::Stream(..) => None,
+        };
+        let few = match place {
+            Some(condition) => probe.few_above(level, below.best.start.level(), condition)?,
+            None => None,
+        };
+        match few {
+            Some(rows) => self.choose(key_of(level), rows, walk(level).through_chosen()),
+            None if level == Study => self.told_by_study(keys)?,
+            None => {}
+        }
+        self.conditions.push(exists(level, lowest, below.conditions));
+        Ok(())
+    }
+
+    /// What keys of series and instances come to on what their studies say of them.
+    fn told_by_study(&mut self, keys: &[(QueryRetrieveLevel, &Key)]) -> Result<(), Error> {
+        for (below, own) in TOLD_BY_STUDY {
+            let key = keys.iter().map(|(_, key)| *key).find(|key| key.tag == below);
+            let (Some(key), Some(attribute), Some(own)) = (key, find(Image, below), find(Study, own)) else {
+                continue;
+            };
+            let matching = resolved(self.probe.connection, attribute, &key.matching)?;
+            // A study says nothing of what has no value.
+            if matches!(matching, Matching::Single(_) | Matching::UidList(_) | Matching::Wildcard(_)) {
+                self.terms(own, &matching)?;
+            }
+        }
+        Ok(())
+    }
+
     fn finish(self) -> Plan {
         let Self { mut conditions, best: Offer { start, by, .. }, days, after, .. } = self;
         let mut source = None;
         match by {
-            By::Itself => {}
+            By::Itself | By::Index(_) => {}
             // The loop itself sees to that condition.
             By::Keys(at) => source = Some(Condition::new("json_each(?)", conditions.remove(at).values)),
             By::Stream(stream, at) => {
@@ -140,7 +199,7 @@ impl Planning<'_> {
         }
         let condition = within_index(attribute, table, on_column(attribute, &column, matching));
         if let Some((rank, start)) = self.by_index(attribute, matching, table, &condition)? {
-            self.offer(Offer { rank, start, by: By::Itself });
+            self.offer(Offer { rank, start, by: By::Index(self.conditions.len()) });
             self.conditions.push(condition);
         } else {
             self.conditions.push(on_column(attribute, &column, matching));
@@ -438,6 +497,16 @@ fn has_unique_key(query: &Query) -> bool {
         };
         is_few && UNIQUE_KEYS.contains(&key.tag) && find(query.level, key.tag).is_some()
     })
+}
+
+/// The key of the rows of a level.
+fn key_of(level: QueryRetrieveLevel) -> &'static str {
+    match level {
+        Patient => "patient.patient_pk",
+        Study => "study.study_pk",
+        Series => "series.series_pk",
+        Image => "instance.instance_pk",
+    }
 }
 
 /// A condition as the index of its column can be told it: that of patients has none without Patient ID.

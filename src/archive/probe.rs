@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use model::QueryRetrieveLevel;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use crate::Error;
+use crate::below::select_above;
 use crate::condition::Condition;
 use crate::stream::{Days, Stream};
 
 /// Looks at the index for the plan of one query.
+#[derive(Clone, Copy)]
 pub(crate) struct Probe<'a> {
     pub(crate) connection: &'a Connection,
     /// So many rows are sorted sooner than a long walk in order has found them.
@@ -49,6 +52,16 @@ impl Probe<'_> {
         alternatives: &[Condition],
     ) -> Result<Option<BTreeSet<i64>>, Error> {
         self.few_keys(&format!("SELECT {table}_pk FROM {table} WHERE"), alternatives)
+    }
+
+    /// The keys of the rows of a level that are above those of a lower one which meet a condition on them; `None` when these are many.
+    pub(crate) fn few_above(
+        &self,
+        level: QueryRetrieveLevel,
+        lower: QueryRetrieveLevel,
+        condition: &Condition,
+    ) -> Result<Option<BTreeSet<i64>>, Error> {
+        self.few_keys(&format!("{} WHERE", select_above(level, lower)), std::slice::from_ref(condition))
     }
 
     /// The rows of a stream, counted up to a number of them.

@@ -29,6 +29,16 @@ pub(crate) enum Through {
 }
 
 impl Start {
+    /// The level of its table.
+    pub(crate) fn level(self) -> QueryRetrieveLevel {
+        match self {
+            Self::Patient(_) => Patient,
+            Self::Study(_) => Study,
+            Self::Series(_) => Series,
+            Self::Instance(_) => Image,
+        }
+    }
+
     /// The start from the same table by keys.
     pub(crate) fn through_chosen(self) -> Self {
         match self {

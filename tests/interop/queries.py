@@ -173,14 +173,14 @@ def identifier(level, keys):
     return query
 
 
-def store():
+def store(instances):
     entity = AE("PYNETDICOM")
     entity.add_requested_context(CTImageStorage, ExplicitVRLittleEndian)
     # Each is synced, which takes its time on a busy disk.
     entity.dimse_timeout = 120
     association = entity.associate("127.0.0.1", port, ae_title="GANTRY")
     assert association.is_established
-    for instance in STUDIES:
+    for instance in instances:
         assert association.send_c_store(instance).Status == 0x0000
     association.release()
 
@@ -213,7 +213,69 @@ def returned(association, level, expected):
     return row
 
 
-store()
+# A study of several series: series, instance, what they have.
+BELOW = [
+    study(number, **attributes, SeriesInstanceUID=f"2.25.{number}.{series}", SOPInstanceUID=f"2.25.{number}.{series}.{instance}")
+    for number, series, instance, attributes in [
+        (11, 1, 1, {"Modality": "CT", "SeriesDescription": "Thorax", "SeriesDate": "20260101", "InstanceNumber": "1"}),
+        (11, 1, 2, {"Modality": "CT", "SeriesDescription": "Thorax", "SeriesDate": "20260101", "InstanceNumber": "2"}),
+        (11, 2, 1, {"Modality": "MR", "SeriesDescription": "Head", "SeriesDate": "20260102", "InstanceNumber": "3"}),
+        (12, 1, 1, {"Modality": "MR", "SeriesDescription": "Thorax", "SeriesDate": "20260103", "InstanceNumber": "1", "OperatorsName": "Meyer^A"}),
+        (13, 1, 1, {"Modality": "US", "SeriesDescription": "Knee", "InstanceNumber": "2", "RequestAttributesSequence": [REQUEST]}),
+    ]
+]
+
+# Mechanisms beside relational queries, level, keys with what each instance must meet for them.
+RELATED = [
+    (set(), "STUDY", [("Modality", "MR", lambda i: i.Modality == "MR")]),
+    (set(), "STUDY", [("Modality", "CT", lambda i: i.Modality == "CT"), ("SeriesDescription", "Head", lambda i: i.SeriesDescription == "Head")]),
+    (set(), "STUDY", [("Modality", "MR", lambda i: i.Modality == "MR"), ("SeriesDescription", "T*", lambda i: i.SeriesDescription[0] == "T")]),
+    (set(), "STUDY", [("SOPInstanceUID", ["2.25.11.1.2", "2.25.13.1.1"], lambda i: i.SOPInstanceUID in ("2.25.11.1.2", "2.25.13.1.1"))]),
+    (set(), "STUDY", [("SeriesInstanceUID", "2.25.11.2", lambda i: i.SeriesInstanceUID == "2.25.11.2"), ("InstanceNumber", "3", lambda i: i.InstanceNumber == 3)]),
+    (set(), "STUDY", [("SeriesInstanceUID", "2.25.11.2", lambda i: i.SeriesInstanceUID == "2.25.11.2"), ("InstanceNumber", "1", lambda i: i.InstanceNumber == 1)]),
+    (set(), "STUDY", [("SeriesDate", "20260102-", lambda i: i.get("SeriesDate", "") >= "20260102")]),
+    (set(), "STUDY", [("RequestAttributesSequence", [item(ScheduledProcedureStepID="SPS1")], lambda i: "RequestAttributesSequence" in i)]),
+    ({FUZZY}, "STUDY", [("OperatorsName", "Maier", lambda i: "OperatorsName" in i)]),
+    ({MULTIPLE}, "STUDY", [("SeriesDescription", ["He*", "Knee"], lambda i: i.SeriesDescription in ("Head", "Knee"))]),
+    (set(), "SERIES", [("InstanceNumber", "2", lambda i: i.InstanceNumber == 2)]),
+    (set(), "PATIENT", [("Modality", "MR", lambda i: i.Modality == "MR"), ("SeriesDescription", "Thorax", lambda i: i.SeriesDescription == "Thorax")]),
+]
+UNIQUE = {"PATIENT": "PatientID", "STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID"}
+
+
+def check_relational():
+    """Keys of the levels below, against a walk through all instances; and the same without the agreement."""
+    store(BELOW)
+    for fields, level, keys in RELATED:
+        model = PATIENT_ROOT if level == "PATIENT" else STUDY_ROOT
+        unique = UNIQUE[level]
+        patients = {"PatientID": ["P11", "P12", "P13"]}
+        asked = {unique: ""} | {keyword: value for keyword, value, _ in keys}
+        expected = {i.get(unique) for i in BELOW if all(is_met(i) for _, _, is_met in keys)}
+        for agreed in (True, False):
+            association = associate(model, fields | ({RELATIONAL, MULTIPLE} if agreed else {MULTIPLE}))
+            query = identifier(level, asked | patients)
+            if level == "PATIENT":
+                del query.StudyInstanceUID
+            answers = list(association.send_c_find(query, model))
+            association.release()
+            rows = [row for _, row in answers[:-1]]
+            found, statuses = {row.get(unique) for row in rows}, {status.Status for status, _ in answers[:-1]}
+            every = {i.get(unique) for i in BELOW}
+            told = (level, list(asked), agreed, found, statuses)
+            assert answers[-1][0].Status == 0x0000 and len(rows) == len(found), told
+            assert found == (expected if agreed else every), (told, expected)
+            assert statuses <= {0xFF00 if agreed else 0xFF01}, told
+            for row, (keyword, _, _) in ((row, key) for row in rows for key in keys):
+                assert (keyword in row and not row[keyword].value) == agreed, (told, keyword)
+    # Without a value it is no matching key.
+    association = associate(STUDY_ROOT, {RELATIONAL})
+    answers = association.send_c_find(identifier("STUDY", {"PatientID": "P11", "SeriesDescription": ""}), STUDY_ROOT)
+    assert [status.Status for status, _ in answers] == [0xFF01, 0x0000]
+    association.release()
+
+
+store(STUDIES)
 for fields, level, keys, expected in CASES:
     for model in (STUDY_ROOT, PATIENT_ROOT):
         found = ask(model, fields, level, keys)
@@ -239,4 +301,5 @@ association = associate(STUDY_ROOT, {ZONE, MULTIPLE})
 rows = [row for _, row in association.send_c_find(query, STUDY_ROOT) if row]
 assert [row.get("TimezoneOffsetFromUTC") for row in rows] == ["+0900", None], rows
 association.release()
+check_relational()
 print("ok")

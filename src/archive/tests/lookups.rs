@@ -20,7 +20,7 @@ const REQUESTS: Tag = Tag(0x0040, 0x0275);
 const STEP_ID: Tag = Tag(0x0040, 0x0009);
 
 /// The plans of the statements that a page takes, the page itself last.
-fn plans_of(home: &Home, query: &Query, after: Option<&Cursor>) -> Vec<Vec<String>> {
+pub(super) fn plans_of(home: &Home, query: &Query, after: Option<&Cursor>) -> Vec<Vec<String>> {
     let mut index = home.index();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let taken = seen.clone();
@@ -41,7 +41,7 @@ fn plans_of(home: &Home, query: &Query, after: Option<&Cursor>) -> Vec<Vec<Strin
 }
 
 /// Whether a line of a plan reads a table or index, or all terms or items of a kind, from end to end.
-fn is_whole(line: &str) -> bool {
+pub(super) fn is_whole(line: &str) -> bool {
     const READ_BEFORE: [&str; 4] =
         ["SCAN chosen VIRTUAL TABLE", "SCAN json_each VIRTUAL TABLE", "SCAN (subquery", "SCAN CONSTANT ROW"];
     match line.starts_with("SCAN ") {

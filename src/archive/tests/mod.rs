@@ -12,6 +12,7 @@ mod paging;
 mod plans;
 mod recovery;
 mod refill;
+mod relational;
 mod repair;
 mod retrieve;
 mod selected;

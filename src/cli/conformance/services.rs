@@ -69,15 +69,18 @@ fn query() -> String {
          Inside sequences, one item must meet all keys; the first {} items are indexed:\n\n{}\n\
          SOP Class Extended Negotiation grants what is asked for of these (PS3.4 §C.5.1.1), and relational retrieval; as SCU `gantry find`, \
          `gantry move` and `gantry get` ask for them where that is wanted:\n\n{}\n\
+         In a relational query, keys of the levels below its own match, too, with all that the tables above and the granted mechanisms have: \
+         a patient or study matches when one series, and one instance of it, meets all keys of these levels together. Such a key is \
+         returned with zero length. Else keys of the levels below are ignored as unknown ones.\n\n\
          Identifiers may have {} KiB and {} keys, and a key {} patterns and ranges to choose from, a name {} words to be found by sound, all keys {} \
          of these; a response is made for each match as it is found. A search that takes longer than {} s for {} matches ends with \
          A700H.\n\n\
-         Where upstream archives are configured, they are asked as SCU for the same at the same time, without extended negotiation, in \
+         Where upstream archives are configured, they are asked as SCU for the same at the same time, without extended negotiation, so not for keys of the levels below, in \
          Patient Root at the level PATIENT and in Study Root else. What they have and we do not, by the unique key of the level, comes \
          behind our own matches, up to {} of them, with Instance Availability NEARLINE, and with two values of Retrieve AE Title: ours, \
          and that of the archive. One that fails or is late does not change the final status: it is named in Error Comment (0000,0902) \
          beside Success. Rows that do not meet a key which it ignored are left out; where it says FF01H, or a row does not tell whether \
-         it meets a key, the pending status is FF01H. \
+         it meets a key, as those of the levels below, the pending status is FF01H. \
          Who asks is not asked, and nobody is once a query has come through {} archives of ours.\n",
         keys.finish(),
         limits::INDEXED_ITEMS,

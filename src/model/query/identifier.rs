@@ -18,8 +18,8 @@ impl Query {
     /// Reads the identifier of a C-FIND request.
     ///
     /// Each of its attributes is a return key. Those with a value are matching keys, of whatever level: a key above
-    /// the level of the query narrows it, and a unique key that is missing there does not hinder it. The item of a
-    /// sequence has keys of its own; values of bytes or words are return keys only. Which attributes the archive
+    /// the level of the query narrows it, and a unique key that is missing there does not hinder it; one below it does so where
+    /// relational queries are agreed upon. The item of a sequence has keys of its own; values of bytes or words are return keys only. Which attributes the archive
     /// supports is for the caller to ask.
     ///
     /// # Errors
@@ -64,8 +64,8 @@ impl Query {
             }
         }
         let zone = if mechanisms.timezone { zone_of(identifier)? } else { None };
-        let (keys, fuzzy) = (keys.finish()?, mechanisms.fuzzy_names);
-        Ok(Self { keys, include, fuzzy, zone, ..Self::new(level) })
+        let Mechanisms { relational, fuzzy_names: fuzzy, .. } = mechanisms;
+        Ok(Self { keys: keys.finish()?, include, relational, fuzzy, zone, ..Self::new(level) })
     }
 }
 

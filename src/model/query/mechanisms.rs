@@ -4,7 +4,7 @@
 /// §8.3.4). Not negotiated, none is in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Mechanisms {
-    /// Keys of all levels, without the unique keys of the levels above (PS3.4 §C.4.1.2.2).
+    /// Keys of all levels, without the unique keys of the levels above (PS3.4 §C.4.1.2.2): those below match, too.
     pub relational: bool,
     /// A date and its time with ranges of the same form are one range of moments (PS3.4 §C.2.2.2.5).
     pub combined_datetime: bool,

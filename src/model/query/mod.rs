@@ -36,6 +36,8 @@ pub struct Query {
     pub keys: Vec<Key>,
     /// What a row holds.
     pub include: Include,
+    /// Keys of the levels below match, too: one thing below a row meets all of them (PS3.4 §C.4.1.2.2.1).
+    pub relational: bool,
     /// Person names match by sound (PS3.4 §C.2.2.2.1), see [`sound`](crate::sound).
     pub fuzzy: bool,
     /// Dates and times of the keys are those of this zone: stored ones that say their own are compared as of this one (PS3.4
@@ -50,8 +52,8 @@ pub struct Query {
 impl Query {
     /// Everything of a level, without any return key.
     pub fn new(level: QueryRetrieveLevel) -> Self {
-        let include = Include::default();
-        Self { level, keys: Vec::new(), include, fuzzy: false, zone: None, limit: None, offset: 0 }
+        let (keys, include) = (Vec::new(), Include::default());
+        Self { level, keys, include, relational: false, fuzzy: false, zone: None, limit: None, offset: 0 }
     }
 }
 
@@ -64,6 +66,17 @@ pub struct Key {
     pub vr: Vr,
     /// What its value must be.
     pub matching: Matching,
+}
+
+impl Key {
+    /// The attributes that it is about: of a range of moments the time, too.
+    pub fn tags(&self) -> impl Iterator<Item = Tag> + use<> {
+        let time = match self.matching {
+            Matching::Moments { time, .. } => Some(time),
+            _ => None,
+        };
+        std::iter::once(self.tag).chain(time)
+    }
 }
 
 /// The kinds of matching (PS3.4 §C.2.2.2). Universal matching has no key: the tag stands among the return keys.

@@ -1,5 +1,6 @@
 mod row;
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,9 +9,9 @@ use dimse::service::find::{self, CFindRq};
 use dimse::{Outcome, Status};
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
-use model::query::{Matching, Mechanisms, Query, QueryError, Root};
+use model::query::{Key, Matching, Mechanisms, Query, QueryError, Root};
 use model::syntax::{self, Form};
-use model::{AeTitle, Fault, Tag, limits, scan};
+use model::{AeTitle, Fault, QueryRetrieveLevel, Tag, limits, scan};
 use pipeline::{Cursor, FromUpstreams, Page, Pipeline, Row, Support, UpstreamRow};
 use telemetry::{Door, Event};
 use tokio::task::JoinHandle;
@@ -276,11 +277,13 @@ impl Reader {
         asks_for_others
     }
 
-    /// Leaves keys out of the query that cannot be matched or returned; whether there were any.
+    /// Leaves keys out of the query that cannot be matched or returned; whether there were any. One of a level below that is matched is
+    /// supported, though a row has no value of it.
     ///
-    /// PS3.4 §C.2.2.1.3: unsupported optional keys are ignored.
+    /// PS3.4 §C.2.2.1.3: unsupported optional keys are ignored. §C.4.1.2.2.1: relational queries have keys of any level.
     fn drop_unsupported(&self, query: &mut Query) -> bool {
         let level = query.level;
+        let lowest = if query.relational { QueryRetrieveLevel::Image } else { level };
         let mut are_some_dropped = false;
         let mut is_kept = |is_supported: bool| {
             are_some_dropped |= !is_supported;
@@ -290,12 +293,16 @@ impl Reader {
         query.keys.retain_mut(|key| match &mut key.matching {
             Matching::Item(inner) => {
                 let sequence = key.tag;
-                inner.retain(|key| is_kept(is_match(self.pipeline.support_within(level, sequence, key.tag))));
+                inner
+                    .retain(|key| is_kept(is_match(self.pipeline.support_within(lowest, sequence, key.tag))));
                 !inner.is_empty()
             }
-            _ => is_kept(is_match(self.pipeline.support(level, key.tag))),
+            _ => is_kept(is_match(self.pipeline.support(lowest, key.tag))),
         });
-        query.include.tags.retain(|tag| is_kept(self.pipeline.support(level, *tag) != Support::No));
+        let matched: BTreeSet<Tag> = query.keys.iter().flat_map(Key::tags).collect();
+        query.include.tags.retain(|tag| {
+            is_kept(matched.contains(tag) || self.pipeline.support(level, *tag) != Support::No)
+        });
         are_some_dropped
     }
 }

@@ -28,6 +28,8 @@ pub struct UpstreamRow {
 pub(super) struct Sieve {
     query: Query,
     elsewhere: Elsewhere,
+    /// Keys of the levels below, which upstream archives are not asked to match: nothing is negotiated with them.
+    has_keys_below: bool,
     /// The attributes that rows have; `None`: whatever comes.
     tags: Option<BTreeSet<Tag>>,
     /// Digests of what was given on; two of a patient.
@@ -55,13 +57,14 @@ impl Sieve {
     pub(super) fn new(query: &Query) -> Self {
         let unique = unique_keys(query.level).iter().copied();
         let more: Vec<Tag> = unique.chain(archive::returned_tags(query)).collect();
-        let elsewhere = query.elsewhere(more.iter().copied());
+        let (own, has_keys_below) = archive::without_keys_below(query);
+        let elsewhere = own.elsewhere(more.iter().copied());
         let tags = || {
-            let of_keys = query.keys.iter().map(|key| key.tag);
-            query.include.tags.iter().copied().chain(of_keys).chain(more.iter().copied()).collect()
+            let of_keys = own.keys.iter().map(|key| key.tag);
+            own.include.tags.iter().copied().chain(of_keys).chain(more.iter().copied()).collect()
         };
         let tags = (!query.include.all).then(tags);
-        Self { query: query.clone(), elsewhere, tags, seen: HashSet::new(), given: 0 }
+        Self { query: query.clone(), elsewhere, has_keys_below, tags, seen: HashSet::new(), given: 0 }
     }
 
     /// What is asked of upstream archives.
@@ -87,7 +90,8 @@ impl Sieve {
         let entity = entity(self.query.level, &attributes, &ids)?;
         let is_new = self.elsewhere.is_met_by(&attributes) && self.take(&entity);
         self.given += usize::from(is_new);
-        let has_unknown_keys = has_unknown_keys || self.elsewhere.is_left_open_by(&attributes);
+        let has_unknown_keys =
+            has_unknown_keys || self.has_keys_below || self.elsewhere.is_left_open_by(&attributes);
         let row = Row { attributes, ids, json: None };
         is_new.then_some(Candidate { place, row, has_unknown_keys, entity })
     }
@@ -226,6 +230,29 @@ pub(super) const SERIES_INSTANCE_UID: Tag = Tag(0x0020, 0x000E);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_below_the_level_are_not_asked_for_and_leave_every_row_open() {
+        const MODALITY: Tag = Tag(0x0008, 0x0060);
+        const MODALITIES: Tag = Tag(0x0008, 0x0061);
+        let of = |relational| {
+            let key = |tag| Key { tag, vr: Vr::CS, matching: Matching::Single("MR".to_owned()) };
+            let mut query = Query::new(QueryRetrieveLevel::Study);
+            (query.keys, query.relational) = (vec![key(MODALITIES)], relational);
+            query.keys.extend(relational.then(|| key(MODALITY)));
+            query.include.tags.extend(query.keys.iter().map(|key| key.tag));
+            let mut sieve = Sieve::new(&query);
+            let mut attributes = Attributes::new();
+            attributes.insert_text(STUDY_INSTANCE_UID, Vr::UI, "1.2");
+            attributes.insert_text(MODALITIES, Vr::CS, "MR");
+            let asked = sieve.asked(1).keys;
+            let answer = Answer { place: 0, attributes, bytes: 9, has_unknown_keys: false };
+            let row = sieve.candidate(answer).unwrap();
+            (asked.first(MODALITIES).map(str::to_owned), asked.get(MODALITY).is_some(), row.has_unknown_keys)
+        };
+        assert_eq!(of(true), (Some("MR".to_owned()), false, true));
+        assert_eq!(of(false), (Some("MR".to_owned()), false, false));
+    }
 
     #[test]
     fn patients_count_as_rows_whatever_is_kept_of_them() {

@@ -63,7 +63,7 @@ pub(super) fn parse(
     let mut keys = path_keys(target);
     keys.extend(found.finish().map_err(|error| invalid(&error))?);
     let (fuzzy, offset) = (mechanisms.fuzzy_names, offset.unwrap_or(0));
-    let query = Query { level, keys, include, fuzzy, zone, limit, offset };
+    let query = Query { level, keys, include, relational: false, fuzzy, zone, limit, offset };
     Ok(Search { query, tells_ae_titles, warnings })
 }
 
