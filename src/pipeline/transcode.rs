@@ -80,7 +80,7 @@ impl Transcoder {
         can_transcode(instance.transfer_syntax.as_str(), to.as_str())
             .map_err(|reason| NotTranscoded::Cannot(reason.to_owned()))?;
         let (to, instance) = (to.clone(), instance.clone());
-        self.in_turn(move |work, pulse| work.make(&instance, &to, pulse)).await
+        self.in_turn(instance.sha256, move |work, pulse| work.make(&instance, &to, pulse)).await
     }
 
     /// Makes a copy in the first of these transfer syntaxes that this object can be transcoded into.
@@ -119,7 +119,7 @@ impl Transcoder {
         to: &TransferSyntaxUid,
     ) -> Result<Vec<u8>, NotTranscoded> {
         let (to, instance) = (to.clone(), instance.clone());
-        let made = self.in_turn(move |work, _| {
+        let made = self.in_turn(instance.sha256, move |work, _| {
             let stored = File::open(&instance.path).map_err(Error::File)?;
             let header = header::read(&instance, &stored, &mut work.headers.claim())?;
             Ok(pixels::FrameReader::open(&object(&instance, &stored, &header))?.frame(index, to.as_str())?)
@@ -127,15 +127,16 @@ impl Transcoder {
         made.await
     }
 
-    /// Does work on a thread for it once it is its turn; it is told when nobody waits for it any more.
+    /// Does work on what has this SHA-256, on a thread for it once it is its turn; it is told when nobody waits for it any more.
     ///
     /// Nobody waits for longer than [`limits::FRAME_TIMEOUT`] for one frame. A codec cannot be ended from outside: it keeps the turn until
     /// it is done. [`Error::NoTurn`] says that, and to who waits for a turn that there is none to be had.
     async fn in_turn<T: Send + 'static>(
         &self,
+        sha256: [u8; 32],
         work: impl FnOnce(&Self, &Pulse) -> Result<T, NotTranscoded> + Send + 'static,
     ) -> Result<T, NotTranscoded> {
-        let turn = self.turns.take().await?;
+        let turn = self.turns.take(sha256).await?;
         let transcoder = self.clone();
         let waiting = Waiting(Arc::clone(turn.pulse()));
         let done = tokio::task::spawn_blocking(move || {
@@ -236,6 +237,11 @@ impl NotTranscoded {
             Self::Cannot(reason) => reason.clone(),
             Self::Failed(error) => error.to_string(),
         }
+    }
+
+    /// Whether it is for want of a codec, for ever or for now: what is stored can be sent as it is.
+    pub fn is_of_codecs(&self) -> bool {
+        matches!(self, Self::Cannot(_) | Self::Failed(Error::NoTurn(_)))
     }
 }
 
@@ -354,14 +360,14 @@ mod tests {
         let ended = Arc::new(std::sync::Mutex::new(ended));
         for overdue in 1..=limits::TRANSCODED_AT_ONCE {
             let ended = Arc::clone(&ended);
-            let made = transcoder.in_turn(move |_, pulse| {
+            let made = transcoder.in_turn([overdue as u8; 32], move |_, pulse| {
                 assert!(ended.lock().is_ok_and(|ended| ended.recv().is_err()) && pulse.is_given_up());
                 Ok(())
             });
             assert!(matches!(made.await, Err(NotTranscoded::Failed(Error::NoTurn(TOO_LONG)))));
             assert_eq!(transcoder.overdue(), overdue);
         }
-        let refused = transcoder.in_turn(|_, _| Ok(())).await;
+        let refused = transcoder.in_turn([0; 32], |_, _| Ok(())).await;
         assert!(matches!(refused, Err(NotTranscoded::Failed(Error::NoTurn(_)))));
         home.pipeline.transcoder = transcoder.clone();
         home.pipeline.measure_queues().await.unwrap();
@@ -371,7 +377,7 @@ mod tests {
         while transcoder.overdue() > 0 {
             tokio::task::yield_now().await;
         }
-        assert!(transcoder.in_turn(|_, _| Ok(())).await.is_ok());
+        assert!(transcoder.in_turn([0; 32], |_, _| Ok(())).await.is_ok());
     }
 
     #[test]

@@ -182,7 +182,7 @@ fn a_folder_that_cannot_be_made_is_told_and_used_once_it_can() {
 fn what_is_given_up_is_a_dead_letter_with_the_last_reason() {
     let sink = StoreScp::start();
     let proxy = Proxy::start(sink.address, Mode::Refuse);
-    let tables = dicom("pacs", "STORESCP", proxy.address).replace("give_up = \"1h\"", "give_up = \"400ms\"");
+    let tables = dicom("pacs", "STORESCP", proxy.address).replace("give_up = \"1h\"", "give_up = \"2s\"");
     let server = Server::routed(&everything_to(&["pacs"]), &tables);
     server.store(&(1..=8).map(|n| Object::new(1, 1, n)).collect::<Vec<_>>());
     server.wait_for("pacs", State::Dead, 8);

@@ -19,8 +19,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use model::limits::READERS;
-
 use crate::harness::say;
 use crate::senders::{setting, xorshift};
 use peers::Peers;
@@ -42,7 +40,6 @@ fn memory_after_a_soak_is_that_before() {
     let stage = Stage::start(length);
     let started = Instant::now();
     stage.run(length / 3, LONGEST_WARM_UP, "warming up");
-    stage.read_all();
     let warm = stage.quiet();
     say(&format!("soak: warm after {:?}: {warm}", started.elapsed()));
     stage.run(length, length, "soaking");
@@ -102,16 +99,6 @@ impl Stage {
             for worker in workers {
                 worker.join().unwrap_or_else(|failed| std::panic::resume_unwind(failed));
             }
-        });
-    }
-
-    /// As many at once as readers of the index there can be, and more, ask for all that is in it: what these cache of it is then as much
-    /// as it gets.
-    fn read_all(&self) {
-        let read = || self.peers.server().get("/dicom-web/instances?includefield=all&limit=100000");
-        thread::scope(|scope| {
-            let readers: Vec<_> = (0..2 * READERS).map(|_| scope.spawn(read)).collect();
-            assert!(readers.into_iter().all(|reader| reader.join().unwrap().status == 200));
         });
     }
 

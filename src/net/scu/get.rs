@@ -19,7 +19,7 @@ pub use arrival::{Kept, NotKept};
 use offer::Offer;
 
 use super::inquiry::Inquiry;
-use super::retrieve::{Response, Retrieved, Stopping, patience};
+use super::retrieve::{Response, Retrieved, Stopping, done, patience};
 use super::{Question, Settings, Target};
 use crate::drive::Drive;
 use crate::end::End;
@@ -215,11 +215,6 @@ impl GetScu {
         let transfer_syntax = transfer_syntax.ok_or(NotKept::Missing("transfer syntax"))?;
         Ok(Expected { sop_class, sop_instance, transfer_syntax })
     }
-}
-
-/// How many instances the peer says to be through with.
-fn done(SubOperations { completed, failed, warning, .. }: SubOperations) -> u32 {
-    [completed, failed, warning].into_iter().flatten().map(u32::from).sum()
 }
 
 /// Puts what comes into a folder.

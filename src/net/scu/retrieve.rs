@@ -78,7 +78,7 @@ impl MoveScu {
         let (message_id, affected_sop_class_uid) = inquiry.next_request();
         let request = CMoveRq { message_id, affected_sop_class_uid, destination: Some(destination.clone()) };
         inquiry.ask(&request.into(), question).await?;
-        let mut count = SubOperations::default();
+        let (mut count, mut most_done) = (SubOperations::default(), 0);
         let mut stopping = Stopping::new(message_id, patience);
         loop {
             let message = stopping.next_message(inquiry, stop).await?;
@@ -88,12 +88,12 @@ impl MoveScu {
                 }
                 other => return Err(End::OutOfTurn(other.name())),
             };
-            let before = count;
             match response.read(inquiry, &mut count).await? {
                 Some(retrieved) => return Ok(retrieved),
                 None => progress(count),
             }
-            if count != before {
+            if done(count) > most_done {
+                most_done = done(count);
                 stopping.go_on();
             }
         }
@@ -103,6 +103,11 @@ impl MoveScu {
     pub(crate) async fn end<T>(self, asked: Result<T, End>) -> Result<T, Error> {
         self.inquiry.end(asked).await
     }
+}
+
+/// How many instances the peer says to be through with.
+pub(super) fn done(SubOperations { completed, failed, warning, .. }: SubOperations) -> u32 {
+    [completed, failed, warning].into_iter().flatten().map(u32::from).sum()
 }
 
 /// The wait for the messages of a retrieve that may be cancelled.
@@ -120,7 +125,7 @@ impl Stopping {
         Self { message_id, patience, moved: Instant::now(), until: None }
     }
 
-    /// Takes note that something came of it: an instance, or another count.
+    /// Takes note that something came of it: an instance, or a higher count.
     pub(super) fn go_on(&mut self) {
         self.moved = Instant::now();
     }

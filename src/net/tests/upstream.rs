@@ -200,13 +200,8 @@ async fn got(peer: &mut Peer, request: &CGetRq, deed: Deed, heard: &mpsc::Sender
 async fn repeat(peer: &mut Peer, request: &CGetRq) {
     let of_ct = |context: &&ul::PresentationContext| context.abstract_syntax == CT;
     let context = peer.association.contexts().iter().find(of_ct).unwrap().id;
-    for time in 0_u16.. {
-        let counts = SubOperations {
-            remaining: Some(2 + time % 2),
-            completed: Some(1 - time % 2),
-            ..SubOperations::default()
-        };
-        peer.send(1, request.answer(Status::PENDING.into(), counts), None).await;
+    for time in 0.. {
+        peer.send(1, request.answer(Status::PENDING.into(), to_and_fro(time)), None).await;
         let store = store(CT, &instance_uid(1));
         peer.send(context, store, Some(&image(1, 10))).await;
         if peer.try_message().await.is_none() {
@@ -215,7 +210,21 @@ async fn repeat(peer: &mut Peer, request: &CGetRq) {
     }
 }
 
-async fn moved(peer: &mut Peer, request: &CMoveRq, _: Deed, heard: &mpsc::Sender<Heard>) -> bool {
+/// Counters that change and do not rise.
+fn to_and_fro(time: u16) -> SubOperations {
+    let (remaining, completed) = (Some(2 + time % 2), Some(1 - time % 2));
+    SubOperations { remaining, completed, ..SubOperations::default() }
+}
+
+async fn moved(peer: &mut Peer, request: &CMoveRq, deed: Deed, heard: &mpsc::Sender<Heard>) -> bool {
+    if deed == Deed::Repeat {
+        for time in 0.. {
+            peer.send(1, request.answer(Status::PENDING.into(), to_and_fro(time)), None).await;
+            if timeout(Duration::from_millis(20), peer.try_message()).await.is_ok() {
+                return true;
+            }
+        }
+    }
     wait_for_cancel(peer, request.message_id, heard).await;
     peer.send(1, request.answer(Status::CANCEL.into(), SubOperations::default()), None).await;
     false
@@ -331,6 +340,13 @@ async fn one_that_sends_the_same_again_and_again_is_left() {
     assert_eq!(fetched.end.unwrap_err().kind, UpstreamFault::Late);
     assert!(fetched.came > 1, "{}", fetched.came);
     assert!(server.counts(r#"gantry_instances_received_total{door="dimse",status="stored"} 1"#));
+
+    let retrieve = RetrieveBy::Move;
+    let config = UpstreamConfig { retrieve, fetch_timeout: Duration::from_millis(200), ..configured() };
+    let (server, upstream, _heard) = doing(Deed::Repeat, config).await;
+    let fetch = upstream.fetch(vec![wanted()], 1, server.pipeline.clone(), server.shutdown.clone());
+    let fetched = timeout(Duration::from_secs(20), fetch).await.unwrap();
+    assert_eq!(fetched.end.unwrap_err().kind, UpstreamFault::Late);
 }
 
 #[tokio::test]

@@ -64,7 +64,7 @@ impl Sieve {
             own.include.tags.iter().copied().chain(of_keys).chain(more.iter().copied()).collect()
         };
         let tags = (!query.include.all).then(tags);
-        Self { query: query.clone(), elsewhere, has_keys_below, tags, seen: HashSet::new(), given: 0 }
+        Self { query: own, elsewhere, has_keys_below, tags, seen: HashSet::new(), given: 0 }
     }
 
     /// What is asked of upstream archives.
@@ -248,6 +248,8 @@ mod tests {
             let asked = sieve.asked(1).keys;
             let answer = Answer { place: 0, attributes, bytes: 9, has_unknown_keys: false };
             let row = sieve.candidate(answer).unwrap();
+            // What we have of it is ours, whether or not that matches.
+            assert!(sieve.ours(std::slice::from_ref(&row)).keys.iter().all(|key| key.tag != MODALITY));
             (asked.first(MODALITIES).map(str::to_owned), asked.get(MODALITY).is_some(), row.has_unknown_keys)
         };
         assert_eq!(of(true), (Some("MR".to_owned()), false, true));

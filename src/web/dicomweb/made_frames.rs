@@ -47,14 +47,15 @@ pub(super) async fn respond(
     // What can be said with a status is said now.
     let first = match frames.make_next().await {
         Ok(first) => first.ok_or_else(Problem::not_found)?,
-        Err(NotTranscoded::Failed(error)) => return Err(error.into()),
         // deviation: PS3.18 §8.7.3: to those who leave it open, what cannot be decoded is sent as it is kept.
-        Err(NotTranscoded::Cannot(_))
-            if accept.choose(&rendition::offers(Kind::Frames, &rendition)).is_some() =>
+        Err(error)
+            if error.is_of_codecs()
+                && accept.choose(&rendition::offers(Kind::Frames, &rendition)).is_some() =>
         {
             let Frames { instance, .. } = frames;
             return rendition::respond(app, Kind::Frames, instance, rendition, all_locations, accept).await;
         }
+        Err(NotTranscoded::Failed(error)) => return Err(error.into()),
         Err(NotTranscoded::Cannot(reason)) => {
             return Err(Problem::not_acceptable(format!("these frames cannot be transcoded: {reason}")));
         }

@@ -177,7 +177,8 @@ impl Sending {
             None => None,
             Some(target) => match pipeline.transcoder().transcode(instance, target).await {
                 Ok(copy) => Some(copy),
-                Err(NotTranscoded::Cannot(reason)) if self.is_open => {
+                Err(error) if self.is_open && error.is_of_codecs() => {
+                    let reason = error.reason();
                     tracing::debug!(instance = %instance.ids.sop_instance, reason, "sent as it is stored");
                     None
                 }
