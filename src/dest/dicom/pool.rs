@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use net::scu::{Heard, Kind, MAX_KINDS, Settings, StoreAssociation, Target, proposal};
+use net::scu::{AFTERMATH, Heard, Kind, MAX_KINDS, Settings, StoreAssociation, Target, proposal};
 use net::{End, Error, Wait};
 use pipeline::Waiting;
 use telemetry::Telemetry;
@@ -223,8 +223,7 @@ impl Pool {
         heard: Option<Heard>,
     ) -> Result<StoreAssociation, Error> {
         let known = self.state().known(kind, waiting);
-        let heard = |kind: &Kind| heard.as_ref().and_then(|heard| heard.said(kind));
-        let kinds = proposal(&known, |kind| heard(kind).or_else(|| self.target.said(kind)));
+        let kinds = proposal(&known, |kind| self.target.said_or(heard.as_ref(), kind));
         let association = self.open(&kinds).await?;
         tracing::debug!(proposed = kinds.len(), "association opened");
         Ok(association)
@@ -355,8 +354,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How long they make do; after that a further one is tried, and the time doubles where it fails again.
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
 const LAST_PAUSE: Duration = Duration::from_secs(5 * 60);
-/// How long a peer may be full of what we have closed.
-const AFTERMATH: Duration = Duration::from_secs(2);
 /// How long a peer's refusal of a kind is taken for granted.
 const REFUSAL_KEPT: Duration = Duration::from_secs(60);
 

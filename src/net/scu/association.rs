@@ -34,7 +34,7 @@ pub struct Heard(Arc<Contexts>);
 
 impl Heard {
     /// What it said to this kind, `None` when it was not asked.
-    pub fn said(&self, kind: &Kind) -> Option<Said> {
+    pub(super) fn said(&self, kind: &Kind) -> Option<Said> {
         self.0.said(kind)
     }
 }
@@ -198,6 +198,9 @@ impl StoreAssociation {
         }
     }
 }
+
+/// How long a peer may still count an association that we have closed, and be full of it.
+pub const AFTERMATH: Duration = Duration::from_secs(2);
 
 /// Reads a file where it is sent. What was received a moment ago is still in memory, so that reading ahead would gain nothing.
 struct File {

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use ul::pdu::{AssociateAc, ContextOutcome, ContextResult, RoleSelection};
 
 use super::alternatives::Kind;
+use super::association::Heard;
 use super::{Settings, Target, associate};
 use crate::end::End;
 use crate::error::Error;
@@ -29,6 +30,11 @@ impl Target {
         if let Some(memory) = &self.memory {
             memory.ask_again(kind);
         }
+    }
+
+    /// What the peer said to this kind on the association before, or else last time, as far as that holds.
+    pub fn said_or(&self, heard: Option<&Heard>, kind: &Kind) -> Option<Said> {
+        heard.and_then(|heard| heard.said(kind)).or_else(|| self.said(kind))
     }
 
     /// What the peer said to this kind last time, as far as that holds.

@@ -33,7 +33,7 @@ use crate::identity::OurIdentity;
 use crate::{Config, Peer, tls};
 
 pub use alternatives::Kind;
-pub use association::{Heard, StoreAssociation};
+pub use association::{AFTERMATH, Heard, StoreAssociation};
 pub use commitment::{CommitmentAssociation, Incoming, action_meaning};
 pub use dimse::service::retrieve::SubOperations;
 pub use dimse::{Class, ErrorComment, Outcome, Status};

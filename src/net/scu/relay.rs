@@ -5,7 +5,6 @@ mod work;
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
 
 use dimse::Outcome;
 use dimse::service::store::MoveOriginator;
@@ -20,7 +19,7 @@ use tracing::Instrument;
 
 use self::work::{Claim, Claimed, Job, Present, Work};
 use super::alternatives::Kind;
-use super::association::{Heard, StoreAssociation};
+use super::association::{AFTERMATH, Heard, StoreAssociation};
 use super::file::Whole;
 use super::proposal::proposal;
 use super::queue::{Instance, kind, not_transcoded};
@@ -162,8 +161,7 @@ impl Sender {
 
     /// An association for these kinds, after one on which the peer said so.
     async fn open(&self, kinds: &[Kind], heard: Option<&Heard>) -> Result<StoreAssociation, Error> {
-        let before = |kind: &Kind| heard.and_then(|heard| heard.said(kind));
-        let kinds = proposal(kinds, |kind| before(kind).or_else(|| self.target.said(kind)));
+        let kinds = proposal(kinds, |kind| self.target.said_or(heard, kind));
         let started = Instant::now();
         loop {
             let opening = StoreAssociation::open(&self.target, &self.settings, &self.telemetry, &kinds);
@@ -342,7 +340,5 @@ async fn report(reports: &mpsc::Sender<Report>, job: Job, result: Result<Outcome
     drop(reports.send(report).await);
 }
 
-/// How long a peer may be full of what we have closed.
-const AFTERMATH: Duration = Duration::from_secs(2);
 /// Reports that wait for their reader.
 const REPORTS: usize = 64;
