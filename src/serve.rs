@@ -17,7 +17,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 use crate::config::{self, Config};
 use crate::control::{self, Control};
 use crate::reload::Reloader;
-use crate::{destinations, open_files, upstreams};
+use crate::{allocator, destinations, open_files, upstreams};
 
 /// What may take this long when stopping: the last messages, and closing the archive.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -32,7 +32,7 @@ const CLOSE: Duration = Duration::from_secs(2);
 pub(crate) fn run(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
     let upstream = config.upstreams.iter().map(|one| 2 * one.config.associations.get()).sum::<usize>();
     open_files::raise_limit(config.net.max_associations + upstream, config.net.move_associations);
-    let telemetry = Telemetry::new();
+    let telemetry = Telemetry::measuring(allocator::memory);
     let data_dir = config.archive.data_dir.display().to_string();
     let archive = Archive::open(config.archive.clone(), telemetry.clone())
         .with_context(|| format!("cannot use the data folder {data_dir}"))?;

@@ -6,7 +6,7 @@ use rustix::process::umask;
 
 use super::ConfigFile;
 use crate::config::For;
-use crate::{allocator, logging, serve};
+use crate::{logging, serve};
 
 /// Receive, keep and serve images until SIGTERM or Ctrl-C
 #[derive(Debug, Args)]
@@ -16,7 +16,6 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    allocator::limit_arenas();
     let config = match arguments.config.load(For::Serving) {
         Ok(config) => config,
         Err(code) => return Ok(code),

@@ -18,6 +18,7 @@
 mod commitments;
 mod deliveries;
 mod event;
+mod memory;
 mod metrics;
 mod retrieves;
 mod upstreams;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 pub use commitments::{AskEnd, ReportEnd, Reports};
 pub use deliveries::Queue;
 pub use event::{DeliveryEnd, Door, Event, Retrieval};
+pub use memory::Memory;
 use metrics::Metrics;
 use model::{DestinationName, UpstreamName};
 pub use retrieves::Retrieved;
@@ -46,6 +48,13 @@ impl Telemetry {
     /// Starts with every counter at zero.
     pub fn new() -> Self {
         Self { metrics: Arc::new(Metrics::new()) }
+    }
+
+    /// Like [`Telemetry::new`], and has what the process holds of memory, which is asked for whenever metrics are read.
+    pub fn measuring(memory: fn() -> Option<Memory>) -> Self {
+        let mut metrics = Metrics::new();
+        metrics.measure(memory);
+        Self { metrics: Arc::new(metrics) }
     }
 
     /// Counts an event. Never blocks for longer than it takes to find a counter by its labels.

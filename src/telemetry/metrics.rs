@@ -10,6 +10,7 @@ use prometheus_client::registry::{Metric, Registry};
 
 use crate::commitments::Commitments;
 use crate::deliveries::Deliveries;
+use crate::memory::{Gauges, Memory};
 use crate::retrieves::Retrieves;
 use crate::upstreams::Upstreams;
 use crate::{Door, Event};
@@ -61,6 +62,10 @@ impl Metrics {
         made.upstreams.register(&mut made.registry);
         made.start_at_zero();
         made
+    }
+
+    pub(crate) fn measure(&mut self, memory: fn() -> Option<Memory>) {
+        self.registry.register_collector(Box::new(Gauges(memory)));
     }
 
     pub(crate) fn record(&self, event: Event) {

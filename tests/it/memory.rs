@@ -1,13 +1,16 @@
 //! Memory stays flat whatever the object's size.
 
 use std::io::Write;
+use std::thread;
 
-use crate::harness::Server;
+use crate::harness::{Server, eventually};
 use crate::scu::{Scu, element, pdata};
 use crate::synthetic::{CT, EXPLICIT, Object, part10};
 
 const OBJECT_BYTES: usize = 600 << 20;
 const ALLOWED_GROWTH: u64 = 32 << 20;
+/// What may be free between what is in use.
+const FREE: u64 = 8 << 20;
 
 #[test]
 fn six_hundred_megabytes_in_and_out_cost_less_than_thirty_two() {
@@ -87,6 +90,26 @@ fn large_headers_have_a_common_limit() {
         );
     });
     assert!(growth < (256 + 128) << 20, "grew by {growth} bytes");
+}
+
+#[test]
+fn what_was_in_use_is_given_back() {
+    let server = Server::start();
+    let files: Vec<_> =
+        (1..=400).map(|n| Object { pixel_bytes: 64, ..Object::new(n / 4, 1, n) }.file()).collect();
+    let files: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
+    assert_eq!(server.stow("/dicom-web/studies", &files).status, 200);
+    let in_use = || server.metric("gantry_memory_allocated_bytes");
+    assert!(in_use() > 1 << 20, "all of the process allocates by what is measured: {}", in_use());
+    thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                let answer = server.get("/dicom-web/instances?includefield=all&limit=1000");
+                assert_eq!(answer.json().as_array().unwrap().len(), 400);
+            });
+        }
+    });
+    eventually("what is free is the kernel's", || server.anonymous_bytes() < in_use() + FREE);
 }
 
 /// By how much the process peaks above where it stood while `work` runs.
