@@ -103,7 +103,8 @@ impl Server {
         Self::build_at(free_ports(), dir, free_bytes, tables, launch)
     }
 
-    fn build_at(
+    /// Starts at these addresses, in this folder; for the tables see [`Server::with`].
+    pub(crate) fn build_at(
         [dimse_at, web_at]: [SocketAddr; 2],
         dir: TempDir,
         free_bytes: u64,

@@ -71,7 +71,7 @@ impl Stage {
     fn start(length: Duration) -> Self {
         let (peers, pool) = (Peers::start(), Pool::new(length));
         pool.store_in(peers.server());
-        pool.store_elsewhere(&peers.far);
+        pool.store_elsewhere(&peers.far, &peers.moved);
         let is_over = AtomicBool::new(false);
         Self { peers, pool, is_over, done: Mutex::default(), numbers: AtomicU64::new(1) }
     }

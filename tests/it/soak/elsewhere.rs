@@ -1,4 +1,4 @@
-//! What stands in other archives, of which one is well, one mute, and one gives nothing without damage; and storage commitment
+//! What stands in other archives, of which two are well, one mute, and one gives nothing without damage; and storage commitment
 //! reports that go over associations of the server's.
 
 use std::io::Write;
@@ -121,6 +121,7 @@ pub(super) fn assert_all_was_met(stage: &Stage) {
         r#"queries_total{upstream="mute",outcome="late"}"#,
         r#"queries_total{upstream="odd",outcome="answered"}"#,
         r#"fetched_instances_total{upstream="far"}"#,
+        r#"fetched_instances_total{upstream="moved"}"#,
     ] {
         assert!(stage.peers.server().metric(&format!("gantry_upstream_{count}")) > 0, "{count}");
     }

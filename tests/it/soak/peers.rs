@@ -4,6 +4,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tempfile::TempDir;
+
 use super::called::Called;
 use crate::harness::{Launch, Server, free_ports};
 use crate::pki::{Ca, Files};
@@ -13,8 +15,9 @@ use crate::sinks::StoreScp;
 pub(super) struct Peers {
     server: Server,
     pub(super) tls: SocketAddr,
-    /// An upstream archive.
+    /// An upstream archive, and one that sends what is to be fetched over associations of its own.
     pub(super) far: Server,
+    pub(super) moved: Server,
     /// Takes reports, and is an upstream archive that gives all with damage.
     pub(super) called: Called,
     /// Takes what a C-MOVE brings, and keeps nothing.
@@ -36,7 +39,7 @@ impl Peers {
         let called = Called::start();
         let sink = StoreScp::with(&["--ignore"]);
         let mute = TcpListener::bind("127.0.0.1:0").unwrap();
-        let [tls, gone] = free_ports();
+        let [tls, gone, moved, moved_web] = free_ports();
         let (ca, files) = (Ca::new("Hospital CA"), Files::new());
         let own = ca.local("gantry");
         let tables: String = [
@@ -44,6 +47,7 @@ impl Peers {
             ("mute", "MUTE", mute.local_addr().unwrap()),
             ("gone", "GONE", gone),
             ("far", "FAR", far.dimse),
+            ("moved", "MOVED", moved),
             ("modality", "MODALITY", called.address),
             ("odd", "ODD", called.address),
         ]
@@ -60,10 +64,25 @@ impl Peers {
             ("secret", SECRET),
         ];
         let server = Server::furnished(&furniture, ["", &dimse, &tables], launch);
+        let gantry = format!("[peer.gantry]\nae_title = \"GANTRY\"\naddress = \"{}\"\n", server.dimse);
+        let keys = ["ae_title = \"MOVED\"", "max_associations = 400", &gantry];
+        let moved = Server::build_at([moved, moved_web], TempDir::new().unwrap(), 0, keys, launch);
         let trusted = files.keep("trusted", &ca.local("CT1"));
         let stranger = files.keep("stranger", &Ca::new("Another CA").local("CT1"));
         let ca = files.write("ca.pem", &pem);
-        Self { server, tls, far, called, _sink: sink, _mute: mute, _files: files, trusted, stranger, ca }
+        Self {
+            server,
+            tls,
+            far,
+            moved,
+            called,
+            _sink: sink,
+            _mute: mute,
+            _files: files,
+            trusted,
+            stranger,
+            ca,
+        }
     }
 
     pub(super) fn server(&self) -> &Server {
@@ -103,11 +122,16 @@ const CERTIFICATES: &str =
     "certificate = \"tls/gantry.pem\"\nkey = \"tls/gantry.key\"\nca = \"tls/ca.pem\"\n";
 /// What the peer LOCKED has to say when it calls.
 pub(super) const SECRET: &str = "open sesame";
-/// Hostile peers hold many queries, and that archive is to be there for others all the same; the others are not waited for.
+/// Hostile peers hold many queries, and those archives are to be there for others all the same; the others are not waited for.
 const UPSTREAMS: &str = "[upstream.far]
 peer = \"far\"
 associations = 64
 timeout = \"30s\"
+[upstream.moved]
+peer = \"moved\"
+associations = 64
+timeout = \"30s\"
+retrieve = \"move\"
 [upstream.mute]
 peer = \"mute\"
 timeout = \"300ms\"

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use flate2::Compression;
@@ -48,6 +49,7 @@ pub(super) struct Pool {
     /// Files of objects whose pixels are not what they say.
     liars: Vec<Vec<u8>>,
     bomb: Vec<u8>,
+    turn: AtomicU32,
 }
 
 impl Pool {
@@ -67,6 +69,7 @@ impl Pool {
             more: 100 + 100 * minutes.min(9),
             liars: liars(),
             bomb: bomb(),
+            turn: AtomicU32::new(0),
         }
     }
 
@@ -82,23 +85,23 @@ impl Pool {
         store(server, &self.liars);
     }
 
-    /// Stores what another archive has: a study of ours, and those that are not.
-    pub(super) fn store_elsewhere(&self, far: &Server) {
+    /// Stores what other archives have: a study of ours, and those that are not.
+    pub(super) fn store_elsewhere(&self, far: &Server, moved: &Server) {
         let ours = (1..=SERIES).flat_map(|series| (1..=INSTANCES).map(move |n| object(1, series, n)));
         let of = |study| (1..=FAR_INSTANCES).map(move |n| object(study, 1, n));
-        let theirs = (0..self.studies_elsewhere()).map(|n| FETCHED + n).chain([FAR]).flat_map(of);
-        let files: Vec<_> = ours.chain(theirs).map(|object| object.file()).collect();
-        files.chunks(50).for_each(|files| store(far, files));
+        store_all(far, ours.chain(self.studies_of(0).chain([FAR]).flat_map(of)));
+        store_all(moved, self.studies_of(1).flat_map(of));
     }
 
-    /// One of them, which may have been fetched.
+    /// One of them, which may have been fetched; of either archive in turn.
     pub(super) fn elsewhere(&self, random: &mut Random) -> Object {
-        let study = FETCHED + random.below(self.studies_elsewhere() as usize) as u32;
-        object(study, 1, 1 + random.below(FAR_INSTANCES as usize) as u32)
+        let studies: Vec<_> = self.studies_of(self.turn.fetch_add(1, Ordering::Relaxed) % 2).collect();
+        object(*random.of(&studies), 1, 1 + random.below(FAR_INSTANCES as usize) as u32)
     }
 
-    fn studies_elsewhere(&self) -> u32 {
-        self.more as u32 / 2
+    /// Those of the one or the other archive.
+    fn studies_of(&self, archive: u32) -> impl Iterator<Item = u32> {
+        (archive..self.more as u32 / 2).step_by(2).map(|n| FETCHED + n)
     }
 
     /// One of the objects that are there.
@@ -135,6 +138,11 @@ impl Pool {
 pub(super) fn object(study: u32, series: u32, n: u32) -> Object {
     let pixel_bytes = [2048, 8192, 65_536][(n % 3) as usize];
     Object { pixel_bytes, ..Object::new(study, series, n) }
+}
+
+fn store_all(server: &Server, objects: impl Iterator<Item = Object>) {
+    let files: Vec<_> = objects.map(|object| object.file()).collect();
+    files.chunks(50).for_each(|files| store(server, files));
 }
 
 fn store(server: &Server, files: &[Vec<u8>]) {
