@@ -35,9 +35,7 @@ pub(crate) struct Plan {
 pub(crate) fn plan(connection: &Connection, query: &Query, after: Option<&Cursor>) -> Result<Plan, Error> {
     let level = query.level;
     let days = Days::of(query, after.is_some());
-    let few = if level == Image { FEW_TO_SORT_INSTANCES_OF } else { FEW_TO_SORT };
-    let probe = Probe { connection, few, is_settled: has_unique_key(query) };
-    let mut plan = Planning::new(probe, level, after, days);
+    let mut plan = Planning::new(Probe::new(connection, query), level, after, days);
     let mut below = Vec::new();
     for key in &query.keys {
         match level_below(level, key).filter(|_| query.relational) {
@@ -133,24 +131,30 @@ impl<'a> Planning<'a> {
     fn below(&mut self, query: &Query, keys: &[(QueryRetrieveLevel, &Key)]) -> Result<(), Error> {
         let Some(lowest) = keys.iter().map(|(of, _)| *of).max() else { return Ok(()) };
         let Self { probe, level, .. } = *self;
-        let mut below = Planning::new(probe, Image, None, Days::default());
+        let mut below = Vec::new();
         for (_, key) in keys {
-            below.key(query, key)?;
+            let mut own = Planning::new(probe, Image, None, Days::default());
+            own.key(query, key)?;
+            below.push(own);
         }
-        let place = match below.best.by {
-            By::Index(at) | By::Keys(at) => below.conditions.get(at),
-            By::Itself | By::Stream(..) => None,
-        };
-        let few = match place {
-            Some(condition) => probe.few_above(level, below.best.start.level(), condition)?,
-            None => None,
-        };
+        below.sort_by_key(|own| own.best.rank);
+        let mut few = None;
+        // Only lists of UIDs and a Modality may turn out to leave many.
+        for Planning { best, conditions, .. } in below.iter() {
+            if let By::Index(at) | By::Keys(at) = best.by {
+                few = probe.few_above(level, best.start.level(), &conditions[at])?;
+            }
+            if few.is_some() {
+                break;
+            }
+        }
         match few {
             Some(rows) => self.choose(key_of(level), rows, walk(level).through_chosen()),
             None if level == Study => self.told_by_study(keys)?,
             None => {}
         }
-        self.conditions.push(exists(level, lowest, below.conditions));
+        let conditions = below.into_iter().flat_map(|own| own.conditions).collect();
+        self.conditions.push(exists(level, lowest, conditions));
         Ok(())
     }
 
@@ -486,19 +490,6 @@ impl<'a> Planning<'a> {
     }
 }
 
-/// Whether a query names its rows or what they belong to by UID: few are left then, whatever its other keys say.
-fn has_unique_key(query: &Query) -> bool {
-    query.keys.iter().any(|key| {
-        let is_few = match &key.matching {
-            Matching::Single(_) => true,
-            Matching::UidList(uids) => uids.len() <= FEW_UIDS,
-            Matching::Wildcard(_) | Matching::Range { .. } | Matching::Moments { .. } => false,
-            Matching::Item(_) | Matching::Empty | Matching::AnyOf(_) => false,
-        };
-        is_few && UNIQUE_KEYS.contains(&key.tag) && find(query.level, key.tag).is_some()
-    })
-}
-
 /// The key of the rows of a level.
 fn key_of(level: QueryRetrieveLevel) -> &'static str {
     match level {
@@ -569,12 +560,6 @@ fn without_end(matching: Matching) -> Matching {
     }
 }
 
-/// Study, Series and SOP Instance UID.
-const UNIQUE_KEYS: [Tag; 3] = [Tag(0x0020, 0x000D), Tag(0x0020, 0x000E), Tag(0x0008, 0x0018)];
-
-/// So many of them leave few rows.
-const FEW_UIDS: usize = 256;
-
 /// Columns of studies of which any number may have the same value. The rows below those studies must be sorted.
 const MANY_MAY_HAVE: [&str; 4] = ["accession_number", "patient_birth_date", "study_date", "study_id"];
 
@@ -589,9 +574,3 @@ const RANK_OF_STREAMS: u32 = 10;
 
 /// Rows of a stream that are counted to tell which is shorter.
 const COUNTED: usize = 1000;
-
-/// So many rows are sorted sooner than a long walk in order has found them.
-const FEW_TO_SORT: usize = 2000;
-
-/// The same for studies and series of which the instances are asked for.
-const FEW_TO_SORT_INSTANCES_OF: usize = 50;

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use model::QueryRetrieveLevel;
+use model::QueryRetrieveLevel::{self, Image};
+use model::Tag;
+use model::query::{Matching, Query};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use crate::Error;
+use crate::attribute::find;
 use crate::below::select_above;
 use crate::condition::Condition;
 use crate::stream::{Days, Stream};
@@ -21,7 +24,12 @@ pub(crate) struct Probe<'a> {
     pub(crate) is_settled: bool,
 }
 
-impl Probe<'_> {
+impl<'a> Probe<'a> {
+    pub(crate) fn new(connection: &'a Connection, query: &Query) -> Self {
+        let few = if query.level == Image { FEW_TO_SORT_INSTANCES_OF } else { FEW_TO_SORT };
+        Self { connection, few, is_settled: has_unique_key(query) }
+    }
+
     /// Whether few rows of a table meet a condition on it.
     pub(crate) fn are_few(&self, table: &str, condition: &Condition) -> Result<bool, Error> {
         if self.is_settled {
@@ -95,3 +103,28 @@ impl Probe<'_> {
         Ok(usize::try_from(count).unwrap_or(usize::MAX))
     }
 }
+
+/// Whether a query names its rows or what they belong to by UID: few are left then, whatever its other keys say.
+fn has_unique_key(query: &Query) -> bool {
+    query.keys.iter().any(|key| {
+        let is_few = match &key.matching {
+            Matching::Single(_) => true,
+            Matching::UidList(uids) => uids.len() <= FEW_UIDS,
+            Matching::Wildcard(_) | Matching::Range { .. } | Matching::Moments { .. } => false,
+            Matching::Item(_) | Matching::Empty | Matching::AnyOf(_) => false,
+        };
+        is_few && UNIQUE_KEYS.contains(&key.tag) && find(query.level, key.tag).is_some()
+    })
+}
+
+/// Study, Series and SOP Instance UID.
+const UNIQUE_KEYS: [Tag; 3] = [Tag(0x0020, 0x000D), Tag(0x0020, 0x000E), Tag(0x0008, 0x0018)];
+
+/// So many of them leave few rows.
+const FEW_UIDS: usize = 256;
+
+/// So many rows are sorted sooner than a long walk in order has found them.
+const FEW_TO_SORT: usize = 2000;
+
+/// The same for studies and series of which the instances are asked for.
+const FEW_TO_SORT_INSTANCES_OF: usize = 50;

@@ -342,6 +342,17 @@ fn what_many_have_below_them_comes_in_the_order_of_the_answer() {
     }
 }
 
+#[test]
+fn a_key_that_many_have_does_not_hide_one_that_few_have() {
+    let home = crowded();
+    home.index().execute_batch(&many_series()).unwrap();
+    let list = (1..=3000).map(|n| format!("2.25.9.{n}")).collect::<Vec<_>>().join("\\");
+    for keys in [[(SERIES, list.as_str()), (OPERATORS, "doe*")], [(OPERATORS, "doe*"), (SERIES, &list)]] {
+        let (_, page) = looks_and_page(&home, &relational(Study, &keys));
+        assert!(page.starts_with("SCAN chosen VIRTUAL TABLE"), "{page}");
+    }
+}
+
 /// More series of the one study than are sorted.
 fn many_series() -> String {
     "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 3000)
