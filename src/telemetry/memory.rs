@@ -26,7 +26,7 @@ impl Collector for Gauges {
             ("gantry_memory_allocated", "Memory in use.", memory.allocated_bytes),
             (
                 "gantry_memory_resident",
-                "Memory of the machine that what is in use takes, at most.",
+                "The machine's memory that this takes, with what is free and not given back yet.",
                 memory.resident_bytes,
             ),
         ] {
