@@ -80,6 +80,10 @@ fn a_level_that_is_missing_or_foreign_is_refused() {
     assert_eq!(refused(find(&mut scu, STUDY_ROOT, "NONSENSE", &[])), [0xA900]);
     assert_eq!(refused(scu.find(1, STUDY_ROOT, b"\xFF\xFF\xFF").unwrap()).len(), 1);
     assert_eq!(find(&mut scu, STUDY_ROOT, "STUDY", &[]).len(), 5, "the association goes on");
+    let log = server.log();
+    let told =
+        log.lines().filter(|line| line.contains("level=info") && line.contains("C-FIND-RSP status=A900H"));
+    assert_eq!(told.count(), 1, "each reason is told once:\n{log}");
 }
 
 #[test]

@@ -145,6 +145,7 @@ fn a_destination_that_refuses_associations_or_is_not_there_fails_everything() {
     let unknown = retrieve(&server, &json!({"service": "move", "keys": study(1), "destination": "STRANGER"}));
     assert_eq!(unknown.last()["status"].as_u64(), Some(0xA801));
     assert_eq!(unknown.last()["comment"], "no peer is known as STRANGER");
+    assert!(server.log().contains("no peer is known as STRANGER"), "{}", server.log());
     let wrong = retrieve(
         &server,
         &json!({"service": "move", "keys": {"QueryRetrieveLevel": "SERIES", "StudyInstanceUID": "2.25.1"}, "destination": "GONE"}),

@@ -14,7 +14,7 @@ mod store;
 
 use std::net::IpAddr;
 
-use dimse::{Command, Message, Outcome, Status};
+use dimse::{Class, Command, Message, Outcome, Status};
 use model::query::Root;
 use model::{AeTitle, PeerName, sop};
 pub(crate) use owed::Owed;
@@ -260,16 +260,24 @@ impl Scp<'_> {
     ) -> Result<(), End> {
         if let Some(outcome) = response.outcome() {
             self.tally.add(response.name(), outcome.status);
-            tracing::debug!(
-                context_id,
-                command = response.name(),
-                status = %outcome.status,
-                meaning = response.meaning(),
-                comment = outcome.error_comment.as_ref().map(dimse::ErrorComment::as_str),
-                "answering",
-            );
+            self.tell(context_id, response, outcome);
         }
         drive.queue(context_id, response, data_set)?;
         drive.flush().await
+    }
+
+    /// Says in the log what an answer is, and at the usual level why a request is refused. Neither comment nor meaning has a value of the
+    /// request.
+    fn tell(&mut self, context_id: u8, response: &Command, outcome: &Outcome) {
+        let (command, status, meaning) = (response.name(), outcome.status, response.meaning());
+        let comment = outcome.error_comment.as_ref().map(dimse::ErrorComment::as_str);
+        // What becomes of a C-STORE is told with its instance.
+        let is_refusal = status.class() == Class::Failure && !matches!(response, Command::CStoreRsp(_));
+        if is_refusal && self.tally.is_news(command, status, comment.unwrap_or_default()) {
+            let text = "refused; others for the same reason are only counted";
+            tracing::info!(context_id, command, %status, meaning, comment, "{text}");
+        } else {
+            tracing::debug!(context_id, command, %status, meaning, comment, "answering");
+        }
     }
 }
