@@ -1,7 +1,7 @@
 //! Which attributes of sequence items the index has (PS3.4 §C.2.2.2.6): one table that drives what is kept, matched and
 //! supported.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use model::QueryRetrieveLevel::{self, Image, Patient, Series, Study};
@@ -29,6 +29,16 @@ pub(crate) struct ItemAttribute {
 }
 
 impl ItemAttribute {
+    /// The sequence that objects have it in: which regions there are in a study is gathered from what its instances show.
+    fn source(&self) -> Tag {
+        if self.is_gathered() { ANATOMIC_REGION } else { self.sequence }
+    }
+
+    /// Whether its owner has the items of all its instances, and not those of the first that has any.
+    fn is_gathered(&self) -> bool {
+        self.sequence == ANATOMIC_REGIONS_IN_STUDY
+    }
+
     /// What stands for it in the index where the owners of items are of a level: a study has items of its patient, too.
     pub(crate) fn code(&self, owner: QueryRetrieveLevel) -> i64 {
         if self.level == Patient && owner > Patient { self.code + OF_STUDY } else { self.code }
@@ -57,11 +67,16 @@ pub(crate) fn has_sequence(level: QueryRetrieveLevel, sequence: Tag) -> bool {
     ITEM_ATTRIBUTES.iter().any(|attribute| attribute.sequence == sequence && attribute.level <= level)
 }
 
+/// Whether the index learns from the items of this sequence of an object.
+pub(crate) fn is_source(sequence: Tag) -> bool {
+    SOURCES.binary_search(&sequence).is_ok()
+}
+
 /// The values of a header for the index, those of the first items of each sequence.
 pub(crate) fn values(header: &Header) -> Vec<ItemValue> {
     let mut values = Vec::new();
     let mut taken: Vec<Tag> = Vec::new();
-    for element in header.elements().filter(|element| SEQUENCES.binary_search(&element.tag).is_ok()) {
+    for element in header.elements().filter(|element| is_source(element.tag)) {
         if !taken.contains(&element.tag) {
             taken.push(element.tag);
             add_values(&element, header.charset(), &mut values);
@@ -120,7 +135,7 @@ fn in_items(items: &str, column: &str, matching: &Matching) -> Option<Condition>
     Condition::any(exists.into_iter().chain(none).collect())
 }
 
-/// Gives an owner the items that an instance speaks of. A sequence that the owner has stays as it is.
+/// Gives an owner the items that an instance speaks of. A sequence that the owner has stays as it is, unless it is gathered.
 pub(crate) fn add(
     connection: &Connection,
     values: &[ItemValue],
@@ -130,9 +145,8 @@ pub(crate) fn add(
     let (owner_level, owner) = owner;
     let mut known: Vec<Tag> = Vec::new();
     let mut added: Vec<Tag> = Vec::new();
-    for value in values {
-        let Some(attribute) = ITEM_ATTRIBUTES.get(value.place) else { continue };
-        if !levels.contains(&attribute.level) || known.contains(&attribute.sequence) {
+    for (attribute, value) in of_levels(values, levels).filter(|(attribute, _)| !attribute.is_gathered()) {
+        if known.contains(&attribute.sequence) {
             continue;
         }
         if !added.contains(&attribute.sequence) {
@@ -147,6 +161,57 @@ pub(crate) fn add(
                 "INSERT OR IGNORE INTO item (kind, value, owner, number) VALUES (?1, ?2, ?3, ?4)",
             )?
             .execute(params![attribute.code(owner_level), value.value, owner, value.number])?;
+    }
+    let gathered: Vec<_> =
+        of_levels(values, levels).filter(|(attribute, _)| attribute.is_gathered()).collect();
+    for item in gathered.chunk_by(|(_, one), (_, other)| one.number == other.number) {
+        gather(connection, item, owner_level, owner)?;
+    }
+    Ok(())
+}
+
+/// The values of attributes of some levels.
+fn of_levels<'v>(
+    values: &'v [ItemValue],
+    levels: &[QueryRetrieveLevel],
+) -> impl Iterator<Item = (&'static ItemAttribute, &'v ItemValue)> {
+    let with_attribute = values.iter().filter_map(|value| Some((ITEM_ATTRIBUTES.get(value.place)?, value)));
+    with_attribute.filter(move |(attribute, _)| levels.contains(&attribute.level))
+}
+
+/// Gives an owner one more item, unless it has one that says the same, or many.
+fn gather(
+    connection: &Connection,
+    item: &[(&ItemAttribute, &ItemValue)],
+    owner_level: QueryRetrieveLevel,
+    owner: i64,
+) -> Result<(), Error> {
+    let mut same: Option<BTreeSet<i64>> = None;
+    for (attribute, value) in item {
+        let mut statement = connection.prepare_cached(
+            "SELECT number FROM item INDEXED BY item_by_owner WHERE kind = ?1 AND owner = ?2 AND value = ?3",
+        )?;
+        let found = statement
+            .query_map(params![attribute.code(owner_level), owner, value.value], |row| row.get(0))?;
+        let found = found.collect::<Result<BTreeSet<i64>, _>>()?;
+        same = Some(same.map_or_else(|| found.clone(), |same| &same & &found));
+    }
+    let mut next = 0;
+    for attribute in ITEM_ATTRIBUTES.iter().filter(|attribute| attribute.is_gathered()) {
+        let mut statement = connection.prepare_cached(
+            "SELECT coalesce(max(number) + 1, 0) FROM item INDEXED BY item_by_owner WHERE kind = ?1 AND owner = ?2",
+        )?;
+        next = next.max(statement.query_row([attribute.code(owner_level), owner], |row| row.get(0))?);
+    }
+    if same.is_some_and(|same| !same.is_empty())
+        || usize::try_from(next).is_ok_and(|next| next >= limits::INDEXED_ITEMS)
+    {
+        return Ok(());
+    }
+    for (attribute, value) in item {
+        connection
+            .prepare_cached("INSERT INTO item (kind, value, owner, number) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![attribute.code(owner_level), value.value, owner, next])?;
     }
     Ok(())
 }
@@ -234,7 +299,7 @@ fn add_values(sequence: &Element<'_>, charset: &Charset, values: &mut Vec<ItemVa
             item.element(SPECIFIC_CHARACTER_SET).and_then(|element| element.bytes()).map(Charset::parse);
         let charset = own.as_ref().unwrap_or(charset);
         for (place, attribute) in ITEM_ATTRIBUTES.iter().enumerate() {
-            if attribute.sequence == sequence.tag
+            if attribute.source() == sequence.tag
                 && let Some(value) = text_of(item, attribute, charset)
             {
                 values.push(ItemValue { place, number, value });
@@ -250,12 +315,14 @@ fn text_of(item: Item<'_>, attribute: &ItemAttribute, charset: &Charset) -> Opti
 }
 
 /// The sequences, by tag.
-static SEQUENCES: LazyLock<Vec<Tag>> = LazyLock::new(|| {
-    let mut tags: Vec<Tag> = ITEM_ATTRIBUTES.iter().map(|attribute| attribute.sequence).collect();
-    tags.sort_unstable();
-    tags.dedup();
-    tags
-});
+static SEQUENCES: LazyLock<Vec<Tag>> = LazyLock::new(|| by_tag(|attribute| attribute.sequence));
+
+/// Those of objects, by tag.
+static SOURCES: LazyLock<Vec<Tag>> = LazyLock::new(|| by_tag(ItemAttribute::source));
+
+fn by_tag(of: impl Fn(&ItemAttribute) -> Tag) -> Vec<Tag> {
+    ITEM_ATTRIBUTES.iter().map(of).collect::<BTreeSet<_>>().into_iter().collect()
+}
 
 const SPECIFIC_CHARACTER_SET: Tag = Tag(0x0008, 0x0005);
 
@@ -290,6 +357,11 @@ const PERFORMED_PROTOCOL_CODE: (u16, u16) = (0x0040, 0x0260);
 const CONCEPT_NAME_CODE: (u16, u16) = (0x0040, 0xA043);
 const CONTENT_TEMPLATE: (u16, u16) = (0x0040, 0xA504);
 
+const SPECIMEN_DESCRIPTION: (u16, u16) = (0x0040, 0x0560);
+const ANATOMIC_REGION: Tag = Tag(0x0008, 0x2218);
+const REGIONS: (u16, u16) = (0x0008, 0x0063);
+const ANATOMIC_REGIONS_IN_STUDY: Tag = Tag(REGIONS.0, REGIONS.1);
+
 const CODE_VALUE: (u16, u16) = (0x0008, 0x0100);
 const SCHEME: (u16, u16) = (0x0008, 0x0102);
 const SCHEME_VERSION: (u16, u16) = (0x0008, 0x0103);
@@ -321,6 +393,11 @@ pub(crate) const ITEM_ATTRIBUTES: &[ItemAttribute] = &[
     row(REFERENCED_STUDY, REFERENCED_CLASS, Vr::UI, Study, 41),
     row(REFERENCED_STUDY, REFERENCED_INSTANCE, Vr::UI, Study, 42),
 
+    row(REGIONS, CODE_VALUE, Vr::SH, Study, 111),
+    row(REGIONS, SCHEME, Vr::SH, Study, 112),
+    row(REGIONS, SCHEME_VERSION, Vr::SH, Study, 113),
+    row(REGIONS, CODE_MEANING, Vr::LO, Study, 114),
+
     row(REQUEST_ATTRIBUTES, (0x0040, 0x0009), Vr::SH, Series, 51), // Scheduled Procedure Step ID
     row(REQUEST_ATTRIBUTES, (0x0040, 0x1001), Vr::SH, Series, 52), // Requested Procedure ID
     row(REQUEST_ATTRIBUTES, (0x0008, 0x0050), Vr::SH, Series, 53), // Accession Number
@@ -340,6 +417,8 @@ pub(crate) const ITEM_ATTRIBUTES: &[ItemAttribute] = &[
     row(CONCEPT_NAME_CODE, CODE_MEANING, Vr::LO, Image, 84),
     row(CONTENT_TEMPLATE, (0x0040, 0xDB00), Vr::CS, Image, 91), // Template Identifier
     row(CONTENT_TEMPLATE, (0x0008, 0x0105), Vr::CS, Image, 92), // Mapping Resource
+    row(SPECIMEN_DESCRIPTION, (0x0040, 0x0551), Vr::LO, Image, 101), // Specimen Identifier
+    row(SPECIMEN_DESCRIPTION, (0x0040, 0x0554), Vr::UI, Image, 102), // Specimen UID
 ];
 
 #[cfg(test)]

@@ -87,16 +87,19 @@ pub(crate) enum Step {
     Reports = 5,
     /// How many instances there are of each kind.
     Kinds = 6,
+    /// The keys that came with version 14 of the schema, from all instances that may have them.
+    Others = 7,
 }
 
 impl Step {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Objects,
         Self::NamesOfPatients,
         Self::NamesOfStudies,
         Self::NamesOfSeries,
         Self::Reports,
         Self::Kinds,
+        Self::Others,
     ];
 
     /// What stands for it in the index.
@@ -120,7 +123,14 @@ impl Step {
             Self::NamesOfSeries => names(connection, "series", "''", &[(Series, |terms| terms)], after),
             Self::Reports => {
                 let Some(last) = last_of_next(connection, after)? else { return Ok(None) };
-                reports(connection, after, last)?;
+                instances(connection, after, last, "sop_class_uid GLOB '1.2.840.10008.5.1.4.1.1.88.*'")?;
+                Ok(Some(last))
+            }
+            Self::Others => {
+                let Some(last) = last_of_next(connection, after)? else { return Ok(None) };
+                // Specimens are in images by visible light; general classes are related to those that the standard does not have.
+                let may_have = "(sop_class_uid GLOB '1.2.840.10008.5.1.4.1.1.77.*' OR sop_class_uid NOT GLOB '1.2.840.10008.*')";
+                instances(connection, after, last, may_have)?;
                 Ok(Some(last))
             }
             Self::Kinds => {
@@ -158,17 +168,20 @@ fn last_of_next(connection: &Connection, after: i64) -> Result<Option<i64>, Erro
     Ok(statement.query_row([after], |row| row.get(0))?)
 }
 
-/// What the structured reports among some instances have to say.
-fn reports(connection: &Connection, after: i64, last: i64) -> Result<(), Error> {
-    let mut reports = connection.prepare_cached(
-        "SELECT instance_pk, series_pk FROM instance
-         WHERE instance_pk > ?1 AND instance_pk <= ?2 AND sop_class_uid GLOB '1.2.840.10008.5.1.4.1.1.88.*'",
-    )?;
-    let mut reports = reports.query([after, last])?;
-    while let Some(row) = reports.next()? {
+/// What those of some instances that meet a condition have to say themselves.
+fn instances(connection: &Connection, after: i64, last: i64, which: &str) -> Result<(), Error> {
+    let mut found = connection.prepare_cached(&format!(
+        "SELECT instance_pk, series_pk FROM instance WHERE instance_pk > ?1 AND instance_pk <= ?2 AND {which}"
+    ))?;
+    let mut found = found.query([after, last])?;
+    while let Some(row) = found.next()? {
         let (instance_pk, series_pk) = (row.get(0)?, row.get(1)?);
         if let Some(values) = values_of(connection, series_pk, instance_pk)? {
             items::add(connection, &values.items, &[Image], (Image, instance_pk))?;
+            let new = |attribute: &attribute::Attribute| NEW_COLUMNS.contains(&attribute.tag);
+            for (place, attribute) in attribute::from_header(Image).filter(|(_, attribute)| new(attribute)) {
+                fill(connection, attribute.column, "instance", instance_pk, values.at(place))?;
+            }
         }
     }
     Ok(())
@@ -274,8 +287,7 @@ fn read(connection: &Connection, series_pk: i64, instance_pk: i64) -> Result<Val
     let found = statement.query_row([instance_pk], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let (needs_dictionary, packed): (bool, Vec<u8>) = found.ok_or(Error::Damaged)?;
     let stored = unpacker_of(connection, series_pk)?.unpack(&packed, needs_dictionary)?;
-    let wanted =
-        |tag: Tag| items::has_sequence(Image, tag) || NEW_COLUMNS.contains(&tag) || IDENTITY.contains(&tag);
+    let wanted = |tag: Tag| items::is_source(tag) || NEW_COLUMNS.contains(&tag) || IDENTITY.contains(&tag);
     let members = json::select(&stored, wanted).ok_or(Error::Damaged)?;
     let attributes: Attributes =
         serde_json::to_vec(&members).ok().and_then(|members| json::read(&members)).ok_or(Error::Damaged)?;
@@ -296,24 +308,25 @@ fn fill_columns(
         if value.is_empty() || !NEW_COLUMNS.contains(&attribute.tag) {
             continue;
         }
-        let fill = |table: &str, pk: i64| {
-            let column = attribute.column;
-            connection
-                .prepare_cached(&format!(
-                    "UPDATE {table} SET {column} = ?2 WHERE {table}_pk = ?1 AND {column} = ''"
-                ))?
-                .execute(params![pk, value])
-        };
-        fill("study", series.study_pk)?;
+        fill(connection, attribute.column, "study", series.study_pk, value)?;
         if attribute.level == Patient {
-            fill("patient", series.patient_pk)?;
+            fill(connection, attribute.column, "patient", series.patient_pk, value)?;
         }
     }
     Ok(())
 }
 
-/// Other Patient IDs, Other Patient Names, Other Study Numbers.
-const NEW_COLUMNS: [Tag; 3] = [Tag(0x0010, 0x1000), Tag(0x0010, 0x1001), Tag(0x0020, 0x1070)];
+/// Gives a row a value that it lacks.
+fn fill(connection: &Connection, column: &str, table: &str, pk: i64, value: &str) -> Result<(), Error> {
+    connection
+        .prepare_cached(&format!("UPDATE {table} SET {column} = ?2 WHERE {table}_pk = ?1 AND {column} = ''"))?
+        .execute(params![pk, value])?;
+    Ok(())
+}
+
+/// Other Patient IDs, Other Patient Names, Other Study Numbers; Related General SOP Class UID, Container Identifier.
+const NEW_COLUMNS: [Tag; 5] =
+    [Tag(0x0010, 0x1000), Tag(0x0010, 0x1001), Tag(0x0020, 0x1070), Tag(0x0008, 0x001A), Tag(0x0040, 0x0512)];
 
 /// Patient ID and its issuer: whose the new values are.
 const IDENTITY: [Tag; 2] = [Tag(0x0010, 0x0020), Tag(0x0010, 0x0021)];

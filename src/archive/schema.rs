@@ -109,6 +109,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/011_checksums.sql"),
     include_str!("schema/012_identity.sql"),
     include_str!("schema/013_counts.sql"),
+    include_str!("schema/014_keys.sql"),
 ];
 
 /// A commit returns when the write-ahead log is synced. The log is moved into the database after 16 MiB, or when

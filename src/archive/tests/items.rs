@@ -16,6 +16,13 @@ const SCHEME: Tag = Tag(0x0008, 0x0102);
 const MEANING: Tag = Tag(0x0008, 0x0104);
 const OTHER_IDS: Tag = Tag(0x0010, 0x1002);
 const CONCEPT: Tag = Tag(0x0040, 0xA043);
+const CONTAINER: Tag = Tag(0x0040, 0x0512);
+const GENERAL_CLASS: Tag = Tag(0x0008, 0x001A);
+const SPECIMENS: Tag = Tag(0x0040, 0x0560);
+const SPECIMEN_ID: Tag = Tag(0x0040, 0x0551);
+const SPECIMEN_UID: Tag = Tag(0x0040, 0x0554);
+const REGION: Tag = Tag(0x0008, 0x2218);
+const REGIONS: Tag = Tag(0x0008, 0x0063);
 
 /// Three studies of two patients.
 async fn stored() -> Home {
@@ -117,6 +124,68 @@ fn the_items_that_a_row_was_found_by_are_returned_whichever_instance_has_them() 
         let series = Query { include: Include { defaults: true, ..Include::default() }, ..query(Series) };
         let unasked = &home.all(&series).await[0];
         assert!(crate::needs_objects(&series) && unasked.attributes.get(REQUESTS).is_some());
+    });
+}
+
+#[test]
+fn specimens_and_their_containers_are_keys_of_instances() {
+    run(async {
+        let home = Home::new();
+        home.store_new(
+            &Sample::new(1, 1, 1)
+                .with(CONTAINER, "C-1")
+                .with(GENERAL_CLASS, "1.2.3\\1.2.4")
+                .with_item(SPECIMENS, &[(SPECIMEN_ID, "S-1"), (SPECIMEN_UID, "2.25.9")])
+                .with_item(SPECIMENS, &[(SPECIMEN_ID, "S-2"), (SPECIMEN_UID, "2.25.8")]),
+        )
+        .await;
+        home.store_new(&Sample::new(1, 1, 2)).await;
+        for (tag, value) in [(CONTAINER, "C-?"), (GENERAL_CLASS, "1.2.4"), (GENERAL_CLASS, "1.9\\1.2.3")] {
+            assert_eq!(home.uids(&query_for(Image, &[(tag, value)])).await, ["2.25.1.1.1"], "{tag} {value}");
+        }
+        for (tag, value) in [(CONTAINER, "C-2"), (GENERAL_CLASS, "1.2")] {
+            assert!(home.uids(&query_for(Image, &[(tag, value)])).await.is_empty(), "{tag} {value}");
+        }
+        let specimen = async |keys| found(&home, Image, SPECIMENS, keys).await;
+        assert_eq!(specimen(&[(SPECIMEN_ID, "S-2")]).await, "1.1.1");
+        assert_eq!(specimen(&[(SPECIMEN_ID, "S-2"), (SPECIMEN_UID, "2.25.8\\2.25.7")]).await, "1.1.1");
+        assert_eq!(specimen(&[(SPECIMEN_ID, "S-2"), (SPECIMEN_UID, "2.25.9")]).await, "");
+    });
+}
+
+#[test]
+fn a_study_has_the_anatomic_regions_of_all_its_instances() {
+    run(async {
+        let home = Home::new();
+        let of = |series, n, regions: &[&str]| {
+            let region = |sample: Sample, code| {
+                sample.with_item(REGION, &[(CODE_VALUE, code), (SCHEME, "SCT"), (MEANING, "A region")])
+            };
+            regions.iter().fold(Sample::new(1, series, n), |sample, code| region(sample, code))
+        };
+        home.store_new(&of(1, 1, &["69536005"])).await;
+        home.store_new(&of(1, 2, &["69536005", "51185008"])).await;
+        home.store_new(&of(2, 1, &["818983003"])).await;
+        home.store_new(&Sample::new(2, 1, 1)).await;
+        let mut query = query_within(Study, REGIONS, &[(CODE_VALUE, "51185008"), (SCHEME, "SCT")]);
+        query.include.tags.insert(REGIONS);
+        let rows = home.all(&query).await;
+        let codes = rows[0].attributes.get(REGIONS).unwrap().items.iter().map(|item| item.first(CODE_VALUE));
+        assert_eq!(codes.collect::<Vec<_>>(), [Some("69536005"), Some("51185008"), Some("818983003")]);
+        assert_eq!(
+            (rows.len(), support(Study, REGIONS), support(Patient, REGIONS)),
+            (1, Support::Match, Support::No)
+        );
+        for (code, scheme) in [("51185008", "99X"), ("1", "SCT")] {
+            assert_eq!(found(&home, Study, REGIONS, &[(CODE_VALUE, code), (SCHEME, scheme)]).await, "");
+        }
+        // So many, and no more.
+        let codes: Vec<String> = (0..100).map(|n| n.to_string()).collect();
+        for (n, codes) in (3..).zip(codes.chunks(10)) {
+            home.store_new(&of(1, n, &codes.iter().map(String::as_str).collect::<Vec<_>>())).await;
+        }
+        let items = home.all(&query).await[0].attributes.get(REGIONS).unwrap().items.len();
+        assert_eq!(items, model::limits::INDEXED_ITEMS);
     });
 }
 

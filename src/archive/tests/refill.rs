@@ -12,6 +12,12 @@ const OTHER_NAMES: Tag = Tag(0x0010, 0x1001);
 const OTHER_ID_ITEMS: Tag = Tag(0x0010, 0x1002);
 const CONCEPT: Tag = Tag(0x0040, 0xA043);
 const CODE_VALUE: Tag = Tag(0x0008, 0x0100);
+const CONTAINER: Tag = Tag(0x0040, 0x0512);
+const GENERAL_CLASS: Tag = Tag(0x0008, 0x001A);
+const SPECIMENS: Tag = Tag(0x0040, 0x0560);
+const SPECIMEN_ID: Tag = Tag(0x0040, 0x0551);
+const REGION: Tag = Tag(0x0008, 0x2218);
+const REGIONS: Tag = Tag(0x0008, 0x0063);
 const REPORT: &str = "1.2.840.10008.5.1.4.1.1.88.22";
 
 /// Takes from an index what came with the eighth file of its schema, and with those after it.
@@ -19,6 +25,8 @@ fn undo(index: &Connection) {
     for sql in [
         "DROP TABLE kind",
         "ALTER TABLE instance DROP COLUMN crc64",
+        "ALTER TABLE instance DROP COLUMN container_identifier",
+        "ALTER TABLE instance DROP COLUMN related_general_sop_class_uid",
         "ALTER TABLE conflict DROP COLUMN crc64",
         "DROP TABLE refill",
         "DROP TABLE item",
@@ -89,6 +97,11 @@ fn what_stored_objects_say_is_filled_in() {
                 .with_item(CONCEPT, &[(CODE_VALUE, "113701")]),
         )
         .await;
+        let slide = |n| Sample::new(2, 2, n).with(Tag(0x0008, 0x0016), "1.2.840.10008.5.1.4.1.1.77.1.6");
+        home.store_new(&slide(1).with_item(REGION, &[(CODE_VALUE, "69536005")])).await;
+        home.store_new(&slide(2).with(CONTAINER, "C-1").with_item(SPECIMENS, &[(SPECIMEN_ID, "S-1")])).await;
+        let private = Sample::new(2, 3, 1).with(Tag(0x0008, 0x0016), "1.2.3").with(GENERAL_CLASS, "1.2.4");
+        home.store_new(&private).await;
     });
     let before = filled(&home);
     let home = home.reopen_after(|folder| undo(&Connection::open(folder.join("index.sqlite")).unwrap()));
@@ -101,6 +114,10 @@ fn what_stored_objects_say_is_filled_in() {
         );
         assert_eq!(home.all(&query_within(Patient, OTHER_ID_ITEMS, &[(PATIENT_ID, "OTHER")])).await.len(), 1);
         assert_eq!(home.uids(&query_within(Image, CONCEPT, &[(CODE_VALUE, "113701")])).await, ["2.25.2.1.1"]);
+        assert_eq!(home.uids(&query_within(Study, REGIONS, &[(CODE_VALUE, "69536005")])).await, ["2.25.2"]);
+        assert_eq!(home.uids(&query_within(Image, SPECIMENS, &[(SPECIMEN_ID, "S-1")])).await, ["2.25.2.2.2"]);
+        assert_eq!(home.uids(&query_for(Image, &[(CONTAINER, "C-1")])).await, ["2.25.2.2.2"]);
+        assert_eq!(home.uids(&query_for(Image, &[(GENERAL_CLASS, "1.2.4")])).await, ["2.25.2.3.1"]);
         assert_eq!(home.uids(&query_for(Study, &[(OTHER_IDS, "X2")])).await, ["2.25.1"]);
         assert_eq!(home.uids(&query_for(Study, &[(OTHER_NAMES, "kunstler")])).await, ["2.25.1"]);
         assert_eq!(home.all(&query_for(Patient, &[(OTHER_NAMES, "madchen*")])).await.len(), 1);

@@ -96,7 +96,8 @@ fn a_trace_is_cut_and_says_so() {
                  INSERT INTO instance SELECT NULL, series_pk, sop_instance_uid || '.' || ?1 || '.' || value, sop_class_uid,
                     transfer_syntax_uid, file + ?1 * 10000 + value, data_offset, length, sha256, received, door, calling_aet,
                     address, instance_number, content_date, content_time, acquisition_number, image_type, pixel_rows,
-                    pixel_columns, bits_allocated, number_of_frames, called_aet, peer, rule_set_pk, crc64
+                    pixel_columns, bits_allocated, number_of_frames, called_aet, peer, rule_set_pk, crc64,
+                    related_general_sop_class_uid, container_identifier
                  FROM instance, n WHERE instance_pk = 1",
                 [i64::try_from(count).unwrap()],
             )

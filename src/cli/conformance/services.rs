@@ -66,7 +66,8 @@ fn query() -> String {
          unknown key is ignored, and the pending status is FF01H then. Person names match without regard to case and accents. Unique \
          keys of the levels above may be missing. Any other attribute that is stored is a return key, at the level of its module; \
          Retrieve AE Title is ours. A response is in the character set of its request where that can say it, else in UTF-8.\n\n{}\n\
-         Inside sequences, one item must meet all keys; the first {} items are indexed:\n\n{}\n\
+         Inside sequences, one item must meet all keys; the first {} items are indexed. The anatomic regions of a study are \
+         those of its instances (Anatomic Region Sequence, outside of functional groups):\n\n{}\n\
          SOP Class Extended Negotiation grants what is asked for of these (PS3.4 §C.5.1.1), and relational retrieval; as SCU `gantry find`, \
          `gantry move` and `gantry get` ask for them where that is wanted:\n\n{}\n\
          In a relational query, keys of the levels below its own match, too, with all that the tables above and the granted mechanisms have: \
