@@ -2,8 +2,9 @@
 
   commitment_scu.py ask PORT CALLING TRANSACTION WAIT CLASS INSTANCE [CLASS INSTANCE …]
       Asks GANTRY at PORT. With WAIT "yes" it stays on the association until the report has come over it; with "no" it releases at once.
-  commitment_scu.py listen PORT FOLDER
-      Takes reports over associations that others request. `status` in FOLDER is what it answers, 0 where there is none.
+  commitment_scu.py listen PORT FOLDER [CERTIFICATE KEY CA]
+      Takes reports over associations that others request, by TLS where there are files for it. `status` in FOLDER is what it answers, 0
+      where there is none.
 
 Prints a line of JSON for each thing that happened; `listen` appends them to `log` in FOLDER instead.
 """
@@ -16,6 +17,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel, Verification
+
+from secure import accepting
 
 INSTANCE = "1.2.840.10008.1.20.1.1"
 
@@ -70,7 +73,7 @@ def ask(port, calling, transaction, wait, *references):
     association.release()
 
 
-def listen(port, folder):
+def listen(port, folder, *tls):
     folder = pathlib.Path(folder)
 
     def reported(event):
@@ -82,7 +85,9 @@ def listen(port, folder):
     ae = AE("MODALITY")
     ae.add_supported_context(Verification)
     ae.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=True)
-    ae.start_server(("127.0.0.1", int(port)), block=True, evt_handlers=[(evt.EVT_N_EVENT_REPORT, reported)])
+    context = accepting(*tls) if tls else None
+    handlers = [(evt.EVT_N_EVENT_REPORT, reported)]
+    ae.start_server(("127.0.0.1", int(port)), block=True, evt_handlers=handlers, ssl_context=context)
 
 
 {"ask": ask, "listen": listen}[sys.argv[1]](*sys.argv[2:])

@@ -6,6 +6,7 @@
   contexts      of a C-GET: [SOP class, transfer syntax] of each presentation context
   no_roles      true: a C-GET does not propose to be SCP
   statuses      what a C-GET answers by SOP Instance UID, instead of success
+  tls           certificate, key and CA of its TLS; without it there is none
   cancel_after  so many responses, and it is cancelled
 Each data set is kept as it came in a file named after its SOP Instance UID. Prints the responses as JSON, the final one last.
 """
@@ -21,6 +22,8 @@ from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelGet,
     StudyRootQueryRetrieveInformationModelMove,
 )
+
+from secure import calling
 
 MODELS = {
     ("study", "get"): StudyRootQueryRetrieveInformationModelGet,
@@ -47,7 +50,13 @@ proposed = [build_context(model)] + [build_context(sop_class, syntax) for sop_cl
 classes = sorted({sop_class for sop_class, _ in contexts})
 roles = [] if orders.get("no_roles") else [build_role(sop_class, scp_role=True) for sop_class in classes]
 association = AE("PYNETDICOM").associate(
-    "127.0.0.1", port, contexts=proposed, ext_neg=roles, ae_title="GANTRY", evt_handlers=[(evt.EVT_C_STORE, stored)]
+    "127.0.0.1",
+    port,
+    contexts=proposed,
+    ext_neg=roles,
+    ae_title="GANTRY",
+    evt_handlers=[(evt.EVT_C_STORE, stored)],
+    tls_args=(calling(*orders["tls"]), "localhost") if "tls" in orders else None,
 )
 assert association.is_established, "not established"
 query = Dataset()

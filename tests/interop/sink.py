@@ -13,7 +13,6 @@
 Each data set that it answered with success or a warning is kept as it came in a file 1, 2, …; `log` has a line of JSON for each event.
 """
 import os
-import ssl
 import time
 
 from pydicom.dataset import Dataset
@@ -21,6 +20,7 @@ from pydicom.uid import AllTransferSyntaxes
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind, Verification
 
+from secure import accepting
 from told import folder, lock, log, port, script
 
 kept = 0
@@ -100,12 +100,7 @@ def found(event):
 
 def tls():
     files = script().get("tls")
-    if files is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=files[2])
-    context.load_cert_chain(files[0], files[1])
-    context.verify_mode = ssl.CERT_REQUIRED
-    return context
+    return None if files is None else accepting(*files)
 
 
 ae = AE("SINK")

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
@@ -46,18 +47,24 @@ pub(crate) fn ask(
 }
 
 /// A modality that takes reports over associations of others.
-struct Modality {
+pub(crate) struct Modality {
     child: Child,
     folder: TempDir,
 }
 
 impl Modality {
     fn listen(address: SocketAddr) -> Self {
+        Self::listen_by(address, &[])
+    }
+
+    /// The same by TLS with these files: certificate, key and CA.
+    pub(crate) fn listen_by(address: SocketAddr, tls: &[&Path]) -> Self {
         let folder = TempDir::new().unwrap();
         let child = python()
             .arg(script("commitment_scu.py"))
             .args(["listen", &address.port().to_string()])
             .arg(folder.path())
+            .args(tls)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -77,7 +84,7 @@ impl Modality {
     }
 
     /// Waits for a report of this transaction.
-    fn report(&self, transaction: &str) -> Value {
+    pub(crate) fn report(&self, transaction: &str) -> Value {
         let find = || self.reports().into_iter().find(|report| report["transaction"] == transaction);
         eventually(&format!("the report of {transaction} comes"), || find().is_some());
         find().unwrap()
@@ -93,7 +100,7 @@ impl Drop for Modality {
 
 impl Server {
     /// `gantry queue commitments --json`.
-    fn commitments(&self) -> Vec<Value> {
+    pub(crate) fn commitments(&self) -> Vec<Value> {
         let ran = self.command(&["queue", "commitments", "--json"]);
         assert_eq!(ran.code, 0, "{}", ran.printed);
         serde_json::from_str(&ran.printed).unwrap_or_else(|error| panic!("{error}: {}", ran.printed))

@@ -55,6 +55,7 @@ mod tls_called;
 mod tls_callers;
 mod tls_mistakes;
 mod tls_reload;
+mod tls_services;
 mod torture;
 mod tour;
 mod transcoding;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
@@ -32,10 +33,15 @@ pub(crate) struct Retrieved {
 impl Retrieving {
     /// Starts with these orders; their keys stand at the top of the script.
     pub(crate) fn start(server: &Server, orders: &Value) -> Self {
+        Self::start_at(server.dimse, orders)
+    }
+
+    /// The same with the port at this address.
+    pub(crate) fn start_at(address: SocketAddr, orders: &Value) -> Self {
         let folder = TempDir::new().unwrap();
         let mut child = python()
             .arg(script("retrieve.py"))
-            .arg(server.dimse.port().to_string())
+            .arg(address.port().to_string())
             .arg(folder.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

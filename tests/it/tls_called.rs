@@ -14,13 +14,13 @@ use crate::synthetic::Object;
 use crate::tls_callers::file;
 
 /// storescp that demands certificates of this CA.
-struct Receiver {
-    scp: StoreScp,
+pub(crate) struct Receiver {
+    pub(crate) scp: StoreScp,
     files: Files,
 }
 
 impl Receiver {
-    fn start(ca: &Ca, own: &Issued) -> Self {
+    pub(crate) fn start(ca: &Ca, own: &Issued) -> Self {
         let files = Files::new();
         let [certificate, key] = files.keep("storescp", own);
         let ca_file = files.write("ca.pem", &ca.pem());
