@@ -16,6 +16,7 @@ import pydicom
 from pydicom.encaps import generate_frames
 from pydicom.pixels import pixel_array
 
+ENCAPSULATED = "1.2.840.10008.1.2.1.98"
 DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
 JPEG_XL = ("1.2.840.10008.1.2.4.110", "1.2.840.10008.1.2.4.111", "1.2.840.10008.1.2.4.112")
 
@@ -66,9 +67,13 @@ def by_frame(path):
     frames = list(generate_frames(dataset.PixelData, number_of_frames=count))
     if syntax in JPEG_XL:
         return numpy.squeeze(numpy.stack([imagecodecs.jpegxl_decode(frame) for frame in frames]))
-    if syntax != DEFLATED_FRAMES:
+    if syntax == ENCAPSULATED:
+        bits = dataset.Rows * dataset.Columns * dataset.SamplesPerPixel * dataset.BitsAllocated
+        native = b"".join(frame[: (bits + 7) // 8] for frame in frames)
+    elif syntax == DEFLATED_FRAMES:
+        native = b"".join(zlib.decompressobj(-zlib.MAX_WBITS).decompress(frame) for frame in frames)
+    else:
         raise ValueError(syntax)
-    native = b"".join(zlib.decompressobj(-zlib.MAX_WBITS).decompress(frame) for frame in frames)
     dataset.PixelData = native + b"\0" * (len(native) % 2)
     dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
     return stored_bits(dataset, pixel_array(dataset))

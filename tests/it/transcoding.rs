@@ -26,6 +26,8 @@ const ENCODED: &str = "testdata/encoding.tsv";
 const ENCODED_BYTES: u64 = 300 << 10;
 const JPEG_LS: &str = "1.2.840.10008.1.2.4.80";
 const JPEG_2000: &str = "1.2.840.10008.1.2.4.90";
+/// JPEG XL, and HTJ2K: decoders round as they like.
+const LOSSY: [&str; 2] = ["1.2.840.10008.1.2.4.112", "1.2.840.10008.1.2.4.203"];
 const RLE: &str = "1.2.840.10008.1.2.5";
 
 /// A copy of a file in another transfer syntax, or why there is none.
@@ -110,6 +112,27 @@ fn every_public_file_decodes_as_elsewhere_or_says_why_not() {
     let close = found.lines().filter(|line| line.contains("\twithin")).count();
     let refused = found.lines().filter(|line| line.contains("\trefused")).count();
     say(&format!("transcoding: {equal} files decode as elsewhere, {close} nearly, {refused} are refused"));
+}
+
+/// Of these transfer syntaxes there are few public files, or none.
+#[test]
+fn what_imagecodecs_encodes_decodes_here_as_there() {
+    let (encoded, folder) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (ok, printed) = run(python().arg(script("encoded.py")).arg(encoded.path()));
+    assert!(ok, "{printed}");
+    let pairs = files_below(encoded.path()).into_iter().map(|path| {
+        let copied = folder.path().join(path.file_name().unwrap());
+        copy(&fs::read(&path).unwrap(), EXPLICIT_VR_LITTLE_ENDIAN, &copied)
+            .unwrap_or_else(|reason| panic!("{}: {reason}", path.display()));
+        (path, copied)
+    });
+    let verdicts = compare(&pairs.collect::<Vec<_>>());
+    assert_eq!(verdicts.len(), 20);
+    for (path, verdict) in &verdicts {
+        let is_lossy = LOSSY.iter().any(|syntax| path.contains(syntax));
+        let expected = if is_lossy { &["equal", "within 1 "][..] } else { &["equal"] };
+        assert!(expected.iter().any(|start| verdict.starts_with(start)), "{verdicts:#?}");
+    }
 }
 
 #[test]
