@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests talk to: DCMTK, Orthanc, OpenSSL and strace from the system's packages, Python peers, Node and SeaweedFS into
+# Installs what the tests talk to: DCMTK, Orthanc, OpenSSL, curl and strace from the system's packages, Python peers, Node and SeaweedFS into
 # .peers/venv, packages for Node into .peers/node, the tools of dicom-rs into .peers/dicom-rs. Each is done anew when its list has changed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,6 +8,7 @@ packages=()
 [ -x /usr/bin/storescu ] || packages+=(dcmtk)
 [ -x /usr/sbin/Orthanc ] || [ -n "${ORTHANC_BIN:-}" ] || packages+=(orthanc)
 command -v openssl >/dev/null || packages+=(openssl)
+command -v curl >/dev/null || packages+=(curl)
 command -v strace >/dev/null || packages+=(strace)
 python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
 if [ ${#packages[@]} -gt 0 ]; then

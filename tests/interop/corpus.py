@@ -1,7 +1,9 @@
 """What pydicom and pynetdicom make of public files. Arguments: what to do, and for `store` and `find` the port.
-  names  reads paths from standard input, one a line; prints [path, StudyInstanceUID, PatientName] of each
+  names  reads paths from standard input, one a line; prints [path, StudyInstanceUID, PatientName] of each,
+         both empty where it cannot be read
   store  the same paths; stores them over as few associations as their presentation contexts need; prints the statuses by path
-  alike  lines of a name, a path and a path; prints [name, whether each element has the same value in both files]
+  alike  lines of a name, a path and a path; prints [name, whether each element has the same value in both files],
+         which is false where one cannot be read
   find   every study; prints [StudyInstanceUID, PatientName] of each
 A name is what pydicom decodes it to, less its padding.
 """
@@ -28,7 +30,10 @@ def name(dataset):
 def names():
     for line in sys.stdin:
         path = line.rstrip("\n")
-        dataset = dcmread(path, force=True, stop_before_pixels=True)
+        try:
+            dataset = dcmread(path, force=True, stop_before_pixels=True)
+        except OSError:
+            dataset = Dataset()
         print(json.dumps([path, str(dataset.get("StudyInstanceUID", "")), name(dataset)]))
 
 
@@ -60,7 +65,11 @@ def values(path):
 def alike():
     for line in sys.stdin:
         uid, one, other = line.rstrip("\n").split("\t")
-        print(json.dumps([uid, values(one) == values(other)]))
+        try:
+            is_alike = values(one) == values(other)
+        except Exception:
+            is_alike = False
+        print(json.dumps([uid, is_alike]))
 
 
 def find(port):

@@ -169,7 +169,7 @@ pub(crate) fn split(file: &[u8]) -> Option<(String, &[u8])> {
     }
 }
 
-fn percent(text: &str) -> String {
+pub(crate) fn percent(text: &str) -> String {
     text.bytes()
         .map(|b| {
             if b.is_ascii_alphanumeric() || b == b'.' {
@@ -185,8 +185,8 @@ pub(crate) struct Row {
     pub(crate) path: String,
     pub(crate) sop_class: String,
     pub(crate) transfer_syntax: String,
-    study: String,
-    series: String,
+    pub(crate) study: String,
+    pub(crate) series: String,
     pub(crate) sop_instance: String,
     pub(crate) charset: String,
 }

@@ -49,7 +49,7 @@ fn every_sound_file_is_retrieved_bit_exact() {
 /// By SOP Instance UID; of several files with one, the first.
 pub(crate) type Files = BTreeMap<String, (Row, Vec<u8>)>;
 
-pub(crate) fn sound(corpus: &Path) -> Files {
+fn sound(corpus: &Path) -> Files {
     let mut files = Files::new();
     for row in manifest(&corpus.join("MANIFEST.csv")) {
         let file = fs::read(corpus.join(&row.path)).unwrap();
@@ -63,7 +63,7 @@ pub(crate) fn sound(corpus: &Path) -> Files {
 }
 
 /// As PS3.5 §9.1 has it, without leading zeros in a component.
-fn is_uid(text: &str) -> bool {
+pub(crate) fn is_uid(text: &str) -> bool {
     SopInstanceUid::parse(text).is_ok() && text.split('.').all(|part| part == "0" || !part.starts_with('0'))
 }
 

@@ -3,7 +3,9 @@
 //!
 //! `UPDATE_REFERENCE=1 cargo test --test it matrix::` writes the file anew.
 
+mod chosen;
 mod compare;
+mod curl;
 mod dcmtk;
 mod dcmweb;
 mod javascript;
