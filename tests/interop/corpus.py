@@ -9,6 +9,7 @@ A name is what pydicom decodes it to, less its padding.
 """
 import json
 import sys
+import time
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -54,6 +55,9 @@ def store(port):
         for path in paths:
             if kinds[path] in some:
                 print(json.dumps([path, association.send_c_store(path).Status]))
+                # Its thread, where it has not gone on since the last answer, would take the next one for itself.
+                while association._is_paused:
+                    time.sleep(0.001)
         association.release()
 
 
