@@ -55,6 +55,13 @@ pub(crate) struct ItemValue {
     value: String,
 }
 
+impl ItemValue {
+    /// Whether it says something of what is above the instance.
+    pub(crate) fn is_above_instance(&self) -> bool {
+        ITEM_ATTRIBUTES.get(self.place).is_some_and(|attribute| attribute.level < Image)
+    }
+}
+
 /// The attribute with this tag in items of this sequence that rows of this level can have.
 pub(crate) fn find(level: QueryRetrieveLevel, sequence: Tag, tag: Tag) -> Option<&'static ItemAttribute> {
     ITEM_ATTRIBUTES
@@ -188,13 +195,15 @@ fn gather(
 ) -> Result<(), Error> {
     let mut same: Option<BTreeSet<i64>> = None;
     for (attribute, value) in item {
-        let mut statement = connection.prepare_cached(
-            "SELECT number FROM item INDEXED BY item_by_owner WHERE kind = ?1 AND owner = ?2 AND value = ?3",
-        )?;
+        let mut statement = connection
+            .prepare_cached("SELECT number FROM item WHERE kind = ?1 AND owner = ?2 AND value = ?3")?;
         let found = statement
             .query_map(params![attribute.code(owner_level), owner, value.value], |row| row.get(0))?;
         let found = found.collect::<Result<BTreeSet<i64>, _>>()?;
         same = Some(same.map_or_else(|| found.clone(), |same| &same & &found));
+    }
+    if same.is_some_and(|same| !same.is_empty()) {
+        return Ok(());
     }
     let mut next = 0;
     for attribute in ITEM_ATTRIBUTES.iter().filter(|attribute| attribute.is_gathered()) {
@@ -203,9 +212,7 @@ fn gather(
         )?;
         next = next.max(statement.query_row([attribute.code(owner_level), owner], |row| row.get(0))?);
     }
-    if same.is_some_and(|same| !same.is_empty())
-        || usize::try_from(next).is_ok_and(|next| next >= limits::INDEXED_ITEMS)
-    {
+    if usize::try_from(next).is_ok_and(|next| next >= limits::INDEXED_ITEMS) {
         return Ok(());
     }
     for (attribute, value) in item {

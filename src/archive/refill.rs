@@ -21,7 +21,7 @@ use crate::rows::Values;
 use crate::terms::{self, Owner};
 use crate::{items, kinds};
 
-/// Does all that is left to do. Some fifty microseconds for each series and structured report; two passes over all instances.
+/// Does all that is left to do. Some fifty microseconds for each series and structured report; three passes over all instances.
 pub(crate) fn resume(connection: &mut Connection) -> Result<(), Error> {
     let started = Instant::now();
     let mut told = started;
@@ -43,10 +43,11 @@ pub(crate) fn chunk(connection: &mut Connection, rows: usize) -> Result<Option<(
         return Ok(None);
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut left = rows;
-    while let Some((step, mut after)) = next_step(&transaction)?.filter(|_| left > 0) {
+    let (mut left, started) = (rows, Instant::now());
+    let goes_on = |left: usize| left > 0 && started.elapsed() < LONGEST;
+    while let Some((step, mut after)) = next_step(&transaction)?.filter(|_| goes_on(left)) {
         let mut is_done = false;
-        while left > 0 && !is_done {
+        while goes_on(left) && !is_done {
             match step.advance(&transaction, after)? {
                 Some(reached) => after = reached,
                 None => is_done = true,
@@ -171,13 +172,15 @@ fn last_of_next(connection: &Connection, after: i64) -> Result<Option<i64>, Erro
 /// What those of some instances that meet a condition have to say themselves.
 fn instances(connection: &Connection, after: i64, last: i64, which: &str) -> Result<(), Error> {
     let mut found = connection.prepare_cached(&format!(
-        "SELECT instance_pk, series_pk FROM instance WHERE instance_pk > ?1 AND instance_pk <= ?2 AND {which}"
+        "SELECT instance_pk, series_pk, study_pk FROM instance CROSS JOIN series USING (series_pk)
+         WHERE instance_pk > ?1 AND instance_pk <= ?2 AND {which}"
     ))?;
     let mut found = found.query([after, last])?;
     while let Some(row) = found.next()? {
-        let (instance_pk, series_pk) = (row.get(0)?, row.get(1)?);
+        let (instance_pk, series_pk, study_pk) = (row.get(0)?, row.get(1)?, row.get(2)?);
         if let Some(values) = values_of(connection, series_pk, instance_pk)? {
             items::add(connection, &values.items, &[Image], (Image, instance_pk))?;
+            items::add(connection, &values.items, &[Study], (Study, study_pk))?;
             let new = |attribute: &attribute::Attribute| NEW_COLUMNS.contains(&attribute.tag);
             for (place, attribute) in attribute::from_header(Image).filter(|(_, attribute)| new(attribute)) {
                 fill(connection, attribute.column, "instance", instance_pk, values.at(place))?;
@@ -305,7 +308,7 @@ fn fill_columns(
 ) -> Result<(), Error> {
     for (place, attribute) in levels.iter().copied().flat_map(attribute::from_header) {
         let value = values.at(place);
-        if value.is_empty() || !NEW_COLUMNS.contains(&attribute.tag) {
+        if !NEW_COLUMNS.contains(&attribute.tag) {
             continue;
         }
         fill(connection, attribute.column, "study", series.study_pk, value)?;
@@ -318,6 +321,9 @@ fn fill_columns(
 
 /// Gives a row a value that it lacks.
 fn fill(connection: &Connection, column: &str, table: &str, pk: i64, value: &str) -> Result<(), Error> {
+    if value.is_empty() {
+        return Ok(());
+    }
     connection
         .prepare_cached(&format!("UPDATE {table} SET {column} = ?2 WHERE {table}_pk = ?1 AND {column} = ''"))?
         .execute(params![pk, value])?;
@@ -334,7 +340,10 @@ const IDENTITY: [Tag; 2] = [Tag(0x0010, 0x0020), Tag(0x0010, 0x0021)];
 /// Rows of one transaction: some fifty milliseconds.
 const ROWS: usize = 1000;
 
-/// Instances that are done as one row: a transaction is long only where all of them are structured reports, some half a second.
+/// No transaction is longer than this and a row.
+const LONGEST: Duration = Duration::from_secs(1);
+
+/// Instances that are done as one row.
 const INSTANCES: usize = 10;
 
 /// How often it is told how far it is.

@@ -101,6 +101,7 @@ pub(crate) fn longest(vr: Vr) -> usize {
 fn fingerprint(values: &[String], items: &[ItemValue], sop_class: &SopClassUid) -> u64 {
     let above_instance =
         ATTRIBUTES.iter().zip(values).filter(|(attribute, _)| attribute.level < QueryRetrieveLevel::Image);
+    let items: Vec<_> = items.iter().filter(|item| item.is_above_instance()).collect();
     KEYS.hash_one((sop_class, above_instance.map(|(_, value)| value.as_str()).collect::<Vec<_>>(), items))
 }
 

@@ -155,7 +155,7 @@ fn wrong_keys_and_levels_are_refused_with_the_status_that_says_so() {
         assert!(refused.data_sets.is_empty());
         let (log, status) = (server.log(), format!("status={status:04X}H"));
         let is_told =
-            |line: &str| line.contains("refused") && line.contains(&status) && line.contains(comment);
+            |line: &str| line.contains("not done") && line.contains(&status) && line.contains(comment);
         assert!(log.lines().any(|line| line.contains("level=info") && is_told(line)), "{comment}:\n{log}");
     }
 }

@@ -99,7 +99,8 @@ fn what_stored_objects_say_is_filled_in() {
         .await;
         let slide = |n| Sample::new(2, 2, n).with(Tag(0x0008, 0x0016), "1.2.840.10008.5.1.4.1.1.77.1.6");
         home.store_new(&slide(1).with_item(REGION, &[(CODE_VALUE, "69536005")])).await;
-        home.store_new(&slide(2).with(CONTAINER, "C-1").with_item(SPECIMENS, &[(SPECIMEN_ID, "S-1")])).await;
+        let other = slide(2).with(CONTAINER, "C-1").with_item(SPECIMENS, &[(SPECIMEN_ID, "S-1")]);
+        home.store_new(&other.with_item(REGION, &[(CODE_VALUE, "51185008")])).await;
         let private = Sample::new(2, 3, 1).with(Tag(0x0008, 0x0016), "1.2.3").with(GENERAL_CLASS, "1.2.4");
         home.store_new(&private).await;
     });

@@ -266,7 +266,7 @@ impl Scp<'_> {
         drive.flush().await
     }
 
-    /// Says in the log what an answer is, and at the usual level why a request is refused. Neither comment nor meaning has a value of the
+    /// Says in the log what an answer is, and at the usual level why a request is not done. Neither comment nor meaning has a value of the
     /// request.
     fn tell(&mut self, context_id: u8, response: &Command, outcome: &Outcome) {
         let (command, status, meaning) = (response.name(), outcome.status, response.meaning());
@@ -274,7 +274,7 @@ impl Scp<'_> {
         // What becomes of a C-STORE is told with its instance.
         let is_refusal = status.class() == Class::Failure && !matches!(response, Command::CStoreRsp(_));
         if is_refusal && self.tally.is_news(command, status, comment.unwrap_or_default()) {
-            let text = "refused; others for the same reason are only counted";
+            let text = "not done; others for the same reason are only counted";
             tracing::info!(context_id, command, %status, meaning, comment, "{text}");
         } else {
             tracing::debug!(context_id, command, %status, meaning, comment, "answering");

@@ -64,6 +64,7 @@ impl<'a> Scp<'a> {
         };
         let peer = self.config.peers.iter().find(|peer| peer.ae_title == *title);
         peer.ok_or_else(|| {
+            tracing::warn!(destination = %title, "C-MOVE refused: no [peer] has this AE title");
             Outcome::because(move_::DESTINATION_UNKNOWN, format!("no peer is known as {title}"))
         })
     }
