@@ -200,7 +200,10 @@ fn gather(
         let found = statement
             .query_map(params![attribute.code(owner_level), owner, value.value], |row| row.get(0))?;
         let found = found.collect::<Result<BTreeSet<i64>, _>>()?;
-        same = Some(same.map_or_else(|| found.clone(), |same| &same & &found));
+        same = Some(match same {
+            Some(same) => &same & &found,
+            None => found,
+        });
     }
     if same.is_some_and(|same| !same.is_empty()) {
         return Ok(());

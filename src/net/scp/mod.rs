@@ -267,7 +267,7 @@ impl Scp<'_> {
     }
 
     /// Says in the log what an answer is, and at the usual level why a request is not done. Neither comment nor meaning has a value of the
-    /// request.
+    /// identifier.
     fn tell(&mut self, context_id: u8, response: &Command, outcome: &Outcome) {
         let (command, status, meaning) = (response.name(), outcome.status, response.meaning());
         let comment = outcome.error_comment.as_ref().map(dimse::ErrorComment::as_str);
