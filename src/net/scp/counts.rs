@@ -91,6 +91,16 @@ impl Counts {
         }
     }
 
+    /// How many have had their end.
+    pub(super) fn over(&self) -> u64 {
+        self.completed + self.warning + self.failed
+    }
+
+    /// Whether there are some that have had no end, and all that failed are listed.
+    pub(super) fn lists_more(&self) -> bool {
+        self.remaining() > 0 && self.failed_uids.len() as u64 == self.failed
+    }
+
     /// Counts as failed so many, at most, of those that have had no end: nothing will come of them.
     pub(super) fn give_up(&mut self, most: u64, reason: &str) {
         let instances = self.remaining().min(most);
@@ -161,7 +171,7 @@ impl Counts {
     }
 
     fn remaining(&self) -> u64 {
-        self.total.saturating_sub(self.completed + self.warning + self.failed)
+        self.total.saturating_sub(self.over())
     }
 
     fn ended(&self) -> SubOperations {

@@ -9,8 +9,8 @@ use tracing::Instrument;
 use ul::PresentationContext;
 
 use super::Scp;
-use super::counts::{Counts, Ending};
-use super::retrieve::{Pages, Request, Retrieve, Unable};
+use super::counts::Ending;
+use super::retrieve::{Given, Pages, Request, Retrieve, Unable};
 use crate::config::Peer;
 use crate::drive::Drive;
 use crate::end::End;
@@ -83,7 +83,8 @@ impl<'a> Scp<'a> {
             Relay::start(&target, &settings, self.telemetry, transcoder, originator.as_ref(), associations);
         // Ends with this call, whatever its end.
         let mut feeding = JoinSet::new();
-        feeding.spawn(feed_all(retrieve.pages(self.pipeline), feed).in_current_span());
+        feeding
+            .spawn(feed_all(retrieve.pages(self.pipeline), retrieve.given.clone(), feed).in_current_span());
         let mut ticks = interval(limits::PENDING_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let ending = loop {
@@ -95,7 +96,7 @@ impl<'a> Scp<'a> {
                 }
                 () = self.shutdown.cancelled() => break Ending::Shutdown,
                 report = relay.report() => match report {
-                    Some(report) => count(&mut retrieve.counts, report),
+                    Some(report) => count(retrieve, report),
                     None => break Ending::Done,
                 },
                 _ = ticks.tick() => {}
@@ -105,23 +106,28 @@ impl<'a> Scp<'a> {
             }
         };
         while let Some(report) = relay.reported() {
-            count(&mut retrieve.counts, report);
+            count(retrieve, report);
         }
         Ok(ending)
     }
 }
 
-async fn feed_all(mut pages: Pages, feed: Feed) {
+async fn feed_all(mut pages: Pages, given: Given, feed: Feed) {
     while let Some(page) = pages.next().await {
         match page {
-            Ok(page) => feed.push(page).await,
+            Ok(page) => {
+                given.add(&page);
+                feed.push(page).await;
+            }
             Err(error) => tracing::error!(error = crate::chain(&error), "cannot read on in the index"),
         }
     }
 }
 
-fn count(counts: &mut Counts, report: Report) {
+fn count(retrieve: &mut Retrieve, report: Report) {
     let Report { sop_instance, file_bytes, is_copy, result } = report;
+    retrieve.given.end(&sop_instance);
+    let counts = &mut retrieve.counts;
     match result {
         Ok(outcome) => counts.answered(&sop_instance, file_bytes, is_copy, &outcome),
         Err(error) => counts.failed(&sop_instance, error.explain()),

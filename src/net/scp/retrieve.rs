@@ -1,6 +1,7 @@
 //! What C-MOVE and C-GET have in common: the set of instances, and the responses.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use dimse::service::get::CGetRq;
@@ -10,7 +11,7 @@ use dimse::{Command, Outcome, Status};
 use model::attributes::to_data_set;
 use model::charset::Charset;
 use model::query::{Root, Selection};
-use model::{PeerName, QueryRetrieveLevel, SopClassUid, UpstreamName, limits, syntax};
+use model::{PeerName, QueryRetrieveLevel, SopClassUid, SopInstanceUid, UpstreamName, limits, syntax};
 use pipeline::{Behalf, Completion, Cursor, Pipeline, Progress, Selected, Shortfall, StoredInstance};
 use telemetry::{Event, Retrieval};
 use tokio::time::{MissedTickBehavior, interval};
@@ -46,6 +47,29 @@ pub(super) struct Retrieve {
     started: Instant,
     /// When the last Pending response was made.
     told: Option<Instant>,
+    /// What a C-MOVE has given to its associations; a C-GET sends one after the other.
+    pub(super) given: Given,
+}
+
+/// Instances that were given to be sent, which come in the order of the pages and end in any.
+#[derive(Clone, Default)]
+pub(super) struct Given(Arc<Mutex<(u64, BTreeSet<SopInstanceUid>)>>);
+
+impl Given {
+    pub(super) fn add(&self, instances: &[StoredInstance]) {
+        let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        given.0 += instances.len() as u64;
+        given.1.extend(instances.iter().map(|instance| instance.ids.sop_instance.clone()));
+    }
+
+    pub(super) fn end(&self, instance: &SopInstanceUid) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.remove(instance);
+    }
+
+    /// How many there were, and those that have had no end.
+    fn taken(&self) -> (u64, BTreeSet<SopInstanceUid>) {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// The instances of a selection, page by page.
@@ -137,7 +161,7 @@ impl Scp<'_> {
                 return Err(Outcome::from(Status::CANCEL).into());
             }
             () = self.shutdown.cancelled() => {
-                return Err(Outcome::because(retrieve::UNABLE_TO_PERFORM, "shutting down").into());
+                return Err(Outcome::because(retrieve::UNABLE_TO_PERFORM, STOPPING).into());
             }
         };
         let selected = selected.map_err(|error| {
@@ -169,6 +193,7 @@ impl Scp<'_> {
             silent: completion.silent,
             started,
             told: None,
+            given: Given::default(),
         })
     }
 
@@ -199,7 +224,7 @@ impl Scp<'_> {
                     return Err(Outcome::from(Status::CANCEL).into());
                 }
                 () = self.shutdown.cancelled() => {
-                    return Err(Outcome::because(retrieve::UNABLE_TO_PERFORM, "shutting down").into());
+                    return Err(Outcome::because(retrieve::UNABLE_TO_PERFORM, STOPPING).into());
                 }
                 _ = ticks.tick() => {}
             }
@@ -237,11 +262,14 @@ impl Scp<'_> {
     ) -> Result<(), End> {
         if let Ok(ending @ (Ending::Done | Ending::Shutdown)) = ending {
             let is_stopping = ending == Ending::Shutdown;
+            if is_stopping {
+                self.list_left(retrieve).await;
+            }
             for (reason, instances) in &retrieve.unfetched {
                 retrieve.counts.give_up(*instances, reason);
             }
             let unread = "not all instances could be read";
-            retrieve.counts.give_up(u64::MAX, if is_stopping { "shutting down" } else { unread });
+            retrieve.counts.give_up(u64::MAX, if is_stopping { STOPPING } else { unread });
         }
         self.note(retrieve);
         let ending = ending?;
@@ -250,6 +278,30 @@ impl Scp<'_> {
         let sub_operations = retrieve.counts.last(ending);
         let response = retrieve.request.response(outcome, sub_operations, identifier.is_some());
         self.respond_with(drive, retrieve.context.id, &response, identifier.as_deref()).await
+    }
+
+    /// Counts as failed, by their UIDs, those that have had no end, as far as these are listed.
+    async fn list_left(&self, retrieve: &mut Retrieve) {
+        let (mut before, open) = match retrieve.request {
+            Request::Get(_) => (retrieve.counts.over(), BTreeSet::new()),
+            Request::Move(_) => retrieve.given.taken(),
+        };
+        let mut pages = retrieve.pages(self.pipeline);
+        let counts = &mut retrieve.counts;
+        let mut left = Vec::from_iter(open);
+        loop {
+            for instance in left {
+                if !counts.lists_more() {
+                    return;
+                }
+                counts.failed(&instance, STOPPING.to_owned());
+            }
+            let Some(Ok(page)) = pages.next().await else { return };
+            let skipped = before.min(page.len() as u64);
+            before -= skipped;
+            let of_page = page.into_iter().zip(0..).filter(|(_, at)| *at >= skipped);
+            left = of_page.map(|(instance, _)| instance.ids.sop_instance).collect();
+        }
     }
 
     fn note(&self, retrieve: &Retrieve) {
@@ -355,3 +407,5 @@ impl Request {
         }
     }
 }
+
+const STOPPING: &str = "shutting down";

@@ -258,7 +258,7 @@ async fn a_server_that_stops_says_so() {
     let Command::CStoreRq(request) = command else { panic!("{command:?}") };
     peer.answer(request.answer(Status::SUCCESS.into())).await;
     let (responses, _) = take(&mut peer, |_| 0).await;
-    assert_eq!(*responses.last().unwrap(), final_told(0xB000, [1, 1, 0], &[]));
+    assert_eq!(*responses.last().unwrap(), final_told(0xB000, [1, 1, 0], &[2]));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! C-MOVE, between a peer that asks and destinations that do what the test wants.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -377,6 +378,36 @@ async fn a_cancel_ends_what_hangs_at_once() {
     drop(came);
     eventually(|| server.telemetry.render().contains("gantry_associations_open 0")).await;
     drop(tracker);
+}
+
+#[tokio::test]
+async fn what_is_left_when_the_server_stops_is_listed() {
+    const COUNT: u32 = 700;
+    let (config, listener) = with_destination().await;
+    let server = Server::with(config, 0).await;
+    fill(&server, COUNT, 10).await;
+    // Two are answered, two hang.
+    let (mut came, _tracker) =
+        serve(listener, &[], |number| if number <= 2 { Deed::Answer(0) } else { Deed::Hang });
+    let mut peer = Peer::associate(server.address, &[(MOVE, &[IMPLICIT])]).await;
+    peer.send(1, move_rq(MOVE, "STORE"), Some(&of_images(1..=COUNT))).await;
+    for _ in 0..4 {
+        came.recv().await.unwrap();
+    }
+    let (command, data) = loop {
+        let (command, data) = peer.message().await;
+        if told(&command, &data).counts[1] == Some(2) {
+            server.shutdown.cancel();
+        }
+        if command.outcome().unwrap().status != Status::PENDING {
+            break (command, data);
+        }
+    };
+    let told = told(&command, &data);
+    assert_eq!((told.status, told.counts), (0xB000, [None, Some(2), Some(698), Some(0)]));
+    let listed: BTreeSet<_> = told.failed.iter().collect();
+    assert_eq!((told.failed.len(), listed.len()), (698, 698), "each once");
+    assert!(told.failed.iter().all(|uid| *uid != instance_uid(1) && *uid != instance_uid(2)));
 }
 
 #[tokio::test]
